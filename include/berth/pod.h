@@ -1,0 +1,61 @@
+/* A pod as the core sees it: decoded by cluster/pod, never changed afterwards but for the owner kinds that become known later.
+ * One arena owns it; pod_free frees it. */
+#ifndef BERTH_POD_H
+#define BERTH_POD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "berth/arena.h"
+#include "berth/labels.h"
+#include "berth/reason.h"
+#include "berth/resources.h"
+
+#define OWNER_KINDS_MAX 8
+
+struct pod {
+	struct arena arena;
+	const char *uid, *namespace_, *name;
+	const char *scheduler;
+	const char *node;      /* spec.nodeName or NULL */
+	const char *nominated; /* status.nominatedNodeName or NULL */
+	struct resources demand; /* as kube-scheduler 1.36 counts it, with RESOURCE_PODS = 1 */
+	int32_t priority;
+	int64_t created_ns; /* wall clock, 1970 */
+	bool terminal;      /* phase Succeeded or Failed: counts for nothing */
+	bool deleting;      /* counts until it is gone */
+	bool gated;         /* has scheduling gates */
+	bool slow_binding;  /* has a PersistentVolumeClaim, an ephemeral volume or a resource claim: bind may come minutes after filter */
+	bool soft_spread;   /* has preferred pod (anti-)affinity or a ScheduleAnyway constraint */
+	const char *wake;   /* value of berth.dev/wake, or NULL */
+
+	/* What the class rules look at. */
+	const char *class_name; /* berth.dev/class, or NULL */
+	struct labels labels;
+	const char *owner_uid, *owner_name; /* the controller, or NULL */
+	size_t owner_kind_count;
+	const char *owner_kinds[OWNER_KINDS_MAX]; /* the chain of controllers, nearest first */
+	uint32_t dtypes;         /* berth.dev/dtype as mask; 0 = not said */
+	int64_t gpu_memory_bytes; /* berth.dev/gpu-memory; 0 = not said */
+	enum reason trouble;     /* REASON_CODE_FITS, or why the pod cannot be placed whatever the fleet: BAD_ANNOTATION, BAD_REQUEST */
+
+	/* Where it may go. */
+	size_t node_selector_count;
+	struct label *node_selector;
+	bool has_required;
+	size_t required_count;
+	struct node_term *required; /* one must match, if has_required */
+	size_t preferred_count;
+	struct preferred_term *preferred;
+	size_t toleration_count;
+	struct toleration *tolerations;
+};
+
+void pod_free(struct pod *pod);
+/* Adds a kind to the chain unless it is there; `kind` must outlive the pod or be in its arena. */
+void pod_add_owner_kind(struct pod *pod, const char *kind);
+bool pod_has_owner_kind(const struct pod *pod, const char *kind);
+/* nodeSelector and required node affinity. */
+bool pod_selects(const struct pod *pod, const char *node_name, const struct labels *labels);
+
+#endif

@@ -1,0 +1,186 @@
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/embedded.h"
+#include "base/file.h"
+#include "cli/cli.h"
+#include "cluster/catalogue.h"
+#include "policy/load.h"
+
+#define OUTPUT_MAX ((size_t)1 << 20)
+#define CATALOGUE_MAX ((size_t)4 << 20)
+
+static const char usage[] =
+    "usage: berth policy check FILE [-o text|json] [--catalogue FILE]\n"
+    "       berth policy schema\n"
+    "       berth policy codes\n"
+    "\n"
+    "check   reads a policy and reports everything that is wrong with it; FILE - is standard input\n"
+    "schema  prints the JSON Schema of the policy, for editors\n"
+    "codes   prints every code that check reports\n"
+    "\n"
+    "  -o, --output text|json  form of the report: text on standard error, json on standard output\n"
+    "      --catalogue FILE    GPU models besides the built-in ones\n"
+    "  -h, --help              prints this\n"
+    "\n"
+    "exit codes of check: 0 valid, 2 not valid, not readable or bad usage\n";
+
+struct options {
+	const char *file, *catalogue;
+	bool json;
+};
+
+static int bad_usage(const char *reason, const char *what)
+{
+	fprintf(stderr, "berth policy: %s%s%s\n%s", reason, what ? " " : "", what ? what : "", usage);
+	return EXIT_USAGE;
+}
+
+static int print(FILE *stream, struct buf *text)
+{
+	bool written = !text->overflow && fwrite(text->data ? text->data : "", 1, text->len, stream) == text->len &&
+	               fflush(stream) == 0;
+
+	buf_free(text);
+	return written ? EXIT_YES : EXIT_USAGE;
+}
+
+static struct catalogue *load_catalogue(const char *path)
+{
+	struct catalogue *catalogue = NULL;
+	struct buf extra;
+	struct err err;
+
+	buf_init(&extra, CATALOGUE_MAX);
+	if (!path || file_read(path, &extra, &err) == 0)
+		catalogue = catalogue_load(embedded_text("gpus.yaml"), buf_slice(&extra), path, &err);
+	if (!catalogue)
+		fprintf(stderr, "berth policy: %s\n", err.text);
+	buf_free(&extra);
+	return catalogue;
+}
+
+static bool wants_color(void)
+{
+	const char *no_color = getenv("NO_COLOR");
+
+	return (!no_color || !*no_color) && isatty(STDERR_FILENO);
+}
+
+static void count(struct buf *out, size_t number, const char *one, const char *many)
+{
+	buf_printf(out, ", %zu %s", number, number == 1 ? one : many);
+}
+
+static int check(const struct options *options, const struct gpu_catalogue *catalogue, struct slice text)
+{
+	const char *name = strcmp(options->file, "-") == 0 ? "<stdin>" : options->file;
+	struct policy_report report;
+	struct policy *policy = policy_load(text, catalogue, &report);
+	int result = policy ? EXIT_YES : EXIT_USAGE, printed = EXIT_YES;
+	struct buf out;
+
+	buf_init(&out, OUTPUT_MAX);
+	if (options->json) {
+		policy_report_json(&report, name, &out);
+		printed = print(stdout, &out);
+	} else {
+		policy_report_text(&report, name, text, wants_color(), &out);
+		print(stderr, &out);
+	}
+	if (policy && !options->json) {
+		buf_printf(&out, "%s: valid", name);
+		count(&out, policy->pool_count, "pool", "pools");
+		count(&out, policy->class_count, "class", "classes");
+		if (report.warnings)
+			count(&out, report.warnings, "warning", "warnings");
+		buf_char(&out, '\n');
+		printed = print(stdout, &out);
+	}
+	policy_free(policy);
+	policy_report_free(&report);
+	return result == EXIT_YES ? printed : result;
+}
+
+/* 0, or the exit code + 1 when there is nothing left to do. */
+static int read_options(int argc, char **argv, struct options *options)
+{
+	static const struct option known[] = {
+	    {"output", required_argument, NULL, 'o'},
+	    {"catalogue", required_argument, NULL, 'c'},
+	    {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0},
+	};
+
+	optind = 0;
+	for (int option; (option = getopt_long(argc, argv, "o:h", known, NULL)) != -1;) {
+		switch (option) {
+		case 'o':
+			options->json = strcmp(optarg, "json") == 0;
+			if (!options->json && strcmp(optarg, "text") != 0)
+				return bad_usage("unknown output", optarg) + 1;
+			break;
+		case 'c':
+			options->catalogue = optarg;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_YES + 1;
+		default:
+			return bad_usage("bad option", NULL) + 1;
+		}
+	}
+	return 0;
+}
+
+static int policy_check_file(const struct options *options)
+{
+	struct catalogue *catalogue = load_catalogue(options->catalogue);
+	int result = EXIT_USAGE;
+	struct buf text;
+	struct err err;
+
+	if (!catalogue)
+		return EXIT_USAGE;
+	buf_init(&text, POLICY_TEXT_MAX);
+	if (file_read(options->file, &text, &err))
+		fprintf(stderr, "berth policy: %s\n", err.text);
+	else
+		result = check(options, &catalogue->gpus, buf_slice(&text));
+	buf_free(&text);
+	catalogue_free(catalogue);
+	return result;
+}
+
+int cli_policy(int argc, char **argv)
+{
+	struct options options = {0};
+	int done = read_options(argc, argv, &options), operands = argc - optind;
+	const char *verb = operands > 0 ? argv[optind] : NULL;
+	struct buf out;
+
+	if (done)
+		return done - 1;
+	if (!verb)
+		return bad_usage("a subcommand is missing", NULL);
+	if (strcmp(verb, "check") == 0) {
+		if (operands != 2)
+			return bad_usage("check takes one file", NULL);
+		options.file = argv[optind + 1];
+		return policy_check_file(&options);
+	}
+	if (operands != 1)
+		return bad_usage("unexpected argument", argv[optind + 1]);
+	buf_init(&out, OUTPUT_MAX);
+	if (strcmp(verb, "schema") == 0)
+		policy_schema(&out);
+	else if (strcmp(verb, "codes") == 0)
+		policy_codes(&out);
+	else
+		return bad_usage("unknown subcommand", verb);
+	return print(stdout, &out);
+}

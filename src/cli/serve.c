@@ -1,0 +1,209 @@
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/embedded.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "scheduler/scheduler.h"
+
+static const char usage[] =
+    "usage: berth serve --policy FILE [OPTION ...]\n\n"
+    "  --policy FILE               the placement policy; read again when it changes\n"
+    "  --kubeconfig FILE           default: KUBECONFIG, the pod's service account, ~/.kube/config\n"
+    "  --listen ADDR:PORT          kube-scheduler's calls (127.0.0.1:8765)\n"
+    "  --listen-ops ADDR:PORT      probes, metrics, state, explain (127.0.0.1:8766)\n"
+    "  --reservation-ttl TIME      from filter to bind (30s)\n"
+    "  --reservation-ttl-volumes TIME  the same where volumes or claims are bound in between (660s)\n"
+    "  --catalogue FILE            GPU models beside, or instead of, the built-in ones\n"
+    "  --log-level LEVEL           debug, info, warn or error (info)\n"
+    "  --help\n";
+
+struct serve {
+	uv_loop_t loop;
+	uv_signal_t term, interrupt, hangup;
+	struct scheduler *scheduler;
+};
+
+/* "30s", "1m30s", "500ms": Go's durations in h, m, s and ms. */
+static bool parse_duration(const char *text, int64_t *ns)
+{
+	int64_t total = 0;
+	if (*text == '\0')
+		return false;
+	while (*text != '\0') {
+		char *end;
+		double value = strtod(text, &end);
+		int64_t unit = strncmp(end, "ms", 2) == 0 ? NS_PER_MS
+		    : *end == 's'                      ? NS_PER_S
+		    : *end == 'm'                      ? 60 * NS_PER_S
+		    : *end == 'h'                      ? 3600 * NS_PER_S
+						       : 0;
+		if (end == text || unit == 0 || value < 0 || value > 1e6)
+			return false;
+		total += (int64_t)(value * (double)unit);
+		text = end + (unit == NS_PER_MS ? 2 : 1);
+	}
+	*ns = total;
+	return total > 0;
+}
+
+static bool parse_level(const char *text)
+{
+	static const char *const names[] = {"debug", "info", "warn", "error"};
+	for (int i = 0; i < 4; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			log_set_level((enum log_level)i);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Hundreds of parked binds are as many connections: the soft limit of descriptors is raised to the hard one. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static void stopped(void *ctx)
+{
+	struct serve *serve = ctx;
+	serve->scheduler = NULL;
+	uv_close((uv_handle_t *)&serve->term, NULL);
+	uv_close((uv_handle_t *)&serve->interrupt, NULL);
+	uv_close((uv_handle_t *)&serve->hangup, NULL);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+	struct serve *serve = signal->data;
+	if (!serve->scheduler)
+		return;
+	if (number == SIGHUP) {
+		scheduler_reload(serve->scheduler);
+		return;
+	}
+	uv_signal_stop(signal);
+	log_info("stopping", "signal=%d", number);
+	scheduler_stop(serve->scheduler, stopped, serve);
+	serve->scheduler = NULL;
+}
+
+static void watch_signal(struct serve *serve, uv_signal_t *signal, int number)
+{
+	uv_signal_init(&serve->loop, signal);
+	signal->data = serve;
+	uv_signal_start(signal, on_signal, number);
+}
+
+static int run(const struct scheduler_options *options)
+{
+	struct serve serve = {0};
+	struct err err;
+	raise_descriptors();
+	uv_loop_init(&serve.loop);
+	serve.scheduler = scheduler_start(&serve.loop, options, &err);
+	if (!serve.scheduler) {
+		fprintf(stderr, "berth serve: %s\n", err.text);
+		uv_run(&serve.loop, UV_RUN_DEFAULT);
+		uv_loop_close(&serve.loop);
+		return EXIT_USAGE;
+	}
+	watch_signal(&serve, &serve.term, SIGTERM);
+	watch_signal(&serve, &serve.interrupt, SIGINT);
+	watch_signal(&serve, &serve.hangup, SIGHUP);
+	log_info("serving", "listen_port=%u ops_port=%u version=%s", scheduler_port(serve.scheduler),
+	    scheduler_ops_port(serve.scheduler), BERTH_VERSION);
+	uv_run(&serve.loop, UV_RUN_DEFAULT);
+	uv_loop_close(&serve.loop);
+	return EXIT_YES;
+}
+
+static struct catalogue *load_catalogue(const char *path, struct err *err)
+{
+	struct buf extra;
+	struct slice builtin = embedded_text("gpus.yaml");
+	buf_init(&extra, 4u << 20);
+	if (path && file_read(path, &extra, err) != 0) {
+		buf_free(&extra);
+		return NULL;
+	}
+	struct catalogue *catalogue = catalogue_load(builtin, buf_slice(&extra), path, err);
+	buf_free(&extra);
+	return catalogue;
+}
+
+static int bad_usage(const char *text, const char *value)
+{
+	fprintf(stderr, "berth serve: %s%s\n\n%s", text, value, usage);
+	return EXIT_USAGE;
+}
+
+int cli_serve(int argc, char **argv)
+{
+	static const struct option options[] = {{"policy", required_argument, NULL, 'p'},
+	    {"kubeconfig", required_argument, NULL, 'k'}, {"listen", required_argument, NULL, 'l'},
+	    {"listen-ops", required_argument, NULL, 'o'}, {"reservation-ttl", required_argument, NULL, 't'},
+	    {"reservation-ttl-volumes", required_argument, NULL, 'v'}, {"catalogue", required_argument, NULL, 'c'},
+	    {"log-level", required_argument, NULL, 'L'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	struct scheduler_options chosen = {.listen = "127.0.0.1:8765",
+	    .listen_ops = "127.0.0.1:8766",
+	    .reservation_ttl_ns = 30 * NS_PER_S,
+	    .reservation_ttl_volumes_ns = 660 * NS_PER_S};
+	const char *kubeconfig = NULL, *catalogue_path = NULL;
+	struct kube_config kube = {0};
+	struct err err;
+	int option;
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (option) {
+		case 'p': chosen.policy_file = optarg; break;
+		case 'k': kubeconfig = optarg; break;
+		case 'l': chosen.listen = optarg; break;
+		case 'o': chosen.listen_ops = optarg; break;
+		case 'c': catalogue_path = optarg; break;
+		case 't':
+			if (!parse_duration(optarg, &chosen.reservation_ttl_ns))
+				return bad_usage("--reservation-ttl takes a duration such as 30s, not ", optarg);
+			break;
+		case 'v':
+			if (!parse_duration(optarg, &chosen.reservation_ttl_volumes_ns))
+				return bad_usage("--reservation-ttl-volumes takes a duration such as 660s, not ", optarg);
+			break;
+		case 'L':
+			if (!parse_level(optarg))
+				return bad_usage("--log-level is debug, info, warn or error, not ", optarg);
+			break;
+		case 'h': fputs(usage, stdout); return EXIT_YES;
+		default: fputs(usage, stderr); return EXIT_USAGE;
+		}
+	}
+	if (optind < argc)
+		return bad_usage("unexpected argument ", argv[optind]);
+	if (!chosen.policy_file)
+		return bad_usage("--policy FILE is needed", "");
+	struct catalogue *catalogue = load_catalogue(catalogue_path, &err);
+	if (!catalogue || kube_config_load(kubeconfig, &kube, &err) != 0) {
+		fprintf(stderr, "berth serve: %s\n", err.text);
+		if (catalogue)
+			catalogue_free(catalogue);
+		return EXIT_USAGE;
+	}
+	chosen.catalogue = catalogue;
+	chosen.kube = &kube;
+	int code = run(&chosen);
+	kube_config_free(&kube);
+	catalogue_free(catalogue);
+	return code;
+}

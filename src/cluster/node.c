@@ -1,0 +1,174 @@
+#include "cluster/node.h"
+
+#include "cluster/fields.h"
+#include "cluster/lanes.h"
+#include "cluster/placement.h"
+#include "cluster/quantity.h"
+
+#define ARENA_SIZE 6144 /* a GPU node's sixty labels, four conditions and twelve resources */
+
+/* Kinds of resources beyond RESOURCES_PER_OBJECT_MAX, and amounts that cannot be read, count as not there: nothing that
+ * needs them is placed. */
+static void read_resources(
+    struct json *json, struct resource_names *names, struct arena *arena, struct resources *resources)
+{
+	struct resource_list list = {.count = 0};
+	struct slice key;
+
+	if (!json_object(json))
+		return;
+	while (json_key(json, &key)) {
+		int64_t value = 0, milli = 0, *amount;
+		struct slice text = {"", 0};
+		bool known;
+		int id;
+
+		if (json_peek(json) == JSON_STRING)
+			json_string(json, &text);
+		else
+			json_value(json, &text);
+		known = quantity_parse(text, &value, &milli) && value >= 0 && milli >= 0;
+		id = known ? resource_names_id(names, field_plain(arena, key)) : -1;
+		amount = id < 0 ? NULL : resource_list_at(&list, (resource_id)id);
+		if (amount)
+			*amount = id == RESOURCE_CPU ? milli : value;
+	}
+	*resources = resource_list_keep(&list, arena);
+}
+
+static void read_conditions(struct json *json, struct node_spec *spec)
+{
+	size_t room = 0;
+	struct slice key;
+
+	spec->condition_count = 0;
+	if (!json_array(json))
+		return;
+	while (json_next(json)) {
+		struct slice type = {"", 0}, status = {"", 0};
+
+		if (!json_object(json))
+			continue;
+		while (json_key(json, &key)) {
+			if (slice_is(key, "type"))
+				json_string(json, &type);
+			else if (slice_is(key, "status"))
+				json_string(json, &status);
+			else
+				json_skip(json);
+		}
+		if (slice_is(type, "Ready"))
+			spec->ready = slice_is(status, "True");
+		spec->conditions =
+		    field_grow(&spec->arena, spec->conditions, spec->condition_count, &room, sizeof *spec->conditions);
+		spec->conditions[spec->condition_count++] =
+		    (struct node_condition){field_text(&spec->arena, type), field_text(&spec->arena, status)};
+	}
+}
+
+static void read_taints(struct json *json, struct node_spec *spec)
+{
+	size_t room = 0;
+	struct slice key;
+
+	spec->taint_count = 0;
+	if (!json_array(json))
+		return;
+	while (json_next(json)) {
+		struct slice name = {"", 0}, value = {"", 0}, effect_name = {"", 0};
+		enum taint_effect effect;
+
+		if (!json_object(json))
+			continue;
+		while (json_key(json, &key)) {
+			if (slice_is(key, "key"))
+				json_string(json, &name);
+			else if (slice_is(key, "value"))
+				json_string(json, &value);
+			else if (slice_is(key, "effect"))
+				json_string(json, &effect_name);
+			else
+				json_skip(json);
+		}
+		if (!placement_effect(effect_name, &effect))
+			continue;
+		spec->taints = field_grow(&spec->arena, spec->taints, spec->taint_count, &room, sizeof *spec->taints);
+		spec->taints[spec->taint_count++] =
+		    (struct taint){field_text(&spec->arena, name), field_text(&spec->arena, value), effect};
+	}
+}
+
+static void read_metadata(struct json *json, struct node_spec *spec)
+{
+	if (json_object(json))
+		for (struct slice key; json_key(json, &key);) {
+			if (slice_is(key, "name"))
+				spec->name = field_string(json, &spec->arena);
+			else if (slice_is(key, "labels"))
+				spec->labels = field_labels(json, &spec->arena);
+			else
+				json_skip(json);
+		}
+}
+
+static void read_spec(struct json *json, struct node_spec *spec)
+{
+	if (json_object(json))
+		for (struct slice key; json_key(json, &key);) {
+			if (slice_is(key, "taints"))
+				read_taints(json, spec);
+			else if (slice_is(key, "unschedulable"))
+				json_bool(json, &spec->unschedulable);
+			else
+				json_skip(json);
+		}
+}
+
+static void read_status(struct json *json, struct resource_names *names, struct node_spec *spec)
+{
+	if (json_object(json))
+		for (struct slice key; json_key(json, &key);) {
+			if (slice_is(key, "allocatable"))
+				read_resources(json, names, &spec->arena, &spec->allocatable);
+			else if (slice_is(key, "capacity"))
+				read_resources(json, names, &spec->arena, &spec->capacity);
+			else if (slice_is(key, "conditions"))
+				read_conditions(json, spec);
+			else
+				json_skip(json);
+		}
+}
+
+struct node_spec *cluster_node_decode(
+    struct slice text, struct resource_names *names, const struct gpu_catalogue *catalogue, struct err *err)
+{
+	struct arena arena;
+	struct node_spec *spec;
+	struct json json;
+
+	arena_init(&arena, ARENA_SIZE);
+	spec = arena_calloc(&arena, 1, sizeof *spec);
+	spec->arena = arena;
+	json_open(&json, text);
+	if (json_object(&json))
+		for (struct slice key; json_key(&json, &key);) {
+			if (slice_is(key, "metadata"))
+				read_metadata(&json, spec);
+			else if (slice_is(key, "spec"))
+				read_spec(&json, spec);
+			else if (slice_is(key, "status"))
+				read_status(&json, names, spec);
+			else
+				json_skip(&json);
+		}
+	if (json_close(&json) && spec->name) {
+		lanes_read(spec, names, catalogue);
+		return spec;
+	}
+	if (json.error)
+		err_set(err, ERR_INPUT, "node: %s at byte %zu", json.error, (size_t)(json.at - json.start));
+	else
+		err_set(err, ERR_INPUT, "node: no metadata.name");
+	node_spec_free(spec);
+	return NULL;
+}

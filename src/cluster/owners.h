@@ -1,0 +1,23 @@
+/* Who owns the Jobs: a pod names only its nearest controller, so Jobs' own owners (CronJob, JobSet, Workflow …) are
+ * kept here, fed by an optional metadata watch on Jobs. A ReplicaSet needs none: a pod of a Deployment carries
+ * pod-template-hash. */
+#ifndef CLUSTER_OWNERS_H
+#define CLUSTER_OWNERS_H
+
+#include "base/err.h"
+#include "berth/pod.h"
+
+struct owners;
+
+struct owners *owners_new(void);
+void owners_free(struct owners *owners);
+/* A list begins; owners_synced forgets what was not put since. */
+void owners_begin(struct owners *owners);
+void owners_synced(struct owners *owners);
+/* A Job's (partial) object. */
+BERTH_MUST_CHECK int owners_put(struct owners *owners, struct slice json, struct err *err);
+BERTH_MUST_CHECK int owners_remove(struct owners *owners, struct slice json, struct err *err);
+/* Adds to the pod's chain what is known by now. */
+void owners_resolve(const struct owners *owners, struct pod *pod);
+
+#endif

@@ -1,0 +1,402 @@
+#include "cluster/pod.h"
+
+#include "base/clock.h"
+#include "berth/gpu.h"
+#include "cluster/demand.h"
+#include "cluster/fields.h"
+#include "cluster/placement.h"
+
+/* First the pass over the document, which notes slices of its text, since what is worth keeping is only known at its
+ * end (a pod with a node keeps less, and spec comes behind metadata); then the pod is written into an arena made to
+ * measure. */
+
+#define SCRATCH_SIZE 4096 /* sums of a usual pod's containers fit */
+#define TEXT_SLACK 32     /* at most so much of the arena a short text costs beyond its length */
+
+/* What users say by annotation or label. */
+struct said {
+	struct slice class_name, dtype, gpu_memory;
+};
+
+struct reading {
+	struct arena *scratch;
+	struct slice uid, namespace_, name, created, wake;
+	struct slice scheduler, node, nominated, phase;
+	struct slice labels, node_selector, affinity, tolerations, spread; /* JSON text */
+	struct said by_annotation, by_label;
+	struct owner owner;
+	bool templated; /* label pod-template-hash: its ReplicaSet belongs to a Deployment */
+	bool deleting, gated, slow_binding;
+	int64_t priority;
+	struct demand demand;
+};
+
+/* --- the pass --- */
+
+static bool read_said(struct json *json, struct slice key, struct said *said)
+{
+	if (slice_is(key, "berth.dev/class"))
+		json_string(json, &said->class_name);
+	else if (slice_is(key, "berth.dev/dtype"))
+		json_string(json, &said->dtype);
+	else if (slice_is(key, "berth.dev/gpu-memory"))
+		json_string(json, &said->gpu_memory);
+	else
+		return false;
+	return true;
+}
+
+static void read_annotations(struct json *json, struct reading *reading)
+{
+	if (json_object(json))
+		for (struct slice key; json_key(json, &key);) {
+			if (slice_is(key, "berth.dev/wake"))
+				json_string(json, &reading->wake);
+			else if (!read_said(json, key, &reading->by_annotation))
+				json_skip(json);
+		}
+}
+
+static void read_labels(struct json *json, struct reading *reading)
+{
+	const char *first;
+
+	json_peek(json);
+	first = json->at;
+	if (json_object(json))
+		for (struct slice key; json_key(json, &key);) {
+			reading->templated |= slice_is(key, "pod-template-hash");
+			if (!read_said(json, key, &reading->by_label))
+				json_skip(json);
+		}
+	if (!json->error)
+		reading->labels = (struct slice){first, (size_t)(json->at - first)};
+}
+
+static void read_metadata(struct json *json, struct reading *reading)
+{
+	struct slice deleted = {"", 0};
+
+	if (json_object(json))
+		for (struct slice key; json_key(json, &key);) {
+			if (slice_is(key, "name"))
+				json_string(json, &reading->name);
+			else if (slice_is(key, "namespace"))
+				json_string(json, &reading->namespace_);
+			else if (slice_is(key, "uid"))
+				json_string(json, &reading->uid);
+			else if (slice_is(key, "creationTimestamp"))
+				json_string(json, &reading->created);
+			else if (slice_is(key, "deletionTimestamp"))
+				json_string(json, &deleted);
+			else if (slice_is(key, "labels"))
+				read_labels(json, reading);
+			else if (slice_is(key, "annotations"))
+				read_annotations(json, reading);
+			else if (slice_is(key, "ownerReferences"))
+				field_owner(json, &reading->owner);
+			else
+				json_skip(json);
+		}
+	reading->deleting = deleted.len > 0;
+}
+
+static void read_volumes(struct json *json, struct reading *reading)
+{
+	struct slice key;
+
+	if (!json_array(json))
+		return;
+	while (json_next(json))
+		if (json_object(json))
+			while (json_key(json, &key)) {
+				if (slice_is(key, "persistentVolumeClaim") || slice_is(key, "ephemeral"))
+					reading->slow_binding |= json_peek(json) == JSON_OBJECT;
+				json_skip(json);
+			}
+}
+
+static bool is_filled(struct json *json)
+{
+	bool filled = false;
+
+	if (json_array(json))
+		for (; json_next(json); filled = true)
+			json_skip(json);
+	return filled;
+}
+
+static bool read_spec_demand(struct json *json, struct slice key, struct demand *demand)
+{
+	if (slice_is(key, "containers"))
+		demand_read_containers(demand, json, false);
+	else if (slice_is(key, "initContainers"))
+		demand_read_containers(demand, json, true);
+	else if (slice_is(key, "resources"))
+		demand_read_pod_resources(demand, json);
+	else if (slice_is(key, "overhead"))
+		demand_read_overhead(demand, json);
+	else
+		return false;
+	return true;
+}
+
+static bool read_spec_placement(struct json *json, struct slice key, struct reading *reading)
+{
+	if (slice_is(key, "nodeSelector"))
+		json_value(json, &reading->node_selector);
+	else if (slice_is(key, "affinity"))
+		json_value(json, &reading->affinity);
+	else if (slice_is(key, "tolerations"))
+		json_value(json, &reading->tolerations);
+	else if (slice_is(key, "topologySpreadConstraints"))
+		json_value(json, &reading->spread);
+	else
+		return false;
+	return true;
+}
+
+static void read_spec(struct json *json, struct reading *reading)
+{
+	if (json_object(json))
+		for (struct slice key; json_key(json, &key);) {
+			if (slice_is(key, "nodeName"))
+				json_string(json, &reading->node);
+			else if (slice_is(key, "schedulerName"))
+				json_string(json, &reading->scheduler);
+			else if (slice_is(key, "priority"))
+				json_int(json, &reading->priority);
+			else if (slice_is(key, "volumes"))
+				read_volumes(json, reading);
+			else if (slice_is(key, "resourceClaims"))
+				reading->slow_binding |= is_filled(json);
+			else if (slice_is(key, "schedulingGates"))
+				reading->gated = is_filled(json);
+			else if (!read_spec_demand(json, key, &reading->demand) &&
+			         !read_spec_placement(json, key, reading))
+				json_skip(json);
+		}
+}
+
+static void read_status(struct json *json, struct reading *reading)
+{
+	struct demand *demand = &reading->demand;
+
+	if (json_object(json))
+		for (struct slice key; json_key(json, &key);) {
+			if (slice_is(key, "phase"))
+				json_string(json, &reading->phase);
+			else if (slice_is(key, "nominatedNodeName"))
+				json_string(json, &reading->nominated);
+			else if (slice_is(key, "conditions"))
+				demand_read_conditions(demand, json);
+			else if (slice_is(key, "containerStatuses"))
+				demand_read_container_statuses(demand, json, false);
+			else if (slice_is(key, "initContainerStatuses"))
+				demand_read_container_statuses(demand, json, true);
+			else if (slice_is(key, "resources"))
+				demand_read_status_resources(demand, json);
+			else if (slice_is(key, "allocatedResources"))
+				demand_read_allocated(demand, json);
+			else
+				json_skip(json);
+		}
+}
+
+static int read_pod(struct slice text, struct reading *reading, struct err *err)
+{
+	struct json json;
+
+	json_open(&json, text);
+	if (json_peek(&json) == JSON_OBJECT && json_object(&json))
+		for (struct slice key; json_key(&json, &key);) {
+			if (slice_is(key, "metadata"))
+				read_metadata(&json, reading);
+			else if (slice_is(key, "spec"))
+				read_spec(&json, reading);
+			else if (slice_is(key, "status"))
+				read_status(&json, reading);
+			else
+				json_skip(&json);
+		}
+	if (!json_close(&json))
+		return err_set(err, ERR_INPUT, "pod: %s at byte %zu", json.error, (size_t)(json.at - json.start));
+	return 0;
+}
+
+/* --- the pod --- */
+
+static const char *kept_text(struct arena *arena, struct slice raw)
+{
+	return raw.len > 0 ? field_text(arena, raw) : NULL;
+}
+
+/* A list of formats is allowed ("bf16,fp8"): the GPU must have them all. */
+static bool read_dtypes(struct slice text, uint32_t *dtypes)
+{
+	const char *at = text.at ? text.at : "", *end = at + text.len;
+
+	while (at < end) {
+		const char *comma = memchr(at, ',', (size_t)(end - at)), *stop = comma ? comma : end;
+		enum dtype dtype = dtype_named((struct slice){at, (size_t)(stop - at)});
+
+		if (dtype == DTYPE_COUNT || (comma && comma + 1 == end))
+			return false;
+		*dtypes |= DTYPE_BIT(dtype);
+		at = comma ? comma + 1 : end;
+	}
+	return true;
+}
+
+static struct slice first_of(struct slice annotation, struct slice label)
+{
+	return annotation.len > 0 ? annotation : label;
+}
+
+static void keep_said(const struct reading *reading, struct arena *arena, struct pod *pod)
+{
+	const struct said *annotation = &reading->by_annotation, *label = &reading->by_label;
+	struct slice dtype = first_of(annotation->dtype, label->dtype);
+	struct slice memory = first_of(annotation->gpu_memory, label->gpu_memory);
+	quantity_nano bytes;
+
+	pod->class_name = kept_text(arena, first_of(annotation->class_name, label->class_name));
+	if (!read_dtypes(dtype, &pod->dtypes))
+		pod->trouble = REASON_CODE_BAD_ANNOTATION;
+	if (memory.len > 0) {
+		if (quantity_parse_nano(memory, &bytes) && bytes > 0)
+			pod->gpu_memory_bytes = quantity_nano_value(bytes);
+		else
+			pod->trouble = REASON_CODE_BAD_ANNOTATION;
+	}
+}
+
+static void keep_owner(const struct reading *reading, struct arena *arena, struct pod *pod)
+{
+	const struct owner *owner = &reading->owner;
+
+	if (!owner->kind.at)
+		return;
+	pod->owner_uid = kept_text(arena, owner->uid);
+	pod->owner_name = kept_text(arena, owner->name);
+	pod_add_owner_kind(pod, field_text(arena, owner->kind));
+	if (slice_is(owner->kind, "ReplicaSet") && reading->templated)
+		pod_add_owner_kind(pod, "Deployment");
+}
+
+static void keep_placement(const struct reading *reading, struct arena *arena, struct pod *pod)
+{
+	struct json json;
+
+	if (reading->labels.at) {
+		json_open(&json, reading->labels);
+		pod->labels = field_labels(&json, arena);
+	}
+	if (reading->node_selector.at) {
+		json_open(&json, reading->node_selector);
+		placement_read_node_selector(&json, arena, pod);
+	}
+	if (reading->affinity.at) {
+		json_open(&json, reading->affinity);
+		placement_read_affinity(&json, arena, pod);
+	}
+	if (reading->tolerations.at) {
+		json_open(&json, reading->tolerations);
+		placement_read_tolerations(&json, arena, pod);
+	}
+	if (reading->spread.at) {
+		json_open(&json, reading->spread);
+		placement_read_spread(&json, pod);
+	}
+}
+
+/* An upper bound for usual pods, so that one chunk does; a pod with much affinity may take a second one. */
+static size_t measure(const struct reading *reading, const struct resource_list *demand, bool whole)
+{
+	const struct slice texts[] = {reading->uid, reading->namespace_, reading->name, reading->scheduler,
+	    reading->node, reading->nominated, reading->wake, reading->owner.uid, reading->owner.name};
+	size_t size = sizeof(struct pod) + (demand->count + 1u) * sizeof(struct resource_amount) + TEXT_SLACK;
+
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (texts[i].len > 0)
+			size += texts[i].len + TEXT_SLACK / 2;
+	if (whole)
+		size += 2 * (reading->labels.len + reading->node_selector.len + reading->affinity.len) +
+		        reading->tolerations.len;
+	return size;
+}
+
+static struct pod *keep(struct reading *reading, bool whole, struct err *err)
+{
+	struct resource_list demand;
+	struct arena arena;
+	struct pod *pod;
+	int64_t *pods;
+
+	if (reading->uid.len == 0 || reading->name.len == 0) {
+		err_set(err, ERR_INPUT, "pod: no metadata.%s", reading->name.len == 0 ? "name" : "uid");
+		return NULL;
+	}
+	whole |= reading->node.len == 0;
+	demand_finish(&reading->demand, &demand);
+	arena_init(&arena, measure(reading, &demand, whole));
+	pod = arena_calloc(&arena, 1, sizeof *pod);
+	pod->uid = field_text(&arena, reading->uid);
+	pod->name = field_text(&arena, reading->name);
+	pod->namespace_ = reading->namespace_.len ? field_text(&arena, reading->namespace_) : "default";
+	pod->scheduler = reading->scheduler.len ? field_text(&arena, reading->scheduler) : "default-scheduler";
+	pod->node = kept_text(&arena, reading->node);
+	pod->nominated = kept_text(&arena, reading->nominated);
+	pod->wake = kept_text(&arena, reading->wake);
+	pod->priority = (int32_t)reading->priority;
+	if (!clock_parse(reading->created, &pod->created_ns))
+		pod->created_ns = 0;
+	pod->terminal = slice_is(reading->phase, "Succeeded") || slice_is(reading->phase, "Failed");
+	pod->deleting = reading->deleting;
+	pod->gated = reading->gated;
+	pod->slow_binding = reading->slow_binding;
+	keep_said(reading, &arena, pod);
+	keep_owner(reading, &arena, pod);
+	if (whole)
+		keep_placement(reading, &arena, pod);
+	pods = resource_list_at(&demand, RESOURCE_PODS);
+	if (pods)
+		*pods = 1;
+	if (reading->demand.trouble || !pods)
+		pod->trouble = REASON_CODE_BAD_REQUEST;
+	pod->demand = resource_list_keep(&demand, &arena);
+	pod->arena = arena;
+	return pod;
+}
+
+struct pod *cluster_pod_decode(struct slice json, struct resource_names *names, bool whole, struct err *err)
+{
+	struct arena scratch;
+	struct reading reading = {.scratch = &scratch};
+	struct pod *pod = NULL;
+
+	arena_init(&scratch, SCRATCH_SIZE);
+	demand_init(&reading.demand, &scratch, names);
+	if (read_pod(json, &reading, err) == 0)
+		pod = keep(&reading, whole, err);
+	arena_free(&scratch);
+	return pod;
+}
+
+int cluster_pod_demand(struct slice json, struct resource_names *names, struct resource_list *demand, struct err *err)
+{
+	struct arena scratch;
+	struct reading reading = {.scratch = &scratch};
+	int result;
+
+	arena_init(&scratch, SCRATCH_SIZE);
+	demand_init(&reading.demand, &scratch, names);
+	result = read_pod(json, &reading, err);
+	if (result == 0) {
+		demand_finish(&reading.demand, demand);
+		if (reading.demand.trouble)
+			result = err_set(err, ERR_INPUT, "pod: %s", reading.demand.trouble);
+	}
+	arena_free(&scratch);
+	return result;
+}

@@ -1,0 +1,191 @@
+#include "core/waiting_internal.h"
+
+#include <stdlib.h>
+
+#include "core/decide_internal.h"
+#include "core/fleet_internal.h"
+#include "core/index.h"
+#include "core/usage.h"
+
+/* Up to so many nodes are looked at one by one; more of them are nearly the fleet, and its index answers sooner. */
+#define FEW_NODES 64
+
+struct pass {
+	struct waiting *waiting;
+	struct fleet *fleet;
+	size_t node_count;
+	struct node **nodes;  /* improved, by address */
+	struct node **others; /* room for node_count */
+	size_t head_count;
+	struct waiter **heads; /* a binary heap: the next pod of each group that has not failed */
+	size_t woken_count, woken_room;
+	struct waiter **woken;
+};
+
+static int by_address(const void *a, const void *b)
+{
+	uintptr_t left = (uintptr_t) * (struct node *const *)a, right = (uintptr_t) * (struct node *const *)b;
+	return (left > right) - (left < right);
+}
+
+static void collect_nodes(struct pass *pass, struct node *improved)
+{
+	size_t room = 0;
+	for (struct node *node = improved; node; node = node->next_improved) {
+		pass->nodes = xgrow(pass->nodes, pass->node_count, &room, sizeof(struct node *));
+		pass->nodes[pass->node_count++] = node;
+	}
+	pass->others = xcalloc(pass->node_count + 1, sizeof(struct node *));
+	if (pass->node_count > 1)
+		qsort(pass->nodes, pass->node_count, sizeof(struct node *), by_address);
+}
+
+static void sift(struct pass *pass, size_t at)
+{
+	struct waiter *moved = pass->heads[at];
+	for (size_t child; (child = 2 * at + 1) < pass->head_count; at = child) {
+		if (child + 1 < pass->head_count && waiting__before(pass->heads[child + 1], pass->heads[child]))
+			child++;
+		if (!waiting__before(pass->heads[child], moved))
+			break;
+		pass->heads[at] = pass->heads[child];
+	}
+	pass->heads[at] = moved;
+}
+
+static bool wakeable(const struct waiter *waiter)
+{
+	return waiter->public.turn_ends_ns == 0 && waiter->public.wakes < 2;
+}
+
+static struct waiter *wakeable_from(struct treap_node *link)
+{
+	while (link && !wakeable(waiting__of_group_link(link)))
+		link = treap_after(link);
+	return waiting__of_group_link(link);
+}
+
+static void collect_heads(struct pass *pass)
+{
+	const struct map *groups = &pass->waiting->groups;
+	size_t cursor = 0;
+	pass->heads = xcalloc(groups->count + 1, sizeof(struct waiter *));
+	for (const struct waiting_group *group; (group = map_next(groups, &cursor));) {
+		struct waiter *head = wakeable_from(treap_first(&group->pods));
+		if (head)
+			pass->heads[pass->head_count++] = head;
+	}
+	for (size_t i = pass->head_count / 2; i-- > 0;)
+		sift(pass, i);
+}
+
+/* Goes on with the next pod of the top's group, or with another group. */
+static void advance(struct pass *pass, bool group_failed)
+{
+	struct waiter *next = group_failed ? NULL : wakeable_from(treap_after(&pass->heads[0]->group_link));
+	pass->heads[0] = next ? next : pass->heads[--pass->head_count];
+	if (pass->head_count > 0)
+		sift(pass, 0);
+}
+
+/* Counts the pod on the node of its turn for as long as the pass takes, and nowhere else: neither as an entry nor as a
+ * change. */
+static void hold(struct waiter *waiter)
+{
+	usage_add(waiter->public.turn_node, &waiter->public.pod->demand);
+	index_update(waiter->public.turn_node);
+	waiter->held = true;
+}
+
+static void release(struct waiter *waiter)
+{
+	if (!waiter->held)
+		return;
+	usage_subtract(waiter->public.turn_node, &waiter->public.pod->demand);
+	index_update(waiter->public.turn_node);
+	waiter->held = false;
+}
+
+static bool in_ledger(const struct fleet *fleet, const struct waiter *waiter)
+{
+	return ledger_find(fleet, slice_of(waiter->public.pod->uid)) != NULL;
+}
+
+/* A turn whose room has gone meanwhile holds nothing, so what is held always fits. */
+static void hold_turns(struct pass *pass)
+{
+	for (struct waiter *waiter = pass->waiting->turns; waiter; waiter = waiter->turn_next) {
+		struct node *node = waiter->public.turn_node;
+		if (node && !in_ledger(pass->fleet, waiter) &&
+		    decide_node(pass->fleet, waiter->public.pod, node, NULL) == REASON_CODE_FITS)
+			hold(waiter);
+	}
+}
+
+static struct node *choose_among(const struct pass *pass, const struct waiter *waiter)
+{
+	struct decision decision;
+	size_t count = 0;
+	for (size_t i = 0; i < pass->node_count; i++)
+		if (waiter->refused_at == 0 || pass->nodes[i]->improved_at != waiter->refused_at)
+			pass->others[count++] = pass->nodes[i];
+	decide_among(pass->fleet, waiter->public.pod, pass->others, count, &decision, NULL);
+	return decision.node;
+}
+
+static struct node *choose(const struct pass *pass, const struct waiter *waiter)
+{
+	struct decision decision;
+	if (pass->node_count <= FEW_NODES)
+		return choose_among(pass, waiter);
+	decide__fleet_best(pass->fleet, waiter->public.pod, &decision);
+	if (!decision.node)
+		return NULL;
+	bool improved = bsearch(&decision.node, pass->nodes, pass->node_count, sizeof(struct node *), by_address);
+	bool refused = waiter->refused_at != 0 && decision.node->improved_at == waiter->refused_at;
+	return improved && !refused ? decision.node : choose_among(pass, waiter);
+}
+
+static void give_turns(struct pass *pass, int64_t now_ns, size_t limit)
+{
+	while (pass->head_count > 0 && pass->woken_count < limit) {
+		struct waiter *waiter = pass->heads[0];
+		struct node *node = choose(pass, waiter);
+		if (!node) {
+			/* A pod with an entry, or with room that it refused, is not judged as the others are. */
+			advance(pass, waiter->refused_at == 0 && !in_ledger(pass->fleet, waiter));
+			continue;
+		}
+		waiting__begin_turn(pass->waiting, waiter, node, now_ns);
+		if (!in_ledger(pass->fleet, waiter))
+			hold(waiter);
+		pass->woken = xgrow(pass->woken, pass->woken_count, &pass->woken_room, sizeof(struct waiter *));
+		pass->woken[pass->woken_count++] = waiter;
+		advance(pass, false);
+	}
+}
+
+size_t waiting_wake_for(struct waiting *waiting, struct fleet *fleet, struct node *improved, int64_t now_ns,
+    size_t limit, waiting_wake *wake, void *ctx)
+{
+	struct pass pass = {.waiting = waiting, .fleet = fleet};
+	if (!improved || waiting->by_uid.count == 0 || limit == 0)
+		return 0;
+	waiting__group_all(waiting, fleet);
+	collect_nodes(&pass, improved);
+	collect_heads(&pass);
+	hold_turns(&pass);
+	give_turns(&pass, now_ns, limit);
+	for (struct waiter *waiter = waiting->turns; waiter; waiter = waiter->turn_next)
+		release(waiter);
+	/* Stopped by the limit: the rest is for the next call. */
+	for (size_t i = 0; pass.head_count > 0 && i < pass.node_count; i++)
+		fleet__offer(fleet, pass.nodes[i]);
+	for (size_t i = 0; i < pass.woken_count; i++)
+		wake(ctx, &pass.woken[i]->public, pass.woken[i]->public.turn_node);
+	free(pass.nodes);
+	free(pass.others);
+	free(pass.heads);
+	free(pass.woken);
+	return pass.woken_count;
+}

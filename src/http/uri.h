@@ -1,0 +1,20 @@
+/* The target of a request line: its path and query, percent-decoded. Unknown escapes, and %00, stay as they are
+ * written. */
+#ifndef HTTP_URI_H
+#define HTTP_URI_H
+
+#include <stdbool.h>
+
+#include "berth/arena.h"
+#include "berth/slice.h"
+
+/* The parts of a target ("/a?b", "http://host/a?b", "*"), raw. The query has no '?' and may be empty. */
+struct slice uri_path(struct slice target);
+struct slice uri_query(struct slice target);
+/* Decodes into `out` (room for text.len bytes is always enough); returns the length. `plus`: '+' is a blank (in
+ * queries). */
+size_t uri_decode(struct slice text, bool plus, char *out);
+/* The decoded value of a name in a raw query, in the arena; "" for a name without '='; NULL when it is not there. */
+const char *uri_query_value(struct arena *arena, struct slice query, const char *name);
+
+#endif

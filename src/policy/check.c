@@ -1,0 +1,267 @@
+#include "policy/check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "policy/table.h"
+#include "policy/words.h"
+
+#define PATH_MAX_LEN 96
+#define INT64_DIGITS 18 /* that always fit */
+
+struct path {
+	char text[PATH_MAX_LEN];
+};
+
+/* The names that a list of objects defines, and where in those objects they stand. */
+struct names {
+	const char *what, *list_name, *key;
+	const struct doc_list *list;
+	size_t size, offset;
+	struct words words;
+	bool complete; /* false: one could not be read, and it may be the one that is sought */
+};
+
+struct checker {
+	const struct doc *doc;
+	struct policy_report *report;
+	struct names levels, pools, classes;
+};
+
+#define PROBLEM(checker, problem, node, ...) report_add((checker)->report, problem, place_of(node), __VA_ARGS__)
+
+static struct path path_of(const char *format, ...) BERTH_PRINTF(1, 2);
+
+static struct path path_of(const char *format, ...)
+{
+	struct path path;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(path.text, sizeof path.text, format, args);
+	va_end(args);
+	return path;
+}
+
+static const struct yaml_node *name_at(const struct names *names, size_t i)
+{
+	return *(const struct yaml_node *const *)((const char *)names->list->items + i * names->size + names->offset);
+}
+
+/* The earlier item of the same name, or NULL. */
+static const struct yaml_node *find_earlier(const struct names *names, const struct yaml_node *name, size_t i)
+{
+	for (size_t j = 0; j < i; j++) {
+		const struct yaml_node *other = name_at(names, j);
+
+		if (other && slice_equal(other->text, name->text))
+			return other;
+	}
+	return NULL;
+}
+
+/* Fills in words and complete; a name that is there twice is reported. */
+static void collect_names(struct checker *checker, struct names *names)
+{
+	names->complete = true;
+	for (size_t i = 0; i < names->list->count; i++) {
+		const struct yaml_node *name = name_at(names, i), *earlier;
+
+		if (!name) {
+			names->complete = false;
+			continue;
+		}
+		words_add(&names->words, name->text.at);
+		earlier = find_earlier(names, name, i);
+		if (earlier)
+			PROBLEM(checker, PROBLEM_DUPLICATE_NAME, name, "%s[%zu].%s %s is also in line %u",
+			    names->list_name, i, names->key, show(name->text).text, earlier->mark.line);
+	}
+}
+
+static bool is_defined(const struct names *names, struct slice text)
+{
+	for (size_t i = 0; i < names->words.count; i++)
+		if (slice_is(text, names->words.items[i].text))
+			return true;
+	return !names->complete;
+}
+
+static void check_name(
+    struct checker *checker, const struct names *names, const struct yaml_node *name, struct path path)
+{
+	if (!name || is_defined(names, name->text))
+		return;
+	if (names->words.count == 0)
+		PROBLEM(checker, PROBLEM_DANGLING_NAME, name, "%s %s is not defined: the policy has no %s", path.text,
+		    show(name->text).text, names->list_name);
+	else
+		PROBLEM(checker, PROBLEM_DANGLING_NAME, name, "%s %s is not one of the %s: %s", path.text,
+		    show(name->text).text, names->what, words_listed(&names->words, name->text).text);
+}
+
+static void check_levels(struct checker *checker)
+{
+	struct names labels = checker->levels;
+
+	for (size_t i = 0; i < labels.list->count; i++) {
+		const struct yaml_node *name = name_at(&checker->levels, i);
+
+		if (name && slice_is(name->text, LEVEL_HOST))
+			PROBLEM(checker, PROBLEM_DUPLICATE_NAME, name,
+			    "topology[%zu].level \"" LEVEL_HOST "\" is implied and cannot be named", i);
+	}
+	labels.key = "nodeLabel";
+	labels.offset = offsetof(struct doc_level, node_label);
+	collect_names(checker, &labels);
+}
+
+static bool is_whole_number(const struct yaml_node *node)
+{
+	size_t len = node->text.len;
+
+	return len > 0 && len <= INT64_DIGITS && strspn(node->text.at, "0123456789") == len;
+}
+
+static void check_expression(struct checker *checker, const struct doc_expression *expression, struct path path)
+{
+	const struct yaml_node *op = expression->operator;
+	const struct doc_list *values = &expression->values;
+	bool one, none;
+
+	if (expression->head.broken)
+		return;
+	one = slice_is(op->text, "Gt") || slice_is(op->text, "Lt");
+	none = slice_is(op->text, "Exists") || slice_is(op->text, "DoesNotExist");
+	if (none && values->count > 0)
+		PROBLEM(checker, PROBLEM_BAD_COMBINATION, values->node, "%s.values: operator %s takes no values",
+		    path.text, op->text.at);
+	else if (!none && values->count == 0)
+		PROBLEM(checker, PROBLEM_BAD_COMBINATION, op, "%s.operator %s needs values", path.text, op->text.at);
+	else if (one && values->count > 1)
+		PROBLEM(checker, PROBLEM_BAD_COMBINATION, values->node, "%s.values: operator %s takes one value",
+		    path.text, op->text.at);
+	else if (one && !is_whole_number(doc_text(values, 0)))
+		PROBLEM(checker, PROBLEM_BAD_COMBINATION, doc_text(values, 0),
+		    "%s.values: operator %s takes a whole number", path.text, op->text.at);
+}
+
+static void check_model(
+    struct checker *checker, const struct gpu_catalogue *catalogue, const struct yaml_node *gpu, size_t pool)
+{
+	struct words models;
+
+	if (!gpu || !catalogue || gpu_model_named(catalogue, gpu->text))
+		return;
+	models.count = 0;
+	for (size_t i = 0; i < catalogue->model_count; i++)
+		words_add(&models, catalogue->models[i].name);
+	PROBLEM(checker, PROBLEM_UNKNOWN_MODEL, gpu, "pools[%zu].gpu %s is not one of the models in the catalogue: %s",
+	    pool, show(gpu->text).text, words_listed(&models, gpu->text).text);
+}
+
+static void check_pools(struct checker *checker, const struct gpu_catalogue *catalogue)
+{
+	const struct doc_list *pools = &checker->doc->pools;
+
+	for (size_t i = 0; i < pools->count; i++) {
+		const struct doc_pool *pool = DOC_ITEM(doc_pool, pools, i);
+		const struct doc_list *expressions = &pool->node_selector.match_expressions;
+
+		check_model(checker, catalogue, pool->gpu, i);
+		for (size_t j = 0; j < expressions->count; j++)
+			check_expression(checker, DOC_ITEM(doc_expression, expressions, j),
+			    path_of("pools[%zu].nodeSelector.matchExpressions[%zu]", i, j));
+	}
+}
+
+static void check_class(struct checker *checker, const struct doc_class *class, size_t i)
+{
+	const struct yaml_node *spread = class->replicas.spread_over;
+
+	for (size_t j = 0; j < class->only.count; j++)
+		check_name(
+		    checker, &checker->pools, doc_text(&class->only, j), path_of("classes[%zu].only[%zu]", i, j));
+	for (size_t j = 0; j < class->prefer.count; j++)
+		check_name(
+		    checker, &checker->pools, doc_text(&class->prefer, j), path_of("classes[%zu].prefer[%zu]", i, j));
+	check_name(checker, &checker->levels, spread, path_of("classes[%zu].replicas.spreadOver", i));
+}
+
+static void check_fallback(struct checker *checker)
+{
+	const struct yaml_node *fallback = checker->doc->fallback;
+	const struct doc_list *classes = &checker->doc->classes;
+
+	/* Without classes the missing key was said already. */
+	if (!fallback || !classes->node)
+		return;
+	check_name(checker, &checker->classes, fallback, path_of("fallback"));
+	for (size_t i = 0; i < classes->count; i++) {
+		const struct doc_class *class = DOC_ITEM(doc_class, classes, i);
+		const struct {
+			const char *key;
+			const struct yaml_node *node;
+		} limits[] = {{"only", class->only.node}, {"maxGPUsPerPod", class->max_gpus_per_pod.node}};
+
+		if (!class->name || !slice_equal(class->name->text, fallback->text))
+			continue;
+		for (size_t j = 0; j < sizeof limits / sizeof *limits; j++)
+			if (limits[j].node)
+				PROBLEM(checker, PROBLEM_LIMITED_FALLBACK, limits[j].node,
+				    "classes[%zu] %s is the fallback and may not have \"%s\": pods that no rule names "
+				    "would be refused",
+				    i, show(class->name->text).text, limits[j].key);
+	}
+}
+
+static bool same_optional(const struct yaml_node *a, const struct yaml_node *b)
+{
+	return (!a && !b) || (a && b && slice_equal(a->text, b->text));
+}
+
+static void check_avoid(struct checker *checker)
+{
+	const struct doc_list *rules = &checker->doc->health.avoid;
+
+	for (size_t i = 0; i < rules->count; i++) {
+		const struct doc_avoid *rule = DOC_ITEM(doc_avoid, rules, i);
+
+		for (size_t j = 0; j < i && !rule->head.broken; j++) {
+			const struct doc_avoid *other = DOC_ITEM(doc_avoid, rules, j);
+
+			if (other->head.broken || !same_optional(rule->node_condition, other->node_condition) ||
+			    !same_optional(rule->is, other->is) || !same_optional(rule->taint_key, other->taint_key))
+				continue;
+			PROBLEM(checker, PROBLEM_DUPLICATE_NAME, rule->head.node,
+			    "health.avoid[%zu] says the same as health.avoid[%zu] in line %u", i, j,
+			    other->head.node->mark.line);
+			break;
+		}
+	}
+}
+
+void policy_check(const struct doc *doc, const struct gpu_catalogue *catalogue, struct policy_report *report)
+{
+	struct checker checker = {
+	    .doc = doc,
+	    .report = report,
+	    .levels = {"levels of the topology", "topology", "level", &doc->topology, sizeof(struct doc_level),
+	        offsetof(struct doc_level, level), {0}, false},
+	    .pools = {"pools", "pools", "name", &doc->pools, sizeof(struct doc_pool), offsetof(struct doc_pool, name),
+	        {0}, false},
+	    .classes = {"classes", "classes", "name", &doc->classes, sizeof(struct doc_class),
+	        offsetof(struct doc_class, name), {0}, false},
+	};
+
+	collect_names(&checker, &checker.levels);
+	collect_names(&checker, &checker.pools);
+	collect_names(&checker, &checker.classes);
+	check_levels(&checker);
+	words_add(&checker.levels.words, LEVEL_HOST);
+	check_pools(&checker, catalogue);
+	for (size_t i = 0; i < doc->classes.count; i++)
+		check_class(&checker, DOC_ITEM(doc_class, &doc->classes, i), i);
+	check_fallback(&checker);
+	check_avoid(&checker);
+}

@@ -1,0 +1,183 @@
+#include "policy/compile.h"
+
+#include "berth/gpu.h"
+#include "policy/table.h"
+
+#define FIRST_CHUNK 4096
+
+static const char *copy(struct arena *arena, const struct yaml_node *node)
+{
+	return node ? arena_copy(arena, node->text) : NULL;
+}
+
+static const char **copy_texts(struct arena *arena, const struct doc_list *list)
+{
+	const char **texts = arena_calloc(arena, list->count, sizeof *texts);
+
+	for (size_t i = 0; i < list->count; i++)
+		texts[i] = copy(arena, doc_text(list, i));
+	return texts;
+}
+
+static enum selector_op operator_of(const struct yaml_node *node)
+{
+	static const char *const names[] = {
+	    [SELECTOR_IN] = "In",
+	    [SELECTOR_NOT_IN] = "NotIn",
+	    [SELECTOR_EXISTS] = "Exists",
+	    [SELECTOR_DOES_NOT_EXIST] = "DoesNotExist",
+	    [SELECTOR_GT] = "Gt",
+	    [SELECTOR_LT] = "Lt",
+	};
+	size_t i = 0;
+
+	while (i < sizeof names / sizeof *names - 1 && !slice_is(node->text, names[i]))
+		i++;
+	return (enum selector_op)i;
+}
+
+static struct selector compile_selector(struct arena *arena, const struct doc_selector *in)
+{
+	const struct doc_list *labels = &in->match_labels, *expressions = &in->match_expressions;
+	struct selector selector = {.count = labels->count + expressions->count};
+	struct selector_requirement *out;
+
+	out = selector.requirements = arena_calloc(arena, selector.count, sizeof *out);
+	for (size_t i = 0; i < labels->count; i++, out++) {
+		const struct doc_label *label = DOC_ITEM(doc_label, labels, i);
+
+		out->key = copy(arena, label->key);
+		out->op = SELECTOR_IN;
+		out->value_count = 1;
+		out->values = arena_alloc(arena, sizeof *out->values);
+		out->values[0] = copy(arena, label->value);
+	}
+	for (size_t i = 0; i < expressions->count; i++, out++) {
+		const struct doc_expression *expression = DOC_ITEM(doc_expression, expressions, i);
+
+		out->key = copy(arena, expression->key);
+		out->op = operator_of(expression->operator);
+		out->value_count = expression->values.count;
+		out->values = copy_texts(arena, &expression->values);
+	}
+	return selector;
+}
+
+static void compile_levels(struct policy *policy, struct arena *arena, const struct doc_list *levels)
+{
+	policy->level_count = levels->count;
+	for (size_t i = 0; i < levels->count; i++) {
+		const struct doc_level *level = DOC_ITEM(doc_level, levels, i);
+
+		policy->levels[i] = (struct policy_level){copy(arena, level->level), copy(arena, level->node_label)};
+	}
+}
+
+static void compile_pools(struct policy *policy, struct arena *arena, const struct doc_list *pools)
+{
+	policy->pool_count = pools->count;
+	policy->pools = arena_calloc(arena, pools->count, sizeof *policy->pools);
+	for (size_t i = 0; i < pools->count; i++) {
+		const struct doc_pool *pool = DOC_ITEM(doc_pool, pools, i);
+
+		policy->pools[i] = (struct policy_pool){
+		    copy(arena, pool->name), copy(arena, pool->gpu), compile_selector(arena, &pool->node_selector)};
+	}
+}
+
+static struct policy_match compile_match(struct arena *arena, const struct doc_match *in)
+{
+	struct policy_match match = {
+	    .namespace_count = in->namespaces.count,
+	    .namespaces = copy_texts(arena, &in->namespaces),
+	    .owner_count = in->owners.count,
+	    .owners = copy_texts(arena, &in->owners),
+	    .label_count = in->pod_labels.count,
+	    .pod_labels = arena_calloc(arena, in->pod_labels.count, sizeof *match.pod_labels),
+	};
+
+	for (size_t i = 0; i < match.label_count; i++) {
+		const struct doc_label *label = DOC_ITEM(doc_label, &in->pod_labels, i);
+
+		match.pod_labels[i] = (struct label){copy(arena, label->key), copy(arena, label->value)};
+	}
+	return match;
+}
+
+static uint16_t *compile_pool_names(const struct policy *policy, struct arena *arena, const struct doc_list *names)
+{
+	uint16_t *indexes = arena_calloc(arena, names->count, sizeof *indexes);
+
+	for (size_t i = 0; i < names->count; i++)
+		while (indexes[i] < policy->pool_count &&
+		       !slice_is(doc_text(names, i)->text, policy->pools[indexes[i]].name))
+			indexes[i]++;
+	return indexes;
+}
+
+static int compile_spread(const struct policy *policy, const struct yaml_node *level)
+{
+	int i = 0;
+
+	if (!level)
+		return -1;
+	while (i < (int)policy->level_count && !slice_is(level->text, policy->levels[i].name))
+		i++;
+	return i;
+}
+
+static void compile_class(
+    const struct policy *policy, struct arena *arena, const struct doc_class *in, struct policy_class *class)
+{
+	class->name = copy(arena, in->name);
+	class->has_match = in->match.node != NULL;
+	class->match_count = in->match.count;
+	class->matches = arena_calloc(arena, in->match.count, sizeof *class->matches);
+	for (size_t i = 0; i < in->match.count; i++)
+		class->matches[i] = compile_match(arena, DOC_ITEM(doc_match, &in->match, i));
+	class->has_only = in->only.node != NULL;
+	class->only_count = in->only.count;
+	class->only = compile_pool_names(policy, arena, &in->only);
+	class->prefer_count = in->prefer.count;
+	class->prefer = compile_pool_names(policy, arena, &in->prefer);
+	for (size_t i = 0; i < in->assume.count; i++)
+		class->assume |= DTYPE_BIT(dtype_named(doc_text(&in->assume, i)->text));
+	class->spread_level = compile_spread(policy, in->replicas.spread_over);
+	class->max_gpus_per_pod = (int64_t)in->max_gpus_per_pod.value;
+	for (size_t i = 0; i < SCORE_TERM_COUNT; i++)
+		class->weights[i] =
+		    in->place.terms[i].node ? in->place.terms[i].value : score_term_default_weight((enum score_term)i);
+}
+
+static void compile_avoid(struct policy *policy, struct arena *arena, const struct doc_list *rules)
+{
+	policy->avoid_count = rules->count;
+	policy->avoid = arena_calloc(arena, rules->count, sizeof *policy->avoid);
+	for (size_t i = 0; i < rules->count; i++) {
+		const struct doc_avoid *rule = DOC_ITEM(doc_avoid, rules, i);
+
+		policy->avoid[i] = (struct policy_avoid){
+		    copy(arena, rule->node_condition), copy(arena, rule->is), copy(arena, rule->taint_key)};
+	}
+}
+
+struct policy *policy_compile(const struct doc *doc)
+{
+	struct arena arena;
+	struct policy *policy;
+
+	arena_init(&arena, FIRST_CHUNK);
+	policy = arena_calloc(&arena, 1, sizeof *policy);
+	compile_levels(policy, &arena, &doc->topology);
+	compile_pools(policy, &arena, &doc->pools);
+	policy->class_count = doc->classes.count;
+	policy->classes = arena_calloc(&arena, doc->classes.count, sizeof *policy->classes);
+	for (size_t i = 0; i < doc->classes.count; i++) {
+		compile_class(policy, &arena, DOC_ITEM(doc_class, &doc->classes, i), &policy->classes[i]);
+		if (slice_is(doc->fallback->text, policy->classes[i].name))
+			policy->fallback = (uint16_t)i;
+	}
+	compile_avoid(policy, &arena, &doc->health.avoid);
+	policy->arena = arena;
+	return policy;
+}

@@ -1,0 +1,106 @@
+/* The policy as it was read, before names are resolved: the shape of the file, each value with its place in it. A value
+ * that is absent, or was wrong and reported, is NULL. The tree that the nodes belong to must outlive the document. */
+#ifndef POLICY_DOC_H
+#define POLICY_DOC_H
+
+#include "base/yaml.h"
+#include "berth/policy.h"
+
+#define DOC_CHOICES_MAX 32 /* alternatives of a match, health rules, expressions of a selector */
+#define DOC_TEXTS_MAX 256  /* items of a list of texts */
+#define DOC_LABELS_MAX 32
+
+/* First in every object. */
+struct doc_head {
+	const struct yaml_node *node; /* NULL: the object is absent */
+	bool broken;                  /* an error was reported inside it */
+};
+
+struct doc_list {
+	const struct yaml_node *node; /* NULL: the list is absent */
+	size_t count;
+	void *items; /* texts: const struct yaml_node *[]; objects: their structs; labels: struct doc_label[] */
+};
+
+struct doc_number {
+	const struct yaml_node *node;
+	double value;
+};
+
+struct doc_label {
+	const struct yaml_node *key, *value;
+};
+
+struct doc_level {
+	struct doc_head head;
+	const struct yaml_node *level, *node_label;
+};
+
+struct doc_expression {
+	struct doc_head head;
+	const struct yaml_node *key, *operator;
+	struct doc_list values;
+};
+
+struct doc_selector {
+	struct doc_head head;
+	struct doc_list match_labels, match_expressions;
+};
+
+struct doc_pool {
+	struct doc_head head;
+	const struct yaml_node *name, *gpu;
+	struct doc_selector node_selector;
+};
+
+struct doc_match {
+	struct doc_head head;
+	struct doc_list namespaces, owners, pod_labels;
+};
+
+struct doc_replicas {
+	struct doc_head head;
+	const struct yaml_node *spread_over;
+};
+
+struct doc_weights {
+	struct doc_head head;
+	struct doc_number terms[SCORE_TERM_COUNT];
+};
+
+struct doc_class {
+	struct doc_head head;
+	const struct yaml_node *name;
+	struct doc_list match, only, prefer, assume;
+	struct doc_replicas replicas;
+	struct doc_number max_gpus_per_pod;
+	struct doc_weights place;
+};
+
+struct doc_avoid {
+	struct doc_head head;
+	const struct yaml_node *node_condition, *is, *taint_key;
+};
+
+struct doc_health {
+	struct doc_head head;
+	struct doc_list avoid;
+};
+
+struct doc {
+	struct doc_head head;
+	const struct yaml_node *api_version, *kind, *fallback;
+	struct doc_list topology, pools, classes;
+	struct doc_health health;
+};
+
+/* Item `i` of a list, typed. */
+#define DOC_ITEM(type, list, i) (&((const struct type *)(list)->items)[i])
+
+/* Text `i` of a list; NULL when it was wrong. */
+static inline const struct yaml_node *doc_text(const struct doc_list *list, size_t i)
+{
+	return ((const struct yaml_node *const *)list->items)[i];
+}
+
+#endif

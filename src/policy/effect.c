@@ -1,0 +1,156 @@
+#include "policy/effect.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "policy/cover.h"
+#include "policy/words.h"
+
+#define KIND_LONG 10 /* letters; in a shorter kind one letter may well make another */
+
+#define PROBLEM(report, problem, node, ...) report_add(report, problem, place_of(node), __VA_ARGS__)
+
+static void check_overlap(const struct doc_list *pools, size_t i, struct policy_report *report)
+{
+	const struct doc_pool *pool = DOC_ITEM(doc_pool, pools, i);
+
+	for (size_t j = 0; j < i; j++) {
+		const struct doc_pool *other = DOC_ITEM(doc_pool, pools, j);
+
+		if (!cover_pool(other, pool) && !cover_pool(pool, other))
+			continue;
+		PROBLEM(report, PROBLEM_OVERLAPPING_POOLS, pool->head.node,
+		    "pools[%zu] %s overlaps with pools[%zu] %s: every node of one is in the other, too, so it is in "
+		    "neither",
+		    i, show(pool->name->text).text, j, show(other->name->text).text);
+		return;
+	}
+}
+
+static bool is_slip(struct slice given, const char *kind)
+{
+	size_t len = strlen(kind);
+	struct words known;
+
+	if (given.len == len && strncasecmp(given.at, kind, len) == 0)
+		return true;
+	if (given.len == len + 1 && given.at[len] == 's' && strncasecmp(given.at, kind, len) == 0)
+		return true;
+	known.count = 0;
+	words_add(&known, kind);
+	return len >= KIND_LONG && given.len + 1 >= len && given.len <= len + 1 && words_nearest(&known, given);
+}
+
+/* Only the case, a plural, or a slip in a long word, so that a kind of one's own is not taken for another. */
+static void check_owner(const struct yaml_node *owner, const char *path, struct policy_report *report)
+{
+	static const char *const kinds[] = {"CronJob", "DaemonSet", "Deployment", "InferenceService", "Job", "JobSet",
+	    "LeaderWorkerSet", "MPIJob", "Notebook", "PaddleJob", "PyTorchJob", "RayCluster", "RayJob", "RayService",
+	    "ReplicaSet", "SparkApplication", "StatefulSet", "TFJob", "TrainJob", "Workflow", "XGBoostJob"};
+	const char *meant = NULL;
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		if (slice_is(owner->text, kinds[i]))
+			return;
+		if (!meant && is_slip(owner->text, kinds[i]))
+			meant = kinds[i];
+	}
+	if (meant)
+		PROBLEM(report, PROBLEM_KIND_SPELLING, owner, "%s %s is not a known kind. Did you mean \"%s\"?", path,
+		    show(owner->text).text, meant);
+}
+
+static void check_owners(const struct doc_class *class, size_t i, struct policy_report *report)
+{
+	char path[96];
+
+	for (size_t j = 0; j < class->match.count; j++) {
+		const struct doc_list *owners = &DOC_ITEM(doc_match, &class->match, j)->owners;
+
+		for (size_t k = 0; k < owners->count; k++) {
+			if (!doc_text(owners, k))
+				continue;
+			snprintf(path, sizeof path, "classes[%zu].match[%zu].owners[%zu]", i, j, k);
+			check_owner(doc_text(owners, k), path, report);
+		}
+	}
+}
+
+/* The class before `i` that takes all that this alternative takes, or `i`. */
+static size_t taken_by(const struct doc_list *classes, size_t i, const struct doc_match *match)
+{
+	for (size_t j = 0; j < i; j++) {
+		const struct doc_list *matches = &DOC_ITEM(doc_class, classes, j)->match;
+
+		for (size_t k = 0; k < matches->count; k++)
+			if (cover_match(DOC_ITEM(doc_match, matches, k), match))
+				return j;
+	}
+	return i;
+}
+
+static void check_reach(const struct doc_list *classes, size_t i, struct policy_report *report)
+{
+	const struct doc_class *class = DOC_ITEM(doc_class, classes, i), *other;
+	size_t last = i;
+
+	for (size_t k = 0; k < class->match.count; k++) {
+		last = taken_by(classes, i, DOC_ITEM(doc_match, &class->match, k));
+		if (last == i)
+			return;
+	}
+	if (last == i || !class->name)
+		return;
+	other = DOC_ITEM(doc_class, classes, last);
+	PROBLEM(report, PROBLEM_UNREACHABLE_CLASS, class->name,
+	    "classes[%zu] %s is never reached by its match: classes[%zu]%s%s, which comes before it, takes its pods", i,
+	    show(class->name->text).text, last, other->name ? " " : "",
+	    other->name ? show(other->name->text).text : "");
+}
+
+static bool has_text(const struct doc_list *list, struct slice text)
+{
+	size_t i = 0;
+
+	while (i < list->count && !slice_equal(doc_text(list, i)->text, text))
+		i++;
+	return i < list->count;
+}
+
+static void check_class(const struct doc_class *class, size_t i, struct policy_report *report)
+{
+	const struct doc_number *apart = &class->place.terms[SCORE_SIBLINGS_APART];
+	const struct doc_number *fit = &class->place.terms[SCORE_MODEL_FIT];
+
+	/* An absent key may be one that could not be read. */
+	if (class->head.broken)
+		return;
+	for (size_t j = 0; j < class->prefer.count; j++) {
+		const struct yaml_node *pool = doc_text(&class->prefer, j);
+
+		if (class->only.node && !has_text(&class->only, pool->text))
+			PROBLEM(report, PROBLEM_NO_EFFECT, pool,
+			    "classes[%zu].prefer[%zu] %s has no effect: it is not in \"only\"", i, j,
+			    show(pool->text).text);
+	}
+	if (apart->node && apart->value > 0 && !class->replicas.head.node)
+		PROBLEM(report, PROBLEM_NO_EFFECT, apart->node,
+		    "classes[%zu].place.siblingsApart has no effect without replicas.spreadOver", i);
+	if (fit->node && fit->value > 0 && !class->prefer.node)
+		PROBLEM(report, PROBLEM_NO_EFFECT, fit->node,
+		    "classes[%zu].place.modelFit has no effect without prefer", i);
+}
+
+void policy_check_effect(const struct doc *doc, struct policy_report *report)
+{
+	for (size_t i = 0; i < doc->pools.count; i++)
+		check_overlap(&doc->pools, i, report);
+	for (size_t i = 0; i < doc->classes.count; i++) {
+		const struct doc_class *class = DOC_ITEM(doc_class, &doc->classes, i);
+
+		check_owners(class, i, report);
+		check_reach(&doc->classes, i, report);
+		check_class(class, i, report);
+	}
+}

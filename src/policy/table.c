@@ -1,0 +1,348 @@
+#include "policy/table.h"
+
+#include "berth/gpu.h"
+#include "policy/doc.h"
+
+#define FIELDS(array) .fields = (array), .field_count = sizeof(array) / sizeof((array)[0])
+
+static const char *word_at(const char *const *words, size_t count, size_t i)
+{
+	return i < count ? words[i] : NULL;
+}
+
+static const char *api_version_word(size_t i)
+{
+	return i == 0 ? POLICY_API_VERSION : NULL;
+}
+
+static const char *kind_word(size_t i)
+{
+	return i == 0 ? POLICY_KIND : NULL;
+}
+
+static const char *operator_word(size_t i)
+{
+	static const char *const words[] = {"In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"};
+
+	return word_at(words, sizeof words / sizeof *words, i);
+}
+
+static const char *status_word(size_t i)
+{
+	static const char *const words[] = {"True", "False", "Unknown"};
+
+	return word_at(words, sizeof words / sizeof *words, i);
+}
+
+static const char *dtype_word(size_t i)
+{
+	return i < DTYPE_COUNT ? dtype_name((enum dtype)i) : NULL;
+}
+
+static const struct field level_fields[] = {
+    {.key = "level",
+        .offset = offsetof(struct doc_level, level),
+        .required = true,
+        .rule = TEXT_NAME,
+        .help = "Name of the level, for replicas.spreadOver; host is implied and cannot be named."},
+    {.key = "nodeLabel",
+        .offset = offsetof(struct doc_level, node_label),
+        .required = true,
+        .rule = TEXT_LABEL_KEY,
+        .help = "Node label whose value names the domain that a node is in."},
+};
+static const struct object level_object = {
+    .name = "level",
+    .help = "One level of the topology.",
+    .size = sizeof(struct doc_level),
+    FIELDS(level_fields),
+};
+
+static const struct field expression_fields[] = {
+    {.key = "key",
+        .offset = offsetof(struct doc_expression, key),
+        .required = true,
+        .rule = TEXT_LABEL_KEY,
+        .help = "Node label that the expression looks at."},
+    {.key = "operator",
+        .offset = offsetof(struct doc_expression, operator),
+        .required = true,
+        .word = operator_word,
+        .word_problem = PROBLEM_UNKNOWN_VALUE,
+        .help = "How the label's value compares with the values."},
+    {.key = "values",
+        .offset = offsetof(struct doc_expression, values),
+        .list_max = DOC_TEXTS_MAX,
+        .rule = TEXT_LABEL_VALUE,
+        .help =
+            "For In and NotIn at least one, for Gt and Lt one integer in quotes; none for Exists and DoesNotExist."},
+};
+static const struct object expression_object = {
+    .name = "expression",
+    .help = "One requirement on a node label.",
+    .size = sizeof(struct doc_expression),
+    FIELDS(expression_fields),
+};
+
+static const struct field selector_fields[] = {
+    {.key = "matchLabels",
+        .kind = FIELD_LABELS,
+        .offset = offsetof(struct doc_selector, match_labels),
+        .choice = true,
+        .list_max = DOC_LABELS_MAX,
+        .rule = TEXT_LABEL_VALUE,
+        .help = "Labels with exactly these values."},
+    {.key = "matchExpressions",
+        .kind = FIELD_OBJECT,
+        .object = &expression_object,
+        .choice = true,
+        .offset = offsetof(struct doc_selector, match_expressions),
+        .list_max = DOC_CHOICES_MAX,
+        .help = "Requirements that must all hold."},
+};
+static const struct object selector_object = {
+    .name = "nodeSelector",
+    .help = "A Kubernetes selector on node labels; everything in it must hold.",
+    .size = sizeof(struct doc_selector),
+    .choice = CHOICE_AT_LEAST_ONE,
+    .choice_problem = PROBLEM_EMPTY,
+    FIELDS(selector_fields),
+};
+
+static const struct field pool_fields[] = {
+    {.key = "name",
+        .offset = offsetof(struct doc_pool, name),
+        .required = true,
+        .rule = TEXT_NAME,
+        .help = "Name of the pool, for only and prefer."},
+    {.key = "gpu",
+        .offset = offsetof(struct doc_pool, gpu),
+        .choice = true,
+        .help = "Name of a GPU model in the catalogue, such as H100; shared, MIG and memory variants are included."},
+    {.key = "nodeSelector",
+        .kind = FIELD_OBJECT,
+        .object = &selector_object,
+        .choice = true,
+        .offset = offsetof(struct doc_pool, node_selector),
+        .help = "Selects the nodes by label; narrows gpu when both are given."},
+};
+static const struct object pool_object = {
+    .name = "pool",
+    .help = "Nodes of a kind. A node may be in one pool only.",
+    .size = sizeof(struct doc_pool),
+    .choice = CHOICE_AT_LEAST_ONE,
+    .choice_problem = PROBLEM_POOL_WITHOUT_RULE,
+    FIELDS(pool_fields),
+};
+
+static const struct field match_fields[] = {
+    {.key = "namespaces",
+        .offset = offsetof(struct doc_match, namespaces),
+        .list_max = DOC_TEXTS_MAX,
+        .rule = TEXT_NAMESPACE_GLOB,
+        .help = "The pod's namespace is one of these; * and ? match as in a shell."},
+    {.key = "owners",
+        .offset = offsetof(struct doc_match, owners),
+        .list_max = DOC_TEXTS_MAX,
+        .rule = TEXT_KIND,
+        .help = "A controller of the pod, or one further up the chain, is of one of these kinds."},
+    {.key = "podLabels",
+        .kind = FIELD_LABELS,
+        .offset = offsetof(struct doc_match, pod_labels),
+        .list_max = DOC_LABELS_MAX,
+        .rule = TEXT_LABEL_GLOB,
+        .help = "The pod has all of these labels; * and ? match as in a shell."},
+};
+static const struct object match_object = {
+    .name = "match",
+    .help = "One alternative; all of its keys must hold. {} is every pod.",
+    .size = sizeof(struct doc_match),
+    FIELDS(match_fields),
+};
+
+static const struct field replicas_fields[] = {
+    {.key = "spreadOver",
+        .offset = offsetof(struct doc_replicas, spread_over),
+        .required = true,
+        .rule = TEXT_NAME,
+        .help = "Pods of one owner are kept apart over domains of this level of the topology, or over hosts (host)."},
+};
+static const struct object replicas_object = {
+    .name = "replicas",
+    .help = "What holds among pods of one owner.",
+    .size = sizeof(struct doc_replicas),
+    FIELDS(replicas_fields),
+};
+
+static const struct field weight_fields[] = {
+#define X(id, name, weight)                                                                                            \
+	{.key = (name),                                                                                                \
+	    .kind = FIELD_NUMBER,                                                                                      \
+	    .offset = offsetof(struct doc_weights, terms[SCORE_##id]),                                                 \
+	    .min = 0,                                                                                                  \
+	    .max = WEIGHT_MAX,                                                                                         \
+	    .fallback = (weight),                                                                                      \
+	    .help = "Weight of this score term; 0 leaves it out."},
+    SCORE_TERMS(X)
+#undef X
+};
+static const char *const weight_synonyms[] = {"pack", "bestFit", "binPack", "bestFit", "mostAllocated", "bestFit",
+    "spread", "siblingsApart", "prefer", "modelFit", "price", "cost", "memory", "memoryFit", "affinity", "nodeAffinity",
+    NULL};
+static const struct object weights_object = {
+    .name = "place",
+    .help = "Weights of the score terms, instead of the default ones.",
+    .size = sizeof(struct doc_weights),
+    .needs_key = true,
+    .synonyms = weight_synonyms,
+    FIELDS(weight_fields),
+};
+
+static const struct field class_fields[] = {
+    {.key = "name",
+        .offset = offsetof(struct doc_class, name),
+        .required = true,
+        .rule = TEXT_NAME,
+        .help = "Name of the class; a pod may ask for it by berth.dev/class."},
+    {.key = "match",
+        .kind = FIELD_OBJECT,
+        .object = &match_object,
+        .list_max = DOC_CHOICES_MAX,
+        .offset = offsetof(struct doc_class, match),
+        .help =
+            "Alternatives, one of which must hold. Without it the class is reached by its name or as fallback only."},
+    {.key = "only",
+        .offset = offsetof(struct doc_class, only),
+        .list_max = POLICY_POOLS_MAX,
+        .rule = TEXT_NAME,
+        .help = "Pools that pods with GPUs may go to. Hard: a pod that asks for anything else is misconfigured."},
+    {.key = "prefer",
+        .offset = offsetof(struct doc_class, prefer),
+        .list_max = POLICY_POOLS_MAX,
+        .rule = TEXT_NAME,
+        .help = "Pools, best first. A score, never a filter."},
+    {.key = "assume",
+        .offset = offsetof(struct doc_class, assume),
+        .list_max = DTYPE_COUNT,
+        .word = dtype_word,
+        .word_problem = PROBLEM_UNKNOWN_DTYPE,
+        .help = "Number formats that the GPUs must know unless the pod says berth.dev/dtype."},
+    {.key = "replicas",
+        .kind = FIELD_OBJECT,
+        .object = &replicas_object,
+        .offset = offsetof(struct doc_class, replicas),
+        .help = "What holds among pods of one owner."},
+    {.key = "maxGPUsPerPod",
+        .kind = FIELD_INTEGER,
+        .offset = offsetof(struct doc_class, max_gpus_per_pod),
+        .min = 1,
+        .max = GPUS_PER_POD_MAX,
+        .default_text = "no limit",
+        .help =
+            "The most GPUs, slices or shares that a pod may ask for. Hard: a pod that asks for more is misconfigured."},
+    {.key = "place",
+        .kind = FIELD_OBJECT,
+        .object = &weights_object,
+        .offset = offsetof(struct doc_class, place),
+        .help = "Weights of the score terms, instead of the default ones."},
+};
+static const struct object class_object = {
+    .name = "class",
+    .help = "A kind of work, and what holds for its pods.",
+    .size = sizeof(struct doc_class),
+    FIELDS(class_fields),
+};
+
+static const struct field avoid_fields[] = {
+    {.key = "nodeCondition",
+        .offset = offsetof(struct doc_avoid, node_condition),
+        .choice = true,
+        .with = "is",
+        .rule = TEXT_LABEL_KEY,
+        .help = "Type of a node condition."},
+    {.key = "is",
+        .offset = offsetof(struct doc_avoid, is),
+        .with = "nodeCondition",
+        .word = status_word,
+        .word_problem = PROBLEM_UNKNOWN_VALUE,
+        .help = "Status at which the node is avoided, in quotes: \"True\"."},
+    {.key = "taintKey",
+        .offset = offsetof(struct doc_avoid, taint_key),
+        .choice = true,
+        .rule = TEXT_LABEL_KEY,
+        .help = "Key of a taint, whatever its value and effect."},
+};
+static const struct object avoid_object = {
+    .name = "avoid",
+    .help = "A sign that a node's GPUs are not well: a condition or a taint.",
+    .size = sizeof(struct doc_avoid),
+    .choice = CHOICE_EXACTLY_ONE,
+    .choice_problem = PROBLEM_BAD_COMBINATION,
+    FIELDS(avoid_fields),
+};
+
+static const struct field health_fields[] = {
+    {.key = "avoid",
+        .kind = FIELD_OBJECT,
+        .object = &avoid_object,
+        .list_max = DOC_CHOICES_MAX,
+        .offset = offsetof(struct doc_health, avoid),
+        .help = "Pods with GPUs are not placed on nodes that show one of these."},
+};
+static const struct object health_object = {
+    .name = "health",
+    .help = "Which nodes are not well.",
+    .size = sizeof(struct doc_health),
+    .needs_key = true,
+    FIELDS(health_fields),
+};
+
+static const struct field policy_fields[] = {
+    {.key = "apiVersion",
+        .offset = offsetof(struct doc, api_version),
+        .required = true,
+        .word = api_version_word,
+        .word_problem = PROBLEM_UNKNOWN_VALUE,
+        .help = "Version of this format."},
+    {.key = "kind",
+        .offset = offsetof(struct doc, kind),
+        .required = true,
+        .word = kind_word,
+        .word_problem = PROBLEM_UNKNOWN_VALUE,
+        .help = "What the file is."},
+    {.key = "topology",
+        .kind = FIELD_OBJECT,
+        .object = &level_object,
+        .list_max = TOPOLOGY_LEVELS_MAX,
+        .offset = offsetof(struct doc, topology),
+        .help = "Levels of the topology, widest first; the host is implied."},
+    {.key = "pools",
+        .kind = FIELD_OBJECT,
+        .object = &pool_object,
+        .list_max = POLICY_POOLS_MAX,
+        .offset = offsetof(struct doc, pools),
+        .help = "Pools of nodes."},
+    {.key = "classes",
+        .kind = FIELD_OBJECT,
+        .object = &class_object,
+        .list_max = POLICY_CLASSES_MAX,
+        .required = true,
+        .offset = offsetof(struct doc, classes),
+        .help = "Classes of pods; the first whose match a pod meets is its class."},
+    {.key = "fallback",
+        .offset = offsetof(struct doc, fallback),
+        .required = true,
+        .rule = TEXT_NAME,
+        .help = "Class of the pods that meet no match: one without only and maxGPUsPerPod."},
+    {.key = "health",
+        .kind = FIELD_OBJECT,
+        .object = &health_object,
+        .offset = offsetof(struct doc, health),
+        .help = "Which nodes are not well."},
+};
+const struct object policy_object = {
+    .name = "policy",
+    .help = "Where pods are placed on the GPU nodes of a cluster.",
+    .size = sizeof(struct doc),
+    FIELDS(policy_fields),
+};

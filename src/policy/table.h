@@ -1,0 +1,55 @@
+/* The table of every key that a policy may have. The reader, its messages and the JSON Schema all follow it; a new key
+ * is a line here, a place in doc.h, and its use in compile. */
+#ifndef POLICY_TABLE_H
+#define POLICY_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "policy/syntax.h"
+
+enum field_kind { FIELD_TEXT, FIELD_NUMBER, FIELD_INTEGER, FIELD_OBJECT, FIELD_LABELS };
+
+struct object;
+
+struct field {
+	const char *key, *help;
+	enum field_kind kind; /* of the value; in a list, of each item */
+	size_t list_max;      /* > 0: a list of 1 to so many; for FIELD_LABELS the number of labels */
+	size_t offset;        /* of the value in the object's struct */
+	bool required;
+	bool choice;      /* one of the keys that the object's choice rule counts */
+	const char *with; /* the key that this one never goes without, nor it without this */
+	const struct object *object;
+	enum text_rule rule;           /* of a text; of the values of labels */
+	const char *(*word)(size_t i); /* the only texts allowed, NULL behind the last */
+	enum problem word_problem;     /* what another text is */
+	double min, max, fallback;     /* of numbers */
+	const char *default_text;      /* what absence means, for people */
+};
+
+enum choice { CHOICE_FREE, CHOICE_AT_LEAST_ONE, CHOICE_EXACTLY_ONE };
+
+struct object {
+	const char *name; /* of its definition in the schema */
+	const char *help;
+	size_t size; /* of its struct in doc.h */
+	const struct field *fields;
+	size_t field_count;
+	enum choice choice;
+	enum problem choice_problem;
+	bool needs_key; /* {} says nothing */
+	/* The keys are words of one vocabulary; an unknown one is PROBLEM_UNKNOWN_VALUE. Pairs of synonym and key, NULL
+	 * behind. */
+	const char *const *synonyms;
+};
+
+#define POLICY_API_VERSION "berth.dev/v1alpha1"
+#define POLICY_KIND "PlacementPolicy"
+#define LEVEL_HOST "host"
+#define WEIGHT_MAX 1e6
+#define GPUS_PER_POD_MAX 1e6
+
+extern const struct object policy_object;
+
+#endif

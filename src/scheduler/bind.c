@@ -1,0 +1,292 @@
+/* The bind verb: the room reserved becomes a Binding, and the call is answered when the Binding exists, or cannot. One job per pod UID,
+ * however many calls wait for it. A pod that nobody here knows (berth was restarted, the watch lags) is read first. */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "cluster/pod.h"
+#include "scheduler/internal.h"
+
+#define BIND_DEADLINE_MS 25000 /* kube-scheduler's timeout of the bind entry is longer; given up well before 30 s */
+#define ANNOTATION_MAX 4096
+#define PATH_MAX_BYTES 1024
+
+struct waiter {
+	struct verbs_bind *parked;
+	struct waiter *next;
+};
+
+struct bind_job {
+	struct scheduler *s; /* NULL once the scheduler is closing */
+	char *uid, *namespace_, *name, *node;
+	struct waiter *waiters;
+	bool pod_gone;
+	int64_t began_ns;
+};
+
+static void job_free(struct bind_job *job)
+{
+	free(job->uid);
+	free(job->namespace_);
+	free(job->name);
+	free(job->node);
+	free(job);
+}
+
+static char *copy(struct slice text)
+{
+	return xstrndup(text.at, text.len);
+}
+
+static void add_waiter(struct bind_job *job, struct verbs_bind *parked)
+{
+	struct waiter *waiter = xcalloc(1, sizeof *waiter);
+	*waiter = (struct waiter){parked, job->waiters};
+	job->waiters = waiter;
+	verbs_bind_set(parked, job);
+}
+
+static void answer_waiters(struct bind_job *job, const char *error)
+{
+	while (job->waiters) {
+		struct waiter *waiter = job->waiters;
+		job->waiters = waiter->next;
+		verbs_bind_answer(waiter->parked, error);
+		free(waiter);
+	}
+}
+
+/* The job is over: the reservation's pin is taken off, whoever waits is answered. */
+static void finish(struct bind_job *job, enum reason reason)
+{
+	struct scheduler *s = job->s;
+	struct ledger_entry *entry = ledger_find(s->fleet, slice_of(job->uid));
+	if (entry && entry->state != LEDGER_BOUND)
+		ledger_pin(s->fleet, entry, false, clock_now());
+	expire_soon(s);
+	metric_add(s->instruments.decisions, 1, reason == REASON_CODE_BOUND ? "bound" : "not_bound", reason_code(reason), NULL);
+	metric_observe(s->instruments.bind_seconds, (double)(clock_now() - job->began_ns) / (double)NS_PER_S, NULL);
+	answer_waiters(job, reason == REASON_CODE_BOUND ? NULL : reason_text(reason));
+	map_remove(&s->binds, slice_of(job->uid));
+	job_free(job);
+}
+
+/* --- the Binding --- */
+
+static void write_devices(const struct ledger_entry *entry, struct buf *out)
+{
+	if (entry->device_count == 0)
+		return; /* which GPU it is, kubelet decides */
+	buf_text(out, ",\"devices\":[");
+	for (size_t i = 0; i < entry->device_count; i++)
+		buf_printf(out, "%s{\"index\":%d,\"milli\":%d}", i ? "," : "", (int)entry->devices[i].index,
+		    (int)entry->devices[i].milli);
+	buf_char(out, ']');
+}
+
+/* berth.dev/decision, version 1: a JSON object inside a JSON string. */
+static void write_annotations(struct scheduler *s, const struct pod *pod, const struct ledger_entry *entry, struct buf *out)
+{
+	enum reason why;
+	struct buf decision;
+	const struct policy *policy = s->policy.inforce;
+	const struct policy_class *class_ = policy_class_of(policy, pod, &why);
+	buf_init(&decision, ANNOTATION_MAX);
+	buf_text(&decision, "{\"version\":1,\"class\":");
+	buf_json_string(&decision, slice_of(class_ ? class_->name : ""));
+	if (entry->node->pool != POOL_NONE) {
+		buf_text(&decision, ",\"pool\":");
+		buf_json_string(&decision, slice_of(policy->pools[entry->node->pool].name));
+	}
+	buf_printf(&decision, ",\"policy\":\"%s\"", policy->hash);
+	write_devices(entry, &decision);
+	buf_char(&decision, '}');
+	buf_text(out, "{\"berth.dev/decision\":");
+	buf_json_string(out, buf_slice(&decision));
+	buf_char(out, '}');
+	buf_free(&decision);
+}
+
+static void binding_done(void *ctx, enum kube_bind_result result, const char *error)
+{
+	static const enum reason reasons[] = {
+	    [KUBE_BOUND] = REASON_CODE_BOUND,
+	    [KUBE_BOUND_ELSEWHERE] = REASON_CODE_BOUND_ELSEWHERE,
+	    [KUBE_POD_GONE] = REASON_CODE_POD_GONE,
+	    [KUBE_BIND_REFUSED] = REASON_CODE_BIND_REFUSED,
+	    [KUBE_BIND_FAILED] = REASON_CODE_BIND_FAILED,
+	};
+	struct bind_job *job = ctx;
+	struct scheduler *s = job->s;
+	struct ledger_entry *entry = ledger_find(s->fleet, slice_of(job->uid));
+	if (result != KUBE_BOUND)
+		log_warn("a pod was not bound", "pod=%s/%s node=%s reason=%s error=\"%s\"", job->namespace_, job->name,
+		    job->node, reason_code(reasons[result]), error ? error : "");
+	if (result == KUBE_POD_GONE && entry && entry->state != LEDGER_BOUND) {
+		feed_forget(s, slice_of(job->uid), REASON_CODE_WAKE_ROOM);
+	} else if (result == KUBE_BOUND && entry && !job->pod_gone) {
+		struct tracked *tracked = roster_find(s->roster, slice_of(job->uid));
+		if (tracked && entry->state != LEDGER_BOUND)
+			ledger_reserve(s->fleet, tracked->pod, slice_of(job->node), LEDGER_BOUND, true, clock_now(), 0);
+	}
+	finish(job, reasons[result]);
+}
+
+static void post(struct bind_job *job, const struct pod *pod, struct ledger_entry *entry)
+{
+	struct scheduler *s = job->s;
+	struct buf annotations;
+	buf_init(&annotations, 2 * ANNOTATION_MAX);
+	ledger_pin(s->fleet, entry, true, clock_now());
+	write_annotations(s, pod, entry, &annotations);
+	kube_bind(s->kube, (struct kube_pod_ref){job->namespace_, job->name, job->uid}, job->node, buf_slice(&annotations),
+	    BIND_DEADLINE_MS, binding_done, job);
+	buf_free(&annotations);
+}
+
+/* Room on the given node for a pod that holds none there: it is judged anew. */
+static void place_then_post(struct bind_job *job, const struct pod *pod)
+{
+	struct scheduler *s = job->s;
+	struct node *node = fleet_find(s->fleet, slice_of(job->node));
+	enum reason reason = node && node->spec ? decide_node(s->fleet, pod, node, NULL) : REASON_CODE_NODE_UNKNOWN;
+	if (reason != REASON_CODE_FITS) {
+		finish(job, reason);
+		return;
+	}
+	waiting_remove(s->waiting, slice_of(job->uid));
+	post(job, pod,
+	    ledger_reserve(
+		s->fleet, pod, slice_of(job->node), LEDGER_ASSUMED, true, clock_now(), scheduler_ttl(s, pod)));
+}
+
+/* --- a pod that is not known here --- */
+
+static void pod_was_read(void *ctx, const struct kube_answer *answer)
+{
+	struct bind_job *job = ctx;
+	struct scheduler *s = job->s;
+	struct err err;
+	struct pod *old;
+	if (answer->code != 0 || answer->status != 200) {
+		finish(job, answer->status == 404 ? REASON_CODE_POD_GONE : REASON_CODE_BIND_FAILED);
+		return;
+	}
+	struct pod *pod = cluster_pod_decode(answer->body, &s->fleet->names, true, &err);
+	if (!pod) {
+		log_error("a pod cannot be read", "error=\"%s\"", err.text);
+		finish(job, REASON_CODE_BIND_FAILED);
+		return;
+	}
+	enum reason reason = strcmp(pod->uid, job->uid) != 0 || pod->terminal ? REASON_CODE_POD_GONE : REASON_CODE_FITS;
+	if (reason == REASON_CODE_FITS && pod->node)
+		reason = strcmp(pod->node, job->node) == 0 ? REASON_CODE_BOUND : REASON_CODE_BOUND_ELSEWHERE;
+	if (reason == REASON_CODE_FITS && !roster_find(s->roster, slice_of(pod->uid))) {
+		owners_resolve(s->owners, pod);
+		roster_put(s->roster, pod, clock_now(), &old)->asked = true;
+		place_then_post(job, pod);
+		return;
+	}
+	if (reason == REASON_CODE_FITS)
+		place_then_post(job, pod);
+	else
+		finish(job, reason);
+	pod_free(pod);
+}
+
+static void read_pod_first(struct bind_job *job)
+{
+	char path[PATH_MAX_BYTES];
+	snprintf(path, sizeof path, "/api/v1/namespaces/%s/pods/%s", job->namespace_, job->name);
+	kube_call(job->s->kube, &(struct kube_call_spec){.method = "GET",
+				    .path = path,
+				    .repeatable = true,
+				    .deadline_ms = BIND_DEADLINE_MS,
+				    .done = pod_was_read,
+				    .ctx = job});
+}
+
+/* --- the verb --- */
+
+static bool path_safe(struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-.", name.at[i]) || name.at[i] == '\0')
+			return false;
+	return name.len > 0 && name.len <= 253;
+}
+
+void bind_begin(void *ctx, const struct wire_bind *bind, struct verbs_bind *parked)
+{
+	struct scheduler *s = ctx;
+	if (!scheduler_synced(s)) {
+		verbs_bind_answer(parked, reason_text(REASON_CODE_NOT_SYNCED));
+		return;
+	}
+	struct bind_job *job = map_get(&s->binds, bind->pod_uid);
+	if (job && !job->pod_gone && slice_is(bind->node, job->node)) {
+		add_waiter(job, parked);
+		return;
+	}
+	struct ledger_entry *entry = ledger_find(s->fleet, bind->pod_uid);
+	bool bound = entry && entry->state == LEDGER_BOUND;
+	enum reason reason = REASON_CODE_FITS;
+	if (bound)
+		reason = slice_is(bind->node, entry->node->name) ? REASON_CODE_BOUND : REASON_CODE_BOUND_ELSEWHERE;
+	else if (job)
+		reason = job->pod_gone ? REASON_CODE_POD_GONE : REASON_CODE_BOUND_ELSEWHERE;
+	else if (!path_safe(bind->pod_namespace) || !path_safe(bind->pod_name))
+		reason = REASON_CODE_BIND_REFUSED;
+	if (reason != REASON_CODE_FITS) {
+		verbs_bind_answer(parked, reason == REASON_CODE_BOUND ? NULL : reason_text(reason));
+		return;
+	}
+	job = xcalloc(1, sizeof *job);
+	*job = (struct bind_job){.s = s,
+	    .uid = copy(bind->pod_uid),
+	    .namespace_ = copy(bind->pod_namespace),
+	    .name = copy(bind->pod_name),
+	    .node = copy(bind->node),
+	    .began_ns = clock_now()};
+	map_put(&s->binds, slice_of(job->uid), job);
+	add_waiter(job, parked);
+	struct tracked *tracked = roster_find(s->roster, slice_of(job->uid));
+	if (!tracked)
+		read_pod_first(job);
+	else if (entry && strcmp(entry->node->name, job->node) == 0)
+		post(job, tracked->pod, entry);
+	else
+		place_then_post(job, tracked->pod);
+}
+
+void bind_gone(void *ctx, struct verbs_bind *parked)
+{
+	(void)ctx;
+	struct bind_job *job = verbs_bind_get(parked);
+	for (struct waiter **at = &job->waiters; *at; at = &(*at)->next) {
+		if ((*at)->parked != parked)
+			continue;
+		struct waiter *waiter = *at;
+		*at = waiter->next;
+		free(waiter);
+		return;
+	}
+}
+
+void bind_pod_gone(struct scheduler *s, struct slice uid)
+{
+	struct bind_job *job = map_get(&s->binds, uid);
+	if (!job || job->pod_gone)
+		return;
+	job->pod_gone = true;
+	answer_waiters(job, reason_text(REASON_CODE_POD_GONE));
+}
+
+void bind_close(struct scheduler *s)
+{
+	size_t cursor = 0;
+	for (struct bind_job *job; (job = map_next(&s->binds, &cursor));) {
+		answer_waiters(job, reason_text(REASON_CODE_STOPPING));
+		job_free(job);
+	}
+	map_free(&s->binds);
+}

@@ -1,0 +1,246 @@
+/* What the watches show, applied to the state. A list does not empty anything: objects are marked with the number of the list that shows
+ * them, and what the finished list did not show is gone. */
+#include <stdlib.h>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "cluster/node.h"
+#include "cluster/pod.h"
+#include "scheduler/internal.h"
+
+#define LIST_NS (30 * NS_PER_S) /* a list's first page comes sooner after it was asked for */
+
+/* The object's name or UID without decoding the rest. */
+static struct slice metadata_text(struct slice object, const char *field)
+{
+	struct json json;
+	struct slice key, text = {NULL, 0};
+	json_open(&json, object);
+	if (!json_object(&json))
+		return text;
+	while (json_key(&json, &key)) {
+		if (!slice_is(key, "metadata") || json_peek(&json) != JSON_OBJECT) {
+			json_skip(&json);
+			continue;
+		}
+		json_object(&json);
+		while (json_key(&json, &key)) {
+			if (slice_is(key, field))
+				json_string(&json, &text);
+			else
+				json_skip(&json);
+		}
+	}
+	return text;
+}
+
+/* --- nodes --- */
+
+static void nodes_begin(void *ctx)
+{
+	struct scheduler *s = ctx;
+	s->node_list++;
+}
+
+static void forget_node(struct scheduler *s, struct slice name)
+{
+	struct node *node = fleet_find(s->fleet, name);
+	if (!node || !node->spec)
+		return;
+	waiting_forget_node(s->waiting, node);
+	fleet_remove_node(s->fleet, name);
+}
+
+static void nodes_object(void *ctx, enum kube_change change, struct slice object)
+{
+	struct scheduler *s = ctx;
+	struct err err;
+	if (change == KUBE_DELETED) {
+		forget_node(s, metadata_text(object, "name"));
+		return;
+	}
+	struct node_spec *spec = cluster_node_decode(object, &s->fleet->names, &s->catalogue->gpus, &err);
+	if (!spec) {
+		log_error("a node cannot be read", "error=\"%s\"", err.text);
+		return;
+	}
+	fleet_put_node(s->fleet, spec)->mark = s->node_list;
+	wake_soon(s, REASON_CODE_WAKE_NODE);
+}
+
+static void nodes_synced(void *ctx)
+{
+	struct scheduler *s = ctx;
+	size_t cursor = 0, count = 0;
+	struct slice *gone = xcalloc(s->fleet->nodes.count + 1, sizeof *gone);
+	for (struct node *node; (node = map_next(&s->fleet->nodes, &cursor));)
+		if (node->spec && node->mark != s->node_list)
+			gone[count++] = slice_of(node->name);
+	while (count > 0)
+		forget_node(s, gone[--count]);
+	free(gone);
+	s->nodes_synced = true;
+	log_info("nodes listed", "nodes=%zu", fleet_node_count(s->fleet));
+}
+
+const struct kube_watch_handlers feed_nodes = {.begin = nodes_begin, .object = nodes_object, .synced = nodes_synced};
+
+/* --- pods --- */
+
+static void pods_begin(void *ctx)
+{
+	struct scheduler *s = ctx;
+	s->pod_list++;
+	s->pod_list_began = clock_now();
+}
+
+void feed_forget(struct scheduler *s, struct slice uid, enum reason why)
+{
+	bind_pod_gone(s, uid);
+	waiting_remove(s->waiting, uid);
+	struct ledger_entry *entry = ledger_find(s->fleet, uid);
+	struct tracked *tracked = roster_find(s->roster, uid);
+	if (entry) {
+		ledger_release(s->fleet, entry);
+		wake_soon(s, why);
+	}
+	if (tracked)
+		roster_remove(s->roster, tracked);
+}
+
+static void pod_bound(struct scheduler *s, struct pod *pod)
+{
+	struct slice uid = slice_of(pod->uid);
+	bool ours = strcmp(pod->scheduler, SCHEDULER_NAME) == 0;
+	struct ledger_entry *entry = ledger_find(s->fleet, uid);
+	if (entry && entry->state == LEDGER_BOUND)
+		ledger_update(s->fleet, entry, pod);
+	else
+		entry = ledger_reserve(s->fleet, pod, slice_of(pod->node), LEDGER_BOUND, ours, clock_now(), 0);
+	entry->mark = s->pod_list;
+	waiting_remove(s->waiting, uid);
+	struct tracked *tracked = roster_find(s->roster, uid);
+	if (tracked)
+		roster_remove(s->roster, tracked);
+	/* A resize may have made room; a move of the reservation to the node that was really taken, too. */
+	wake_soon(s, REASON_CODE_WAKE_ROOM);
+	pod_free(pod);
+}
+
+static void pod_pending(struct scheduler *s, struct pod *pod)
+{
+	struct pod *old;
+	owners_resolve(s->owners, pod);
+	struct tracked *tracked = roster_put(s->roster, pod, clock_now(), &old);
+	tracked->mark = s->pod_list;
+	struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
+	if (entry)
+		entry->mark = s->pod_list;
+	if (waiting_find(s->waiting, slice_of(pod->uid)))
+		waiting_renew(s->waiting, pod);
+	if (old)
+		pod_free(old);
+	if (!tracked->asked && !entry && !pod->gated && !pod->deleting) {
+		roster_backlog_add(s->roster, tracked);
+		hint_soon(s);
+	} else if (pod->deleting) {
+		roster_backlog_remove(s->roster, tracked);
+		waiting_remove(s->waiting, slice_of(pod->uid));
+	}
+}
+
+static void pods_object(void *ctx, enum kube_change change, struct slice object)
+{
+	struct scheduler *s = ctx;
+	struct err err;
+	if (change == KUBE_DELETED) {
+		feed_forget(s, metadata_text(object, "uid"), REASON_CODE_WAKE_ROOM);
+		return;
+	}
+	struct pod *pod = cluster_pod_decode(object, &s->fleet->names, false, &err);
+	if (!pod) {
+		log_error("a pod cannot be read", "error=\"%s\"", err.text);
+		return;
+	}
+	if (pod->terminal) {
+		feed_forget(s, slice_of(pod->uid), REASON_CODE_WAKE_ROOM);
+		pod_free(pod);
+	} else if (pod->node) {
+		pod_bound(s, pod);
+	} else if (strcmp(pod->scheduler, SCHEDULER_NAME) == 0) {
+		pod_pending(s, pod);
+	} else {
+		pod_free(pod);
+	}
+}
+
+/* Whether the finished list proves that the pod of this entry is no more: it was shown before and is not now, or it was bound by us
+ * well before the list was asked for. A reservation for a pod that no watch has shown yet is left to its expiry. */
+static bool entry_is_gone(const struct scheduler *s, const struct ledger_entry *entry)
+{
+	if (entry->mark == s->pod_list)
+		return false;
+	return entry->mark != 0 || (entry->state == LEDGER_BOUND && entry->since_ns < s->pod_list_began - LIST_NS);
+}
+
+static void pods_synced(void *ctx)
+{
+	struct scheduler *s = ctx;
+	size_t cursor = 0, count = 0, room = s->fleet->ledger.by_uid.count + roster_count(s->roster) + 1;
+	char **gone = xcalloc(room, sizeof *gone);
+	for (struct ledger_entry *entry; (entry = map_next(&s->fleet->ledger.by_uid, &cursor));)
+		if (entry_is_gone(s, entry))
+			gone[count++] = xstrdup(entry->uid);
+	cursor = 0;
+	for (struct tracked *tracked; (tracked = roster_next(s->roster, &cursor));)
+		if (tracked->mark != 0 && tracked->mark != s->pod_list &&
+		    !ledger_find(s->fleet, slice_of(tracked->pod->uid)))
+			gone[count++] = xstrdup(tracked->pod->uid);
+	while (count > 0) {
+		feed_forget(s, slice_of(gone[--count]), REASON_CODE_WAKE_ROOM);
+		free(gone[count]);
+	}
+	free(gone);
+	s->pods_synced = true;
+	log_info("pods listed", "bound=%zu pending=%zu", s->fleet->ledger.count[LEDGER_BOUND], roster_count(s->roster));
+	wake_soon(s, REASON_CODE_WAKE_ROOM);
+	hint_soon(s);
+}
+
+const struct kube_watch_handlers feed_pods = {.begin = pods_begin, .object = pods_object, .synced = pods_synced};
+
+/* --- jobs: only who owns them --- */
+
+static void jobs_begin(void *ctx)
+{
+	struct scheduler *s = ctx;
+	owners_begin(s->owners);
+}
+
+static void jobs_object(void *ctx, enum kube_change change, struct slice object)
+{
+	struct scheduler *s = ctx;
+	struct err err;
+	if ((change == KUBE_DELETED ? owners_remove : owners_put)(s->owners, object, &err) != 0)
+		log_error("a job cannot be read", "error=\"%s\"", err.text);
+}
+
+static void jobs_synced(void *ctx)
+{
+	struct scheduler *s = ctx;
+	owners_synced(s->owners);
+	free(s->jobs_missing);
+	s->jobs_missing = NULL;
+}
+
+static void jobs_unavailable(void *ctx, unsigned status, const char *reason)
+{
+	struct scheduler *s = ctx;
+	if (!s->jobs_missing)
+		log_warn("jobs are not watched: owners beyond a pod's own controller are not known", "status=%u", status);
+	free(s->jobs_missing);
+	s->jobs_missing = xstrdup(reason);
+}
+
+const struct kube_watch_handlers feed_jobs = {
+    .begin = jobs_begin, .object = jobs_object, .synced = jobs_synced, .unavailable = jobs_unavailable};

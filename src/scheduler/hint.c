@@ -1,0 +1,80 @@
+/* The hinted road. A pod's cycle costs kube-scheduler most where all feasible nodes are filtered and sent; with status.nominatedNodeName
+ * set it tries that node alone. So when pods stand in line, berth plans those in front as its watch shows them, reserves, and writes the
+ * name. A hint that comes late, or is lost, changes nothing but speed. */
+#include "base/log.h"
+#include "scheduler/internal.h"
+
+#define HINT_BACKLOG_MIN 4     /* fewer are served by the direct road as fast */
+#define HINTS_OUTSTANDING 256  /* planned reservations at a time: what the scheduler takes within a few seconds */
+#define HINT_DELAY_MS 5
+#define HINTS_PER_TURN 32      /* then other work of the loop comes in between */
+#define STATUS_MAX 512
+
+static void hinted(void *ctx, const struct kube_answer *answer)
+{
+	(void)ctx;
+	if (answer->code != 0 || (answer->status >= 300 && answer->status != 404 && answer->status != 409))
+		log_warn("a pod could not be hinted", "status=%u error=\"%s\"", answer->status,
+		    answer->error ? answer->error : "");
+}
+
+static void nominate(struct scheduler *s, const struct pod *pod, const char *node)
+{
+	struct buf status;
+	buf_init(&status, STATUS_MAX);
+	buf_text(&status, "\"status\":{\"nominatedNodeName\":");
+	if (node)
+		buf_json_string(&status, slice_of(node));
+	else
+		buf_text(&status, "null");
+	buf_char(&status, '}');
+	kube_patch_status(s->kube, pod_ref(pod), status.data, hinted, s);
+	buf_free(&status);
+}
+
+static void hint(struct scheduler *s, struct tracked *tracked)
+{
+	struct decision decision;
+	struct pod *pod = tracked->pod;
+	owners_resolve(s->owners, pod);
+	decide_fleet(s->fleet, pod, &decision);
+	if (!decision.node)
+		return; /* its cycle will say why */
+	ledger_reserve(s->fleet, pod, slice_of(decision.node->name), LEDGER_PLANNED, true, clock_now(), scheduler_ttl(s, pod));
+	expire_soon(s);
+	tracked->hinted = true;
+	metric_add(s->instruments.hints, 1, NULL);
+	if (!pod->nominated || strcmp(pod->nominated, decision.node->name) != 0)
+		nominate(s, pod, decision.node->name);
+}
+
+void hint_soon(struct scheduler *s)
+{
+	if (!s->stopping && s->roster->backlog_count >= HINT_BACKLOG_MIN && !uv_is_active((uv_handle_t *)&s->hint_timer))
+		uv_timer_start(&s->hint_timer, hint_on_timer, HINT_DELAY_MS, 0);
+}
+
+void hint_on_timer(uv_timer_t *timer)
+{
+	struct scheduler *s = timer->data;
+	unsigned done = 0;
+	if (!scheduler_synced(s))
+		return;
+	while (s->roster->backlog_count >= HINT_BACKLOG_MIN && done < HINTS_PER_TURN &&
+	    s->fleet->ledger.count[LEDGER_PLANNED] < HINTS_OUTSTANDING) {
+		struct tracked *tracked = roster_backlog_pop(s->roster);
+		/* A pod whose scores only kube-scheduler knows is left to its full pass. */
+		if (!tracked->pod->soft_spread)
+			hint(s, tracked);
+		done++;
+	}
+	hint_soon(s);
+}
+
+void hint_withdraw(struct scheduler *s, struct tracked *tracked)
+{
+	if (!tracked->hinted)
+		return;
+	tracked->hinted = false;
+	nominate(s, tracked->pod, NULL);
+}

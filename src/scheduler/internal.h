@@ -1,0 +1,136 @@
+/* What the files of this room share: the one struct that owns all state, and their entry points, file by file. */
+#ifndef SCHEDULER_INTERNAL_H
+#define SCHEDULER_INTERNAL_H
+
+#include "base/clock.h"
+#include "berth/decide.h"
+#include "berth/fleet.h"
+#include "berth/waiting.h"
+#include "cluster/owners.h"
+#include "extender/metrics.h"
+#include "extender/ops.h"
+#include "extender/verbs.h"
+#include "kube/kube.h"
+#include "kube/watch.h"
+#include "policy/load.h"
+#include "scheduler/roster.h"
+#include "scheduler/scheduler.h"
+
+#define STALE_NS (15 * NS_PER_S) /* a required watch without contact for longer makes /readyz red */
+
+struct bind_job;
+
+/* The policy file and what came of it. */
+struct policy_file {
+	char *path;
+	struct policy *inforce;
+	uint64_t bytes_hash;  /* of the bytes read last, good or bad */
+	int64_t loaded_wall;  /* when the one in force was read */
+	char *error;          /* one line on why the newest file is not in force; NULL = it is */
+	uv_timer_t timer;
+};
+
+struct instruments {
+	struct metrics *registry;
+	struct metric *filter_seconds, *bind_seconds, *calls, *decisions, *wakeups, *hints, *reload_success, *reload_time;
+	struct metric *pods, *reservations, *gpus, *watch_age, *watch_relists, *build_info, *policy_info;
+};
+
+struct scheduler {
+	uv_loop_t *loop;
+	const struct catalogue *catalogue;
+	int64_t ttl_ns, ttl_volumes_ns;
+
+	struct fleet *fleet;
+	struct waiting *waiting;
+	struct roster *roster;
+	struct owners *owners;
+	struct policy_file policy;
+
+	struct kube *kube;
+	struct kube_watch *nodes, *pods, *jobs;
+	uint32_t pod_list, node_list; /* numbers of the lists under way or done; marks are compared with them */
+	int64_t pod_list_began;
+	bool nodes_synced, pods_synced;
+	char *jobs_missing;    /* why Jobs are not watched, or NULL */
+
+	struct verbs *verbs;
+	struct ops *ops;
+	struct map binds; /* pod UID → struct bind_job */
+	struct instruments instruments;
+
+	uv_timer_t wake_timer, hint_timer, expiry_timer, sweep_timer;
+	enum reason wake_cause;
+	bool wake_due;
+
+	struct node **candidates; /* scratch of one filter call */
+	enum reason *verdicts;
+	struct wire_refusal *refusals;
+	size_t scratch_room;
+
+	unsigned closing; /* handles and listeners still open while stopping */
+	bool stopping;
+	void (*done)(void *ctx);
+	void *done_ctx;
+};
+
+static inline bool scheduler_synced(const struct scheduler *s)
+{
+	return s->nodes_synced && s->pods_synced;
+}
+static inline int64_t scheduler_ttl(const struct scheduler *s, const struct pod *pod)
+{
+	return pod->slow_binding ? s->ttl_volumes_ns : s->ttl_ns;
+}
+static inline struct kube_pod_ref pod_ref(const struct pod *pod)
+{
+	return (struct kube_pod_ref){pod->namespace_, pod->name, pod->uid};
+}
+
+/* feed.c: the watches' handlers */
+extern const struct kube_watch_handlers feed_nodes, feed_pods, feed_jobs;
+/* The pod is gone or has ended: nothing of it stays. */
+void feed_forget(struct scheduler *s, struct slice uid, enum reason why);
+
+/* filter.c */
+unsigned filter_answer(void *ctx, const struct wire_args *args, struct buf *reply);
+unsigned prioritize_answer(void *ctx, const struct wire_args *args, struct buf *reply);
+unsigned preempt_answer(void *ctx, const struct wire_preempt *preempt, struct buf *reply);
+
+/* bind.c */
+void bind_begin(void *ctx, const struct wire_bind *bind, struct verbs_bind *parked);
+void bind_gone(void *ctx, struct verbs_bind *parked);
+/* The pod was deleted: whoever waits for its Binding is told now. */
+void bind_pod_gone(struct scheduler *s, struct slice uid);
+void bind_close(struct scheduler *s);
+
+/* wake.c */
+/* Something changed in pods' favour: the nodes are in the fleet's chain. */
+void wake_soon(struct scheduler *s, enum reason cause);
+void wake_on_timer(uv_timer_t *timer);
+
+/* hint.c */
+void hint_soon(struct scheduler *s);
+void hint_on_timer(uv_timer_t *timer);
+/* A planned entry expired: the hint on the pod is taken back. */
+void hint_withdraw(struct scheduler *s, struct tracked *tracked);
+
+/* expire.c: reservations that ran out, and pods that only a filter call ever showed */
+void expire_soon(struct scheduler *s);
+void expire_on_timer(uv_timer_t *timer);
+void sweep_on_timer(uv_timer_t *timer);
+
+/* reload.c */
+int reload_first(struct scheduler *s, const char *path, struct err *err);
+void reload_on_timer(uv_timer_t *timer);
+void reload_close(struct scheduler *s);
+
+/* report.c, explain.c, gauges.c: the ops listener's answers */
+bool report_ready(void *ctx, struct buf *out);
+void report_state(void *ctx, struct buf *out);
+unsigned explain_answer(void *ctx, const char *pod, struct buf *out);
+void instruments_open(struct instruments *instruments);
+void instruments_print(void *ctx, struct buf *out);
+void instruments_answered(void *ctx, const char *verb, unsigned status, int64_t took_ns);
+
+#endif

@@ -1,0 +1,147 @@
+#include "scheduler/scheduler.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "scheduler/internal.h"
+
+#define SWEEP_MS 60000
+
+static void start_timer(struct scheduler *s, uv_timer_t *timer)
+{
+	uv_timer_init(s->loop, timer);
+	timer->data = s;
+}
+
+static int open_kube(struct scheduler *s, const struct kube_config *config, struct err *err)
+{
+	struct kube_watch_handlers nodes = feed_nodes, pods = feed_pods, jobs = feed_jobs;
+	s->kube = kube_open(s->loop, config, &(struct kube_options){0}, err);
+	if (!s->kube)
+		return err_wrap(err, "cannot use the kubeconfig");
+	nodes.ctx = pods.ctx = jobs.ctx = s;
+	s->nodes = kube_watch_start(s->kube, &(struct kube_watch_options){.path = "/api/v1/nodes"}, &nodes);
+	s->pods = kube_watch_start(s->kube, &(struct kube_watch_options){.path = "/api/v1/pods"}, &pods);
+	s->jobs = kube_watch_start(s->kube,
+	    &(struct kube_watch_options){.path = "/apis/batch/v1/jobs", .metadata_only = true, .optional = true}, &jobs);
+	return 0;
+}
+
+static int open_listeners(struct scheduler *s, const struct scheduler_options *options, struct err *err)
+{
+	s->verbs = verbs_start(s->loop, options->listen,
+	    &(struct verbs_handlers){.filter = filter_answer,
+		.prioritize = prioritize_answer,
+		.preempt = preempt_answer,
+		.bind = bind_begin,
+		.bind_gone = bind_gone,
+		.answered = instruments_answered,
+		.ctx = s},
+	    err);
+	if (!s->verbs)
+		return err_wrap(err, "--listen %s", options->listen);
+	s->ops = ops_start(s->loop, options->listen_ops,
+	    &(struct ops_handlers){.ready = report_ready,
+		.metrics = instruments_print,
+		.state = report_state,
+		.explain = explain_answer,
+		.ctx = s},
+	    err);
+	if (!s->ops)
+		return err_wrap(err, "--listen-ops %s", options->listen_ops);
+	return 0;
+}
+
+static void free_state(struct scheduler *s)
+{
+	waiting_free(s->waiting);
+	roster_free(s->roster);
+	owners_free(s->owners);
+	fleet_free(s->fleet);
+	reload_close(s);
+	metrics_free(s->instruments.registry);
+	free(s->jobs_missing);
+	free(s->candidates);
+	free(s->verdicts);
+	free(s->refusals);
+}
+
+struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_options *options, struct err *err)
+{
+	struct scheduler *s = xcalloc(1, sizeof *s);
+	s->loop = loop;
+	s->catalogue = options->catalogue;
+	s->ttl_ns = options->reservation_ttl_ns;
+	s->ttl_volumes_ns = options->reservation_ttl_volumes_ns;
+	s->fleet = fleet_new(&options->catalogue->gpus);
+	s->waiting = waiting_new();
+	s->roster = roster_new();
+	s->owners = owners_new();
+	instruments_open(&s->instruments);
+	start_timer(s, &s->wake_timer);
+	start_timer(s, &s->hint_timer);
+	start_timer(s, &s->expiry_timer);
+	start_timer(s, &s->sweep_timer);
+	start_timer(s, &s->policy.timer);
+	if (reload_first(s, options->policy_file, err) != 0 || open_listeners(s, options, err) != 0 ||
+	    open_kube(s, options->kube, err) != 0) {
+		scheduler_stop(s, NULL, NULL);
+		return NULL;
+	}
+	uv_timer_start(&s->sweep_timer, sweep_on_timer, SWEEP_MS, SWEEP_MS);
+	uv_timer_start(&s->policy.timer, reload_on_timer, 0, 0);
+	return s;
+}
+
+unsigned scheduler_port(const struct scheduler *s)
+{
+	return verbs_port(s->verbs);
+}
+
+unsigned scheduler_ops_port(const struct scheduler *s)
+{
+	return ops_port(s->ops);
+}
+
+/* --- the end --- */
+
+static void one_closed(void *ctx)
+{
+	struct scheduler *s = ctx;
+	if (--s->closing > 0)
+		return;
+	void (*done)(void *) = s->done;
+	void *done_ctx = s->done_ctx;
+	free_state(s);
+	free(s);
+	if (done)
+		done(done_ctx);
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+	one_closed(handle->data);
+}
+
+void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
+{
+	uv_timer_t *timers[] = {&s->wake_timer, &s->hint_timer, &s->expiry_timer, &s->sweep_timer, &s->policy.timer};
+	s->stopping = true;
+	s->done = done;
+	s->done_ctx = ctx;
+	s->closing = (unsigned)(sizeof timers / sizeof *timers) + (s->verbs != NULL) + (s->ops != NULL);
+	for (size_t i = 0; i < sizeof timers / sizeof *timers; i++)
+		uv_close((uv_handle_t *)timers[i], timer_closed);
+	/* No write may follow the answers, so the client goes first. */
+	if (s->kube) {
+		kube_watch_stop(s->jobs);
+		kube_watch_stop(s->pods);
+		kube_watch_stop(s->nodes);
+		kube_close(s->kube);
+	}
+	bind_close(s);
+	if (s->verbs)
+		verbs_stop(s->verbs, one_closed, s);
+	if (s->ops)
+		ops_stop(s->ops, one_closed, s);
+}

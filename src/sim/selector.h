@@ -1,0 +1,24 @@
+/* fieldSelector of lists and watches: terms joined by commas, `field=value`, `field==value`, `field!=value`, on the fields that
+ * a version carries. */
+#ifndef SIM_SELECTOR_H
+#define SIM_SELECTOR_H
+
+#include "sim/version.h"
+
+#define SIM_SELECTOR_TERMS_MAX 8
+#define SIM_SELECTOR_TEXT_MAX 512
+
+struct sim_selector {
+	char namespace_[256]; /* of the path; "" = all */
+	size_t count;
+	struct sim_selector_term {
+		char field[64], value[256];
+		bool equal;
+	} terms[SIM_SELECTOR_TERMS_MAX];
+};
+
+/* text NULL or "" selects everything. ERR_INPUT for a field that is not known, ERR_TOO_LARGE. */
+BERTH_MUST_CHECK int sim_selector_parse(struct sim_selector *selector, const char *namespace_, const char *text, struct err *err);
+bool sim_selector_matches(const struct sim_selector *selector, const struct sim_version *version);
+
+#endif

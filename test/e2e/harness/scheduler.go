@@ -1,0 +1,89 @@
+package harness
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"sigs.k8s.io/yaml"
+)
+
+// StartScheduler starts kube-scheduler with the configuration in file, of
+// which only three things are changed: where berth listens, which kubeconfig
+// is used, and that no lease is fought for.
+func (c *ControlPlane) StartScheduler(dir, name, file, berth string) (*Process, error) {
+	source, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	kubeconfig, err := c.Kubeconfig(userScheduler)
+	if err != nil {
+		return nil, err
+	}
+	rendered, err := RenderSchedulerConfig(source, kubeconfig, berth)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return c.startScheduler(dir, name, rendered)
+}
+
+// StartDefaultScheduler starts a stock kube-scheduler for foreign pods.
+func (c *ControlPlane) StartDefaultScheduler(dir string) (*Process, error) {
+	kubeconfig, err := c.Kubeconfig(userScheduler)
+	if err != nil {
+		return nil, err
+	}
+	stock := "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n" +
+		"clientConnection: {qps: 1000, burst: 2000}\n"
+	rendered, err := RenderSchedulerConfig([]byte(stock), kubeconfig, "")
+	if err != nil {
+		return nil, err
+	}
+	return c.startScheduler(dir, "default-scheduler", rendered)
+}
+
+func (c *ControlPlane) startScheduler(dir, name string, config []byte) (*Process, error) {
+	path := filepath.Join(dir, name+".yaml")
+	if err := os.WriteFile(path, config, 0o644); err != nil {
+		return nil, err
+	}
+	return StartProcess(dir, name, c.binary, "kube-scheduler",
+		"--config="+path, "--secure-port=0", "--authentication-skip-lookup", "--v=2")
+}
+
+// RenderSchedulerConfig returns a KubeSchedulerConfiguration with the host and
+// port of every extender, the kubeconfig and leader election replaced. The
+// rest stays as written, so that what is tested is what is shipped.
+func RenderSchedulerConfig(source []byte, kubeconfig, berth string) ([]byte, error) {
+	config := map[string]any{}
+	if err := yaml.UnmarshalStrict(source, &config); err != nil {
+		return nil, err
+	}
+	section(config, "clientConnection")["kubeconfig"] = kubeconfig
+	section(config, "leaderElection")["leaderElect"] = false
+	extenders, _ := config["extenders"].([]any)
+	for i, entry := range extenders {
+		extender, ok := entry.(map[string]any)
+		if !ok {
+			return nil, fmt.Errorf("extenders[%d] is not a mapping", i)
+		}
+		prefix, _ := extender["urlPrefix"].(string)
+		address, err := url.Parse(prefix)
+		if err != nil || address.Host == "" {
+			return nil, fmt.Errorf("extenders[%d].urlPrefix %q is not a URL with a host", i, prefix)
+		}
+		address.Host = berth
+		extender["urlPrefix"] = address.String()
+	}
+	return yaml.Marshal(config)
+}
+
+func section(config map[string]any, key string) map[string]any {
+	if found, ok := config[key].(map[string]any); ok {
+		return found
+	}
+	made := map[string]any{}
+	config[key] = made
+	return made
+}

@@ -1,0 +1,256 @@
+/* The pull reader against jansson: both accept the same texts and read the same values from them; README.md lists what
+ * differs on purpose. Also: however a value is passed (read, skipped, entered), the same text is accepted and the
+ * reader ends at the same place, and what the JSON writer writes is read back. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Both have these names. Here the reader's are called differently; see JSON_SYMBOL for the linker's side. */
+#define json_object pull_object
+#define json_array pull_array
+#define json_string pull_string
+#define json_type pull_type
+#define JSON_OBJECT PULL_OBJECT
+#define JSON_ARRAY PULL_ARRAY
+#define JSON_STRING PULL_STRING
+#define JSON_TRUE PULL_TRUE
+#define JSON_FALSE PULL_FALSE
+#define JSON_NULL PULL_NULL
+#include "base/json.h"
+#undef json_object
+#undef json_array
+#undef json_string
+#undef json_type
+#undef JSON_OBJECT
+#undef JSON_ARRAY
+#undef JSON_STRING
+#undef JSON_TRUE
+#undef JSON_FALSE
+#undef JSON_NULL
+
+#include <jansson.h>
+
+#include "base/buf.h"
+
+#define CHECK(condition)                                                                                               \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                \
+			abort();                                                                                       \
+		}                                                                                                      \
+	} while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Unescapes into a block of exactly the size that json_unescape asks for. */
+static struct slice unescape(struct slice raw)
+{
+	char *out = xmalloc(raw.len);
+	struct slice text = {out, json_unescape(raw, out)};
+
+	CHECK(text.len <= raw.len);
+	if (json_is_plain(raw))
+		CHECK(slice_equal(raw, text));
+	return text;
+}
+
+/* Writes the text as JSON, reads that back and expects the same. */
+static void check_writer(struct slice text)
+{
+	struct slice raw = {0}, back;
+	struct json json;
+	struct buf written;
+
+	buf_init(&written, 6 * text.len + 2);
+	buf_json_string(&written, text);
+	CHECK(!written.overflow);
+	json_open(&json, buf_slice(&written));
+	CHECK(pull_string(&json, &raw) && json_close(&json));
+	back = unescape(raw);
+	CHECK(slice_equal(back, text));
+	free((char *)back.at);
+	buf_free(&written);
+}
+
+static json_t *build(struct json *json);
+
+static json_t *build_object(struct json *json)
+{
+	json_t *object = json_object();
+	struct slice raw_key;
+
+	if (!pull_object(json))
+		CHECK(json->error);
+	while (json_key(json, &raw_key)) {
+		struct slice key = unescape(raw_key);
+
+		/* jansson refuses a text with a NUL in a key, so such a tree is not compared. */
+		CHECK(json_object_setn_new(object, key.at, key.len, build(json)) == 0);
+		free((char *)key.at);
+	}
+	return object;
+}
+
+static json_t *build_array(struct json *json)
+{
+	json_t *array = json_array();
+
+	if (!pull_array(json))
+		CHECK(json->error);
+	while (json_next(json))
+		CHECK(json_array_append_new(array, build(json)) == 0);
+	return array;
+}
+
+static json_t *build_string(struct json *json)
+{
+	struct slice raw = {"", 0}, text;
+	json_t *string;
+
+	if (!pull_string(json, &raw))
+		CHECK(json->error);
+	text = unescape(raw);
+	check_writer(text);
+	string = json_stringn(text.at, text.len);
+	CHECK(string);
+	free((char *)text.at);
+	return string;
+}
+
+static json_t *build_number(struct json *json)
+{
+	struct json twin = *json;
+	struct slice raw;
+	int64_t integer;
+	json_t *real;
+	char *text;
+
+	if (json_int(json, &integer))
+		return json_integer(integer);
+	json_value(&twin, &raw);
+	CHECK(twin.at == json->at && twin.error == json->error);
+	text = xstrndup(raw.at, raw.len);
+	/* Infinity is no jansson value: what is too large for a double jansson refuses, and nothing is compared. */
+	real = json_real(strtod(text, NULL));
+	free(text);
+	return real ? real : json_null();
+}
+
+static json_t *build(struct json *json)
+{
+	bool flag = false;
+
+	switch (json_peek(json)) {
+	case PULL_OBJECT:
+		return build_object(json);
+	case PULL_ARRAY:
+		return build_array(json);
+	case PULL_STRING:
+		return build_string(json);
+	case JSON_NUMBER:
+		return build_number(json);
+	case PULL_TRUE:
+	case PULL_FALSE:
+		if (!json_bool(json, &flag))
+			CHECK(json->error);
+		return json_boolean(flag);
+	default:
+		json_skip(json);
+		return json_null();
+	}
+}
+
+/* Passes one value by a reader that the input chooses, mostly of another type than the value. */
+static void pass_somehow(struct json *json, const uint8_t **choice, const uint8_t *choices_end)
+{
+	struct slice raw;
+	int64_t integer;
+	bool flag;
+
+	switch (*choice < choices_end ? *(*choice)++ % 8 : 7) {
+	case 0:
+		if (pull_object(json))
+			while (json_key(json, &raw))
+				pass_somehow(json, choice, choices_end);
+		break;
+	case 1:
+		if (pull_array(json))
+			while (json_next(json))
+				pass_somehow(json, choice, choices_end);
+		break;
+	case 2:
+		pull_string(json, &raw);
+		break;
+	case 3:
+		json_bool(json, &flag);
+		break;
+	case 4:
+		json_int(json, &integer);
+		break;
+	case 5:
+		json_value(json, &raw);
+		break;
+	default:
+		json_skip(json);
+	}
+}
+
+static void check_passing(struct slice text, const struct json *built)
+{
+	const uint8_t *choice = (const uint8_t *)text.at;
+	struct json json;
+
+	json_open(&json, text);
+	json_skip(&json);
+	json_close(&json);
+	CHECK(json.at == built->at && json.error == built->error);
+	json_open(&json, text);
+	pass_somehow(&json, &choice, choice + text.len);
+	json_close(&json);
+	CHECK(json.at == built->at && json.error == built->error);
+}
+
+/* A \u escape in the range of the surrogates; paired or not, as jansson refuses lone ones. */
+static bool has_surrogate_escape(struct slice text)
+{
+	for (size_t i = 0; i + 4 <= text.len; i++)
+		if (text.at[i] == '\\' && text.at[i + 1] == 'u' && (text.at[i + 2] == 'd' || text.at[i + 2] == 'D') &&
+		    strchr("89abcdefABCDEF", text.at[i + 3]))
+			return true;
+	return false;
+}
+
+static void check_against_jansson(struct slice text, const json_t *built, const struct json *json)
+{
+	json_error_t error;
+	json_t *theirs = json_loadb(text.at, text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+
+	if (theirs && json->error) {
+		/* jansson loses a NUL behind a number. */
+		CHECK(memchr(text.at, '\0', text.len) || strcmp(json->error, "nested too deeply") == 0);
+	} else if (theirs) {
+		if (!has_surrogate_escape(text))
+			CHECK(json_equal(built, theirs));
+	} else if (!json->error) {
+		enum json_error_code code = json_error_code(&error);
+
+		CHECK(code == json_error_numeric_overflow || code == json_error_null_byte_in_key ||
+		      has_surrogate_escape(text));
+	}
+	json_decref(theirs);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct slice text = {(const char *)data, size};
+	struct json json;
+	json_t *built;
+
+	json_open(&json, text);
+	built = build(&json);
+	json_close(&json);
+	check_passing(text, &json);
+	check_against_jansson(text, built, &json);
+	json_decref(built);
+	return 0;
+}

@@ -1,0 +1,200 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "cluster/pod.h"
+
+#include "berth/gpu.h"
+
+static struct resource_names names;
+
+static int set_up(void **state)
+{
+	(void)state;
+	resource_names_init(&names);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	resource_names_free(&names);
+	return 0;
+}
+
+static struct pod *decode(const char *json, bool whole)
+{
+	struct err err;
+	struct pod *pod = cluster_pod_decode(slice_of(json), &names, whole, &err);
+
+	if (!pod)
+		fail_msg("%s", err.text);
+	return pod;
+}
+
+#define ID "\"uid\":\"u-1\",\"name\":\"p\",\"namespace\":\"team\""
+
+static void a_pending_pod(void **state)
+{
+	struct pod *pod =
+	    decode("{\"kind\":\"Pod\",\"metadata\":{" ID ",\"creationTimestamp\":\"2026-01-02T03:04:05Z\","
+	           "\"labels\":{\"b\":\"2\",\"a\":\"1\"},\"managedFields\":[{\"f:x\":{}}],"
+	           "\"annotations\":{\"berth.dev/wake\":\"NoGPU "
+	           "3\",\"berth.dev/class\":\"training\",\"berth.dev/dtype\":\"bf16,fp8\","
+	           "\"berth.dev/gpu-memory\":\"20Gi\"}},"
+	           "\"spec\":{\"schedulerName\":\"berth\",\"priority\":-7,\"schedulingGates\":[{\"name\":\"g\"}],"
+	           "\"volumes\":[{\"name\":\"a\",\"emptyDir\":{}},{\"name\":\"d\",\"persistentVolumeClaim\":{"
+	           "\"claimName\":\"c\"}}],"
+	           "\"nodeSelector\":{\"k\":\"v\"},\"containers\":[{\"resources\":{\"requests\":{\"nvidia.com/"
+	           "gpu\":\"1\"}}}]},"
+	           "\"status\":{\"phase\":\"Pending\",\"nominatedNodeName\":\"n1\"}}",
+	        false);
+
+	(void)state;
+	assert_string_equal(pod->uid, "u-1");
+	assert_string_equal(pod->name, "p");
+	assert_string_equal(pod->namespace_, "team");
+	assert_string_equal(pod->scheduler, "berth");
+	assert_null(pod->node);
+	assert_string_equal(pod->nominated, "n1");
+	assert_string_equal(pod->wake, "NoGPU 3");
+	assert_string_equal(pod->class_name, "training");
+	assert_int_equal(pod->dtypes, DTYPE_BIT(DTYPE_BF16) | DTYPE_BIT(DTYPE_FP8));
+	assert_int_equal(pod->gpu_memory_bytes, INT64_C(20) << 30);
+	assert_int_equal(pod->priority, -7);
+	assert_true(pod->created_ns == INT64_C(1767323045000000000));
+	assert_true(pod->gated && pod->slow_binding && !pod->terminal && !pod->deleting && !pod->soft_spread);
+	assert_int_equal(pod->labels.count, 2);
+	assert_string_equal(pod->labels.items[0].key, "a");
+	assert_int_equal(pod->node_selector_count, 1);
+	assert_int_equal(pod->trouble, REASON_CODE_FITS);
+	assert_int_equal(resources_get(&pod->demand, RESOURCE_PODS), 1);
+	assert_int_equal(pod->demand.count, 2);
+	pod_free(pod);
+}
+
+#define BOUND                                                                                                          \
+	"{\"metadata\":{" ID                                                                                           \
+	",\"labels\":{\"a\":\"1\",\"pod-template-hash\":\"x\"},\"deletionTimestamp\":\"2026-01-01T00:00:00Z\","        \
+	"\"ownerReferences\":[{\"kind\":\"Other\",\"uid\":\"o\",\"name\":\"o\"},"                                      \
+	"{\"kind\":\"ReplicaSet\",\"uid\":\"rs-1\",\"name\":\"web-x\",\"controller\":true}]},"                         \
+	"\"spec\":{\"nodeName\":\"n7\",\"tolerations\":[{\"operator\":\"Exists\"}],\"nodeSelector\":{\"k\":\"v\"}},"   \
+	"\"status\":{\"phase\":\"Running\"}}"
+
+static void a_bound_pod_keeps_little(void **state)
+{
+	struct pod *pod = decode(BOUND, false);
+
+	(void)state;
+	assert_string_equal(pod->node, "n7");
+	assert_true(pod->deleting);
+	assert_string_equal(pod->scheduler, "default-scheduler");
+	assert_string_equal(pod->owner_uid, "rs-1");
+	assert_string_equal(pod->owner_name, "web-x");
+	assert_int_equal(pod->owner_kind_count, 2);
+	assert_string_equal(pod->owner_kinds[0], "ReplicaSet");
+	assert_string_equal(pod->owner_kinds[1], "Deployment");
+	assert_int_equal(pod->labels.count + pod->toleration_count + pod->node_selector_count, 0);
+	pod_free(pod);
+	pod = decode(BOUND, true);
+	assert_int_equal(pod->labels.count, 2);
+	assert_int_equal(pod->toleration_count, 1);
+	assert_int_equal(pod->node_selector_count, 1);
+	pod_free(pod);
+}
+
+static void annotation_before_label(void **state)
+{
+	struct pod *pod = decode(
+	    "{\"metadata\":{" ID ",\"annotations\":{\"berth.dev/class\":\"one\"},"
+	    "\"labels\":{\"berth.dev/class\":\"two\",\"berth.dev/dtype\":\"fp16\",\"berth.dev/gpu-memory\":\"1Gi\"}}}",
+	    false);
+
+	(void)state;
+	assert_string_equal(pod->class_name, "one");
+	assert_int_equal(pod->dtypes, DTYPE_BIT(DTYPE_FP16));
+	assert_int_equal(pod->gpu_memory_bytes, 1 << 30);
+	assert_string_equal(pod->scheduler, "default-scheduler");
+	pod_free(pod);
+}
+
+static void trouble(void **state)
+{
+	static const struct {
+		const char *json;
+		enum reason trouble;
+	} cases[] = {
+	    {"{\"metadata\":{" ID ",\"annotations\":{\"berth.dev/dtype\":\"fp17\"}}}", REASON_CODE_BAD_ANNOTATION},
+	    {"{\"metadata\":{" ID ",\"annotations\":{\"berth.dev/dtype\":\"fp16,\"}}}", REASON_CODE_BAD_ANNOTATION},
+	    {"{\"metadata\":{" ID ",\"annotations\":{\"berth.dev/gpu-memory\":\"20GB\"}}}", REASON_CODE_BAD_ANNOTATION},
+	    {"{\"metadata\":{" ID ",\"annotations\":{\"berth.dev/gpu-memory\":\"-1\"}}}", REASON_CODE_BAD_ANNOTATION},
+	    {"{\"metadata\":{" ID "},\"spec\":{\"containers\":[{\"resources\":{\"requests\":{\"cpu\":\"x\"}}}]}}",
+	        REASON_CODE_BAD_REQUEST},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct pod *pod = decode(cases[i].json, false);
+
+		assert_int_equal(pod->trouble, cases[i].trouble);
+		pod_free(pod);
+	}
+}
+
+static void flags(void **state)
+{
+	struct pod *pod = decode("{\"metadata\":{" ID "},\"spec\":{\"resourceClaims\":[{\"name\":\"c\"}],"
+	                         "\"topologySpreadConstraints\":[{\"whenUnsatisfiable\":\"ScheduleAnyway\"}]},"
+	                         "\"status\":{\"phase\":\"Failed\"}}",
+	    false);
+
+	(void)state;
+	assert_true(pod->slow_binding && pod->soft_spread && pod->terminal && !pod->gated);
+	pod_free(pod);
+	pod = decode("{\"metadata\":{" ID "},\"spec\":{\"schedulingGates\":[],\"resourceClaims\":[],"
+	             "\"volumes\":[{\"ephemeral\":null,\"configMap\":{}}],"
+	             "\"topologySpreadConstraints\":[{\"whenUnsatisfiable\":\"DoNotSchedule\"}]},\"status\":{\"phase\":"
+	             "\"Succeeded\"}}",
+	    false);
+	assert_true(!pod->slow_binding && !pod->soft_spread && pod->terminal && !pod->gated);
+	pod_free(pod);
+}
+
+static void no_pod(void **state)
+{
+	static const char *const texts[] = {"", "[]", "{}", "null", "{\"metadata\":{\"name\":\"p\"}}",
+	    "{\"metadata\":{\"uid\":\"u\"}}", "{\"metadata\":{" ID "}", "{\"metadata\":{" ID "}} x"};
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		assert_null(cluster_pod_decode(slice_of(texts[i]), &names, false, &err));
+}
+
+static void escapes_are_resolved(void **state)
+{
+	struct pod *pod = decode("{\"metadata\":{" ID ",\"labels\":{\"k\\u0065y\":\"v\\u00e4l\"}}}", false);
+
+	(void)state;
+	assert_string_equal(labels_get(&pod->labels, "key"), "v\xc3\xa4l");
+	pod_free(pod);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_pending_pod),
+	    cmocka_unit_test(a_bound_pod_keeps_little),
+	    cmocka_unit_test(annotation_before_label),
+	    cmocka_unit_test(trouble),
+	    cmocka_unit_test(flags),
+	    cmocka_unit_test(no_pod),
+	    cmocka_unit_test(escapes_are_resolved),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,309 @@
+/* What the compiled policy says, and that every key of the table has a part in it. */
+#include "support.h"
+
+#include "policy/table.h"
+
+static const char full[] = "apiVersion: berth.dev/v1alpha1\n"
+                           "kind: PlacementPolicy\n"
+                           "topology:\n"
+                           "- {level: block, nodeLabel: example.com/block}\n"
+                           "- {level: rack, nodeLabel: example.com/rack}\n"
+                           "pools:\n"
+                           "- {name: big, gpu: H100}\n"
+                           "- name: small\n"
+                           "  nodeSelector:\n"
+                           "    matchLabels: {use: small}\n"
+                           "    matchExpressions: [{key: zone, operator: NotIn, values: [a, b]}]\n"
+                           "classes:\n"
+                           "- name: dev\n"
+                           "  match: [{namespaces: ['*-dev', dev]}, {owners: [Notebook], podLabels: {team: 'x*'}}]\n"
+                           "  only: [small, big]\n"
+                           "  prefer: [big]\n"
+                           "  assume: [bf16, fp8]\n"
+                           "  replicas: {spreadOver: rack}\n"
+                           "  maxGPUsPerPod: 2\n"
+                           "  place: {preferNoSchedule: 1, nodeAffinity: 2, modelFit: 3, siblingsApart: 4.5, bestFit: "
+                           "5, wholeNodes: 6, memoryFit: 7,\n"
+                           "    cost: 0}\n"
+                           "- {name: other, replicas: {spreadOver: host}}\n"
+                           "fallback: other\n"
+                           "health:\n"
+                           "  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n";
+
+static void test_levels_and_pools(void **state)
+{
+	struct policy *policy = load_valid(full);
+	const struct selector *selector;
+
+	(void)state;
+	assert_int_equal(policy->level_count, 2);
+	assert_string_equal(policy->levels[0].name, "block");
+	assert_string_equal(policy->levels[1].node_label, "example.com/rack");
+	assert_int_equal(policy->pool_count, 2);
+	assert_string_equal(policy->pools[0].name, "big");
+	assert_string_equal(policy->pools[0].gpu, "H100");
+	assert_int_equal(policy->pools[0].selector.count, 0);
+	assert_null(policy->pools[1].gpu);
+	selector = &policy->pools[1].selector;
+	assert_int_equal(selector->count, 2);
+	assert_string_equal(selector->requirements[0].key, "use");
+	assert_int_equal(selector->requirements[0].op, SELECTOR_IN);
+	assert_int_equal(selector->requirements[0].value_count, 1);
+	assert_string_equal(selector->requirements[0].values[0], "small");
+	assert_string_equal(selector->requirements[1].key, "zone");
+	assert_int_equal(selector->requirements[1].op, SELECTOR_NOT_IN);
+	assert_int_equal(selector->requirements[1].value_count, 2);
+	assert_string_equal(selector->requirements[1].values[1], "b");
+	policy_free(policy);
+}
+
+static void test_classes(void **state)
+{
+	struct policy *policy = load_valid(full);
+	const struct policy_class *dev = &policy->classes[0], *other = &policy->classes[1];
+
+	(void)state;
+	assert_int_equal(policy->class_count, 2);
+	assert_true(dev->has_match);
+	assert_int_equal(dev->match_count, 2);
+	assert_int_equal(dev->matches[0].namespace_count, 2);
+	assert_string_equal(dev->matches[0].namespaces[0], "*-dev");
+	assert_int_equal(dev->matches[0].owner_count + dev->matches[0].label_count, 0);
+	assert_string_equal(dev->matches[1].owners[0], "Notebook");
+	assert_string_equal(dev->matches[1].pod_labels[0].key, "team");
+	assert_string_equal(dev->matches[1].pod_labels[0].value, "x*");
+	assert_true(dev->has_only);
+	assert_int_equal(dev->only_count, 2);
+	assert_int_equal(dev->only[0], 1);
+	assert_int_equal(dev->only[1], 0);
+	assert_int_equal(dev->prefer_count, 1);
+	assert_int_equal(dev->prefer[0], 0);
+	assert_int_equal(dev->assume, DTYPE_BIT(DTYPE_BF16) | DTYPE_BIT(DTYPE_FP8));
+	assert_int_equal(dev->spread_level, 1);
+	assert_int_equal(dev->max_gpus_per_pod, 2);
+	for (int i = 0; i < SCORE_TERM_COUNT; i++)
+		assert_true(dev->weights[i] == (i == SCORE_COST ? 0 : i == SCORE_SIBLINGS_APART ? 4.5 : i + 1));
+
+	assert_false(other->has_match);
+	assert_false(other->has_only);
+	assert_int_equal(other->prefer_count, 0);
+	assert_int_equal(other->assume, 0);
+	assert_int_equal(other->spread_level, policy->level_count);
+	assert_int_equal(other->max_gpus_per_pod, 0);
+	for (int i = 0; i < SCORE_TERM_COUNT; i++)
+		assert_true(other->weights[i] == score_term_default_weight((enum score_term)i));
+	assert_int_equal(policy->fallback, 1);
+	policy_free(policy);
+}
+
+static void test_health(void **state)
+{
+	struct policy *policy = load_valid(full);
+
+	(void)state;
+	assert_int_equal(policy->avoid_count, 2);
+	assert_string_equal(policy->avoid[0].condition, "Bad");
+	assert_string_equal(policy->avoid[0].is, "True");
+	assert_null(policy->avoid[0].taint_key);
+	assert_null(policy->avoid[1].condition);
+	assert_string_equal(policy->avoid[1].taint_key, "ill");
+	policy_free(policy);
+}
+
+static void test_match_of_everything(void **state)
+{
+	struct policy *policy = load_valid(HEAD TAIL);
+
+	(void)state;
+	assert_true(policy->classes[0].has_match);
+	assert_int_equal(policy->classes[0].match_count, 1);
+	assert_int_equal(policy->classes[0].matches[0].namespace_count, 0);
+	assert_int_equal(policy->classes[0].matches[0].owner_count, 0);
+	assert_int_equal(policy->classes[0].matches[0].label_count, 0);
+	assert_int_equal(policy->classes[0].spread_level, -1);
+	policy_free(policy);
+}
+
+/* Annotations carry this hash, so a text must have the same in every version: FNV-1a. */
+static void test_hash(void **state)
+{
+	struct policy *policy = load_valid(HEAD TAIL), *same = load_valid(HEAD TAIL),
+	              *other = load_valid(HEAD TAIL "\n");
+
+	(void)state;
+	assert_int_equal(strlen(policy->hash), POLICY_HASH_LEN);
+	assert_int_equal(strspn(policy->hash, "0123456789abcdef"), POLICY_HASH_LEN);
+	assert_string_equal(policy->hash, same->hash);
+	assert_string_not_equal(policy->hash, other->hash);
+	assert_string_equal(policy->hash, "846398418c092419");
+	policy_free(policy);
+	policy_free(same);
+	policy_free(other);
+}
+
+static void dump_texts(struct buf *out, const char *const *texts, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		buf_printf(out, " %s", texts[i]);
+	buf_char(out, ';');
+}
+
+static void dump_class(struct buf *out, const struct policy_class *class)
+{
+	buf_printf(out, "class %s %d %d %u %d %d:", class->name, class->has_match, class->has_only, class->assume,
+	    class->spread_level, (int)class->max_gpus_per_pod);
+	for (size_t i = 0; i < class->match_count; i++) {
+		const struct policy_match *match = &class->matches[i];
+
+		dump_texts(out, (const char *const *)match->namespaces, match->namespace_count);
+		dump_texts(out, (const char *const *)match->owners, match->owner_count);
+		for (size_t j = 0; j < match->label_count; j++)
+			buf_printf(out, " %s=%s", match->pod_labels[j].key, match->pod_labels[j].value);
+	}
+	for (size_t i = 0; i < class->only_count; i++)
+		buf_printf(out, " only %u", class->only[i]);
+	for (size_t i = 0; i < class->prefer_count; i++)
+		buf_printf(out, " prefer %u", class->prefer[i]);
+	for (size_t i = 0; i < SCORE_TERM_COUNT; i++)
+		buf_printf(out, " %g", class->weights[i]);
+	buf_char(out, '\n');
+}
+
+/* All that the policy says, as text; without the hash. */
+static struct buf dump(const char *text)
+{
+	struct policy *policy = load_valid(text);
+	struct buf out;
+
+	buf_init(&out, 1u << 16);
+	for (size_t i = 0; i < policy->level_count; i++)
+		buf_printf(&out, "level %s %s\n", policy->levels[i].name, policy->levels[i].node_label);
+	for (size_t i = 0; i < policy->pool_count; i++) {
+		const struct policy_pool *pool = &policy->pools[i];
+
+		buf_printf(&out, "pool %s %s\n", pool->name, pool->gpu ? pool->gpu : "-");
+		for (size_t j = 0; j < pool->selector.count; j++) {
+			const struct selector_requirement *requirement = &pool->selector.requirements[j];
+
+			buf_printf(&out, " %s %d", requirement->key, requirement->op);
+			dump_texts(&out, (const char *const *)requirement->values, requirement->value_count);
+		}
+	}
+	for (size_t i = 0; i < policy->class_count; i++)
+		dump_class(&out, &policy->classes[i]);
+	buf_printf(&out, "fallback %u\n", policy->fallback);
+	for (size_t i = 0; i < policy->avoid_count; i++) {
+		const struct policy_avoid *avoid = &policy->avoid[i];
+
+		buf_printf(&out, "avoid %s %s %s\n", avoid->condition ? avoid->condition : "-",
+		    avoid->is ? avoid->is : "-", avoid->taint_key ? avoid->taint_key : "-");
+	}
+	policy_free(policy);
+	return out;
+}
+
+/* For every key of the table: a change of what it says, which must change the compiled policy. */
+static const struct change {
+	const char *key, *from, *to;
+} changes[] = {
+    {"topology", "- {level: block, nodeLabel: example.com/block}\n", ""},
+    {"topology.level", "level: block", "level: wing"},
+    {"topology.nodeLabel", "example.com/rack", "example.com/row"},
+    {"pools", "- {name: big, gpu: H100}\n", "- {name: big, gpu: H100}\n- {name: more, gpu: T4}\n"},
+    {"pools.name", "- {name: big, gpu: H100}\n", "- {name: big, gpu: H100}\n- {name: more, gpu: T4}\n"},
+    {"pools.gpu", "H100", "A100"},
+    {"pools.nodeSelector", "    matchLabels: {use: small}\n", ""},
+    {"pools.nodeSelector.matchLabels", "use: small", "use: large"},
+    {"pools.nodeSelector.matchExpressions", "    matchExpressions: [{key: zone, operator: NotIn, values: [a, b]}]\n",
+        ""},
+    {"pools.nodeSelector.matchExpressions.key", "key: zone", "key: region"},
+    {"pools.nodeSelector.matchExpressions.operator", "NotIn", "In"},
+    {"pools.nodeSelector.matchExpressions.values", "[a, b]", "[a]"},
+    {"classes", "- {name: other, ", "- {name: more}\n- {name: other, "},
+    {"classes.name", "name: dev", "name: development"},
+    {"classes.match", "{namespaces: ['*-dev', dev]}, ", ""},
+    {"classes.match.namespaces", "'*-dev', ", ""},
+    {"classes.match.owners", "owners: [Notebook]", "owners: [Workspace]"},
+    {"classes.match.podLabels", "'x*'", "'y*'"},
+    {"classes.only", "only: [small, big]", "only: [big]"},
+    {"classes.prefer", "prefer: [big]", "prefer: [small]"},
+    {"classes.assume", "[bf16, fp8]", "[bf16]"},
+    {"classes.replicas", "  replicas: {spreadOver: rack}\n", ""},
+    {"classes.replicas.spreadOver", "spreadOver: rack", "spreadOver: block"},
+    {"classes.maxGPUsPerPod", "PerPod: 2", "PerPod: 3"},
+    {"classes.place", "nodeAffinity: 2, ", ""},
+    {"classes.place.preferNoSchedule", "preferNoSchedule: 1", "preferNoSchedule: 10"},
+    {"classes.place.nodeAffinity", "nodeAffinity: 2", "nodeAffinity: 20"},
+    {"classes.place.modelFit", "modelFit: 3", "modelFit: 30"},
+    {"classes.place.siblingsApart", "siblingsApart: 4.5", "siblingsApart: 4.25"},
+    {"classes.place.bestFit", "bestFit: 5", "bestFit: 50"},
+    {"classes.place.wholeNodes", "wholeNodes: 6", "wholeNodes: 60"},
+    {"classes.place.memoryFit", "memoryFit: 7", "memoryFit: 70"},
+    {"classes.place.cost", "cost: 0", "cost: 80"},
+    {"fallback", "- {name: other, ", "- {name: more}\n- {name: other, "},
+    {"health", "health:\n  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n", ""},
+    {"health.avoid", ", {taintKey: ill}", ""},
+    {"health.avoid.nodeCondition", "Bad", "Worse"},
+    {"health.avoid.is", "'True'", "'Unknown'"},
+    {"health.avoid.taintKey", "ill", "very-ill"},
+};
+
+static void check_change(const struct change *change)
+{
+	const char *at = strstr(full, change->from);
+	struct buf before, after, text;
+
+	assert_non_null(at);
+	buf_init(&text, 1u << 16);
+	buf_add(&text, full, (size_t)(at - full));
+	buf_text(&text, change->to);
+	buf_text(&text, at + strlen(change->from));
+	before = dump(full);
+	after = dump(text.data);
+	if (strcmp(before.data, after.data) == 0)
+		fail_msg("%s has no effect", change->key);
+	buf_free(&before);
+	buf_free(&after);
+	buf_free(&text);
+}
+
+static void check_object(const struct object *object, const char *prefix)
+{
+	for (size_t i = 0; i < object->field_count; i++) {
+		const struct field *field = &object->fields[i];
+		size_t j = 0, count = sizeof changes / sizeof *changes;
+		char key[256];
+
+		snprintf(key, sizeof key, "%s%s%s", prefix, *prefix ? "." : "", field->key);
+		/* Of these only one word is allowed, and problem_test refuses the others. */
+		if (strcmp(key, "apiVersion") == 0 || strcmp(key, "kind") == 0)
+			continue;
+		while (j < count && strcmp(changes[j].key, key) != 0)
+			j++;
+		if (j == count)
+			fail_msg("no change is known that shows that %s is read", key);
+		check_change(&changes[j]);
+		if (field->object)
+			check_object(field->object, key);
+	}
+}
+
+static void test_every_key_has_an_effect(void **state)
+{
+	(void)state;
+	check_object(&policy_object, "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_levels_and_pools),
+	    cmocka_unit_test(test_classes),
+	    cmocka_unit_test(test_health),
+	    cmocka_unit_test(test_match_of_everything),
+	    cmocka_unit_test(test_hash),
+	    cmocka_unit_test(test_every_key_has_an_effect),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

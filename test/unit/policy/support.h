@@ -1,0 +1,59 @@
+/* What the tests of the policy share: a small catalogue, and loading a text. */
+#ifndef TEST_POLICY_SUPPORT_H
+#define TEST_POLICY_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "policy/load.h"
+
+#define HEAD "apiVersion: berth.dev/v1alpha1\nkind: PlacementPolicy\n"
+#define TAIL "classes: [{name: c, match: [{}]}]\nfallback: c\n"
+
+static inline const struct gpu_catalogue *test_catalogue(void)
+{
+	static struct gpu_model models[] = {
+	    {.name = "H100"}, {.name = "H200"}, {.name = "A100"}, {.name = "L4"}, {.name = "L40S"}, {.name = "T4"}};
+	static const struct gpu_catalogue catalogue = {.model_count = sizeof models / sizeof *models, .models = models};
+
+	return &catalogue;
+}
+
+/* A text that must be valid, warnings or not. */
+static inline struct policy *load_valid(const char *text)
+{
+	struct policy_report report;
+	struct policy *policy = policy_load(slice_of(text), test_catalogue(), &report);
+
+	for (size_t i = 0; i < report.count && !policy; i++)
+		print_error("%u:%u: %s %s\n", report.problems[i].mark.line, report.problems[i].mark.column,
+		    report.problems[i].code, report.problems[i].text);
+	assert_non_null(policy);
+	policy_report_free(&report);
+	return policy;
+}
+
+/* A file of the source tree. */
+static inline void read_source(const char *path, struct buf *out)
+{
+	const char *source = getenv("BERTH_SOURCE");
+	struct err err = {0};
+	char full[4096];
+
+	assert_non_null(source);
+	snprintf(full, sizeof full, "%s/%s", source, path);
+	buf_init(out, 1u << 20);
+	if (file_read(full, out, &err))
+		fail_msg("%s", err.text);
+}
+
+#endif
