@@ -1,7 +1,9 @@
-/* The fleet: all nodes, the ledger on them, and the indexes that make a decision over all of them cheap. One owner (a daemon's
- * loop, a simulator, a test) changes it through fleet_* and ledger_* only; nothing here does I/O or reads a clock.
+/* The fleet: all nodes, the ledger on them, and the indexes that make a decision over all of them cheap. One owner (a
+ * daemon's loop, a simulator, a test) changes it through fleet_* and ledger_* only; nothing here does I/O or reads a
+ * clock.
  *
- * Two fleets that hold the same nodes, policy and ledger entries decide alike, in whatever order they came to hold them. */
+ * Two fleets that hold the same nodes, policy and ledger entries decide alike, in whatever order they came to hold
+ * them. */
 #ifndef BERTH_FLEET_H
 #define BERTH_FLEET_H
 
@@ -32,14 +34,15 @@ void fleet_free(struct fleet *fleet);
 void fleet_set_policy(struct fleet *fleet, const struct policy *policy);
 /* Adds the node or replaces what is known of it; takes the spec over. */
 struct node *fleet_put_node(struct fleet *fleet, struct node_spec *spec);
-/* Forgets the node; its ledger entries stay (their pods exist until the API server says otherwise) on a node without spec. */
+/* Forgets the node; its ledger entries stay (their pods exist until the API server says otherwise) on a node without
+ * spec. */
 void fleet_remove_node(struct fleet *fleet, struct slice name);
 /* The node of that name, with or without spec, or NULL. */
 struct node *fleet_find(const struct fleet *fleet, struct slice name);
 size_t fleet_node_count(const struct fleet *fleet); /* with spec */
 
-/* Nodes that changed in a pod's favour since the last call, in a chain by next_improved; the chain is the caller's until it
- * calls anything else of the fleet. */
+/* Nodes that changed in a pod's favour since the last call, in a chain by next_improved; the chain is the caller's
+ * until it calls anything else of the fleet. */
 struct node *fleet_take_improved(struct fleet *fleet);
 
 #endif

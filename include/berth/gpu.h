@@ -1,5 +1,6 @@
-/* What is known of GPUs as products: the catalogue of models and MIG profiles, and the resource names that count as GPUs.
- * Pure data, filled from config/gpus.yaml (and a file of the user's) by cluster/catalogue; it outlives what points into it. */
+/* What is known of GPUs as products: the catalogue of models and MIG profiles, and the resource names that count as
+ * GPUs. Pure data, filled from config/gpus.yaml (and a file of the user's) by cluster/catalogue; it outlives what
+ * points into it. */
 #ifndef BERTH_GPU_H
 #define BERTH_GPU_H
 
@@ -21,9 +22,9 @@ const char *dtype_name(enum dtype dtype);
 enum gpu_suit { GPU_TRAINING = 1, GPU_INFERENCE = 2, GPU_SMALL = 4 };
 
 struct gpu_profile {
-	const char *name; /* "1g.10gb" */
-	uint8_t compute;  /* of 7, or of 4 */
-	uint8_t slices;   /* memory slices taken */
+	const char *name;   /* "1g.10gb" */
+	uint8_t compute;    /* of 7, or of 4 */
+	uint8_t slices;     /* memory slices taken */
 	int32_t memory_mib; /* real memory of the instance */
 	uint8_t start_count;
 	uint8_t starts[8]; /* memory slices it may begin at */
@@ -31,17 +32,17 @@ struct gpu_profile {
 };
 
 struct gpu_model {
-	const char *name;   /* what a pool says: "H100" */
+	const char *name;    /* what a pool says: "H100" */
 	const char *variant; /* one product of that name: "H100-SXM" or the same as name */
 	size_t product_count;
-	const char **products; /* label values, longest known prefix wins: "NVIDIA-H100-80GB-HBM3" */
-	int32_t memory_mib;    /* of one GPU */
+	const char **products;                /* label values, longest known prefix wins: "NVIDIA-H100-80GB-HBM3" */
+	int32_t memory_mib;                   /* of one GPU */
 	uint8_t compute_major, compute_minor; /* CUDA compute capability; 0.0 for other vendors */
 	uint32_t dtypes;
 	uint32_t suits;
-	double tflops;    /* dense FP16/BF16 peak; 0 unknown */
-	double cost;      /* relative cost of a GPU-hour; > 0 */
-	uint8_t slices;   /* memory slices for MIG: 0, 4 or 8 */
+	double tflops;  /* dense FP16/BF16 peak; 0 unknown */
+	double cost;    /* relative cost of a GPU-hour; > 0 */
+	uint8_t slices; /* memory slices for MIG: 0, 4 or 8 */
 	size_t profile_count;
 	struct gpu_profile *profiles;
 };

@@ -30,7 +30,8 @@ struct selector_requirement {
 	const char **values;
 };
 
-/* All must hold; NotIn and DoesNotExist hold where the key is missing. A Gt or Lt whose side is no integer does not hold. */
+/* All must hold; NotIn and DoesNotExist hold where the key is missing. A Gt or Lt whose side is no integer does not
+ * hold. */
 struct selector {
 	size_t count;
 	struct selector_requirement *requirements;
@@ -38,8 +39,8 @@ struct selector {
 
 bool selector_matches(const struct selector *selector, const struct labels *labels);
 
-/* A term of a node affinity: expressions on labels and fields (only metadata.name exists). A term with neither, or one that is
- * `invalid` (the API server would not have taken it), matches nothing. */
+/* A term of a node affinity: expressions on labels and fields (only metadata.name exists). A term with neither, or one
+ * that is `invalid` (the API server would not have taken it), matches nothing. */
 struct node_term {
 	struct selector expressions, fields;
 	bool invalid;

@@ -1,12 +1,12 @@
-/* The reservation ledger: everything promised, assumed or bound, on every node, whoever scheduled it. One entry a pod UID.
- * It is the only thing that counts: a node's `used` is the sum of its entries at any time.
+/* The reservation ledger: everything promised, assumed or bound, on every node, whoever scheduled it. One entry a pod
+ * UID. It is the only thing that counts: a node's `used` is the sum of its entries at any time.
  *
  *   planned  berth hinted a node; nobody has asked for it yet               expires
  *   assumed  filter answered it, or a Binding is under way                  expires, unless pinned
  *   bound    a Binding exists (made by us, or seen)                         does not expire; ends with the pod
  *
- * An entry goes forward by ledger_reserve with a later state, or on another node when it is not bound; it is never counted twice.
- * Times are nanoseconds of the caller's monotonic clock. */
+ * An entry goes forward by ledger_reserve with a later state, or on another node when it is not bound; it is never
+ * counted twice. Times are nanoseconds of the caller's monotonic clock. */
 #ifndef BERTH_LEDGER_H
 #define BERTH_LEDGER_H
 
@@ -43,9 +43,9 @@ struct ledger_entry {
 	struct resources demand;
 	uint16_t demand_room;
 	enum ledger_state state;
-	bool ours;    /* its schedulerName is berth's */
-	bool pinned;  /* a call is under way: does not expire */
-	uint32_t mark; /* the caller's: the list in which the pod was last seen; 0 = never */
+	bool ours;          /* its schedulerName is berth's */
+	bool pinned;        /* a call is under way: does not expire */
+	uint32_t mark;      /* the caller's: the list in which the pod was last seen; 0 = never */
 	int64_t expires_ns; /* LEDGER_NEVER unless it can expire */
 	int64_t since_ns;   /* when it entered its state */
 	int64_t ttl_ns;     /* what a renewal gives */
@@ -60,17 +60,18 @@ struct ledger_owner;
 
 struct ledger {
 	struct map by_uid;
-	struct map by_owner; /* owner uid → struct ledger_owner */
+	struct map by_owner;        /* owner uid → struct ledger_owner */
 	struct ledger_entry **heap; /* by expires_ns */
 	size_t heap_count, heap_room;
 	size_t count[LEDGER_BOUND + 1]; /* entries by state */
 };
 
-/* Makes or moves the pod's entry. The node need not have room, nor a spec (what is bound is a fact): callers that promise room
- * have asked decide first. `ttl_ns` counts from now_ns for planned and assumed. Moving a bound entry to another node, or back to
- * an earlier state, is ignored, and the entry returned as it is. A node of that name is made if there is none. */
-struct ledger_entry *ledger_reserve(struct fleet *fleet, const struct pod *pod, struct slice node, enum ledger_state state,
-    bool ours, int64_t now_ns, int64_t ttl_ns);
+/* Makes or moves the pod's entry. The node need not have room, nor a spec (what is bound is a fact): callers that
+ * promise room have asked decide first. `ttl_ns` counts from now_ns for planned and assumed. Moving a bound entry to
+ * another node, or back to an earlier state, is ignored, and the entry returned as it is. A node of that name is made
+ * if there is none. */
+struct ledger_entry *ledger_reserve(struct fleet *fleet, const struct pod *pod, struct slice node,
+    enum ledger_state state, bool ours, int64_t now_ns, int64_t ttl_ns);
 struct ledger_entry *ledger_find(const struct fleet *fleet, struct slice uid);
 /* Frees the entry; its room counts as an improvement of its node. */
 void ledger_release(struct fleet *fleet, struct ledger_entry *entry);

@@ -1,5 +1,5 @@
-/* A node: what the API server says of it (struct node_spec, decoded by cluster/node, never changed afterwards) and what the
- * fleet keeps about it (struct node, changed only by fleet and ledger). */
+/* A node: what the API server says of it (struct node_spec, decoded by cluster/node, never changed afterwards) and what
+ * the fleet keeps about it (struct node, changed only by fleet and ledger). */
 #ifndef BERTH_NODE_H
 #define BERTH_NODE_H
 
@@ -17,7 +17,8 @@ struct gpu_lane {
 	resource_id resource;
 	enum gpu_unit unit;
 	uint16_t replicas;  /* units that make one GPU; 1 unless shared. Of a slice: 1 */
-	int64_t memory_mib; /* of what one unit gives: the GPU, the whole GPU for a share, the instance for a slice; 0 unknown */
+	int64_t memory_mib; /* of what one unit gives: the GPU, the whole GPU for a share, the instance for a slice; 0
+	                       unknown */
 	uint32_t dtypes;    /* proven by the catalogue or by labels */
 	const struct gpu_model *model;     /* NULL unknown, or unreliable because the node mixes models */
 	const struct gpu_profile *profile; /* slices only; NULL unknown */
@@ -38,7 +39,7 @@ struct node_spec {
 	bool ready, unschedulable;
 	struct resources allocatable, capacity;
 	size_t lane_count;
-	struct gpu_lane *lanes;       /* one per accelerator resource in capacity or allocatable, sorted by resource */
+	struct gpu_lane *lanes;        /* one per accelerator resource in capacity or allocatable, sorted by resource */
 	const struct gpu_model *model; /* of the node's GPUs; NULL unknown or mixed */
 	uint32_t gpu_count;            /* physical GPUs; 0 unknown or none */
 	bool mixed_models;
@@ -49,8 +50,8 @@ const struct gpu_lane *node_spec_lane(const struct node_spec *spec, resource_id 
 
 #define MILLI_GPU 1000
 
-/* One physical GPU. Kept only where identity is real: with a stock device plugin that is a node with a single GPU; elsewhere the
- * ledger holds counts, and which GPU a pod gets is kubelet's choice. */
+/* One physical GPU. Kept only where identity is real: with a stock device plugin that is a node with a single GPU;
+ * elsewhere the ledger holds counts, and which GPU a pod gets is kubelet's choice. */
 struct device {
 	int32_t milli_used; /* of MILLI_GPU */
 	int32_t vram_mib, vram_used_mib;
@@ -70,17 +71,17 @@ struct node {
 	size_t used_room;
 	struct device *devices; /* device_count of them, or NULL */
 	size_t device_count;
-	uint16_t pool;          /* index into the policy's pools, or POOL_NONE */
+	uint16_t pool; /* index into the policy's pools, or POOL_NONE */
 	bool in_two_pools;
-	bool avoided;           /* by a health rule of the policy */
-	bool foreign_gpus;      /* a bound pod of another scheduler holds GPUs here */
+	bool avoided;                             /* by a health rule of the policy */
+	bool foreign_gpus;                        /* a bound pod of another scheduler holds GPUs here */
 	const char *domains[TOPOLOGY_LEVELS_MAX]; /* label values, widest level first; NULL = not labelled */
-	struct ledger_entry *entries; /* all entries on this node, newest first */
+	struct ledger_entry *entries;             /* all entries on this node, newest first */
 	size_t entry_count;
 	struct node_slot *slots; /* one per lane, plus the CPU slot */
 	size_t slot_count;
-	uint32_t mark;           /* the caller's: the list in which the node was last seen */
-	bool improved;           /* since fleet_take_improved: something changed in a pod's favour */
+	uint32_t mark; /* the caller's: the list in which the node was last seen */
+	bool improved; /* since fleet_take_improved: something changed in a pod's favour */
 	struct node *next_improved, **improved_link;
 	uint64_t improved_at; /* number of its latest improvement among all of the fleet */
 };

@@ -1,5 +1,5 @@
-/* A pod as the core sees it: decoded by cluster/pod, never changed afterwards but for the owner kinds that become known later.
- * One arena owns it; pod_free frees it. */
+/* A pod as the core sees it: decoded by cluster/pod, never changed afterwards but for the owner kinds that become known
+ * later. One arena owns it; pod_free frees it. */
 #ifndef BERTH_POD_H
 #define BERTH_POD_H
 
@@ -17,15 +17,16 @@ struct pod {
 	struct arena arena;
 	const char *uid, *namespace_, *name;
 	const char *scheduler;
-	const char *node;      /* spec.nodeName or NULL */
-	const char *nominated; /* status.nominatedNodeName or NULL */
+	const char *node;        /* spec.nodeName or NULL */
+	const char *nominated;   /* status.nominatedNodeName or NULL */
 	struct resources demand; /* as kube-scheduler 1.36 counts it, with RESOURCE_PODS = 1 */
 	int32_t priority;
 	int64_t created_ns; /* wall clock, 1970 */
 	bool terminal;      /* phase Succeeded or Failed: counts for nothing */
 	bool deleting;      /* counts until it is gone */
 	bool gated;         /* has scheduling gates */
-	bool slow_binding;  /* has a PersistentVolumeClaim, an ephemeral volume or a resource claim: bind may come minutes after filter */
+	bool slow_binding;  /* has a PersistentVolumeClaim, an ephemeral volume or a resource claim: bind may come
+	                       minutes after filter */
 	bool soft_spread;   /* has preferred pod (anti-)affinity or a ScheduleAnyway constraint */
 	const char *wake;   /* value of berth.dev/wake, or NULL */
 
@@ -35,9 +36,10 @@ struct pod {
 	const char *owner_uid, *owner_name; /* the controller, or NULL */
 	size_t owner_kind_count;
 	const char *owner_kinds[OWNER_KINDS_MAX]; /* the chain of controllers, nearest first */
-	uint32_t dtypes;         /* berth.dev/dtype as mask; 0 = not said */
-	int64_t gpu_memory_bytes; /* berth.dev/gpu-memory; 0 = not said */
-	enum reason trouble;     /* REASON_CODE_FITS, or why the pod cannot be placed whatever the fleet: BAD_ANNOTATION, BAD_REQUEST */
+	uint32_t dtypes;                          /* berth.dev/dtype as mask; 0 = not said */
+	int64_t gpu_memory_bytes;                 /* berth.dev/gpu-memory; 0 = not said */
+	enum reason trouble; /* REASON_CODE_FITS, or why the pod cannot be placed whatever the fleet: BAD_ANNOTATION,
+	                        BAD_REQUEST */
 
 	/* Where it may go. */
 	size_t node_selector_count;

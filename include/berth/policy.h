@@ -1,5 +1,5 @@
-/* The placement policy as the core uses it: what policy/compile made of the YAML file. Plain data in one arena; a fleet keeps
- * a pointer to the one in force. Indexes into pools and classes are stable for its life. */
+/* The placement policy as the core uses it: what policy/compile made of the YAML file. Plain data in one arena; a fleet
+ * keeps a pointer to the one in force. Indexes into pools and classes are stable for its life. */
 #ifndef BERTH_POLICY_H
 #define BERTH_POLICY_H
 
@@ -35,16 +35,18 @@ struct policy_match {
 	struct label *pod_labels; /* values are globs */
 };
 
-/* The score terms that a class may weigh; core/score says what each measures. Order here is the order of explanation. */
-#define SCORE_TERMS(X)                                                                                                     \
-	X(PREFER_NO_SCHEDULE, "preferNoSchedule", 1000.0) /* no PreferNoSchedule taint that the pod does not tolerate */    \
-	X(NODE_AFFINITY, "nodeAffinity", 1000.0)          /* share of the preferred node affinity's weights met */          \
-	X(MODEL_FIT, "modelFit", 100.0)                   /* place of the node's pool in the class's prefer list */         \
-	X(SIBLINGS_APART, "siblingsApart", 50.0)          /* few siblings in the same domain, where replicas.spreadOver */  \
-	X(BEST_FIT, "bestFit", 10.0)                      /* few GPUs (for a pod without: little CPU) left free here */     \
-	X(WHOLE_NODES, "wholeNodes", 8.0)                 /* does not break into an empty GPU node */                       \
-	X(MEMORY_FIT, "memoryFit", 4.0)                   /* GPU memory close to what berth.dev/gpu-memory says */          \
-	X(COST, "cost", 2.0)                              /* cheap GPUs by the catalogue */
+/* The score terms that a class may weigh; core/score says what each measures. Order here is the order of explanation.
+ */
+#define SCORE_TERMS(X)                                                                                                 \
+	X(PREFER_NO_SCHEDULE, "preferNoSchedule",                                                                      \
+	    1000.0)                              /* no PreferNoSchedule taint that the pod does not tolerate */        \
+	X(NODE_AFFINITY, "nodeAffinity", 1000.0) /* share of the preferred node affinity's weights met */              \
+	X(MODEL_FIT, "modelFit", 100.0)          /* place of the node's pool in the class's prefer list */             \
+	X(SIBLINGS_APART, "siblingsApart", 50.0) /* few siblings in the same domain, where replicas.spreadOver */      \
+	X(BEST_FIT, "bestFit", 10.0)             /* few GPUs (for a pod without: little CPU) left free here */         \
+	X(WHOLE_NODES, "wholeNodes", 8.0)        /* does not break into an empty GPU node */                           \
+	X(MEMORY_FIT, "memoryFit", 4.0)          /* GPU memory close to what berth.dev/gpu-memory says */              \
+	X(COST, "cost", 2.0)                     /* cheap GPUs by the catalogue */
 
 enum score_term {
 #define X(id, name, weight) SCORE_##id,
@@ -62,9 +64,9 @@ struct policy_class {
 	size_t only_count;
 	uint16_t *only; /* pools */
 	size_t prefer_count;
-	uint16_t *prefer; /* pools, best first */
-	uint32_t assume;  /* dtypes */
-	int spread_level; /* replicas.spreadOver: level index; level_count = host; -1 = none */
+	uint16_t *prefer;         /* pools, best first */
+	uint32_t assume;          /* dtypes */
+	int spread_level;         /* replicas.spreadOver: level index; level_count = host; -1 = none */
 	int64_t max_gpus_per_pod; /* 0 = no limit */
 	double weights[SCORE_TERM_COUNT];
 };
@@ -92,8 +94,8 @@ void policy_free(struct policy *policy);
 /* The pool of a node by its labels and model; POOL_NONE when in none or in two, which *in_two tells. */
 uint16_t policy_pool_of(const struct policy *policy, const struct node_spec *spec, bool *in_two);
 bool policy_avoids(const struct policy *policy, const struct node_spec *spec);
-/* The class of a pod: the one it names among those whose match it meets plus the fallback and classes without match; else the
- * first whose match it meets; else the fallback. NULL with *why CLASS_UNKNOWN or CLASS_NOT_FOR_POD. */
+/* The class of a pod: the one it names among those whose match it meets plus the fallback and classes without match;
+ * else the first whose match it meets; else the fallback. NULL with *why CLASS_UNKNOWN or CLASS_NOT_FOR_POD. */
 const struct policy_class *policy_class_of(const struct policy *policy, const struct pod *pod, enum reason *why);
 
 /* The class a pod falls in by its match alone, whatever it names: this one's only and max* hold for it in any case. */

@@ -1,5 +1,6 @@
 /* Amounts of resources by name. Names are numbered once by a resource_names table, so that the rest compares integers.
- * Units: CPU in milli-CPU, memory-like resources in bytes, all others in counts; never negative in a node or a demand. */
+ * Units: CPU in milli-CPU, memory-like resources in bytes, all others in counts; never negative in a node or a demand.
+ */
 #ifndef BERTH_RESOURCES_H
 #define BERTH_RESOURCES_H
 
@@ -14,7 +15,7 @@ typedef uint16_t resource_id;
 /* The first ids are fixed. */
 enum { RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_EPHEMERAL_STORAGE, RESOURCE_PODS, RESOURCE_FIRST_OTHER };
 
-#define RESOURCE_NAMES_MAX 4096    /* distinct names a fleet may use */
+#define RESOURCE_NAMES_MAX 4096     /* distinct names a fleet may use */
 #define RESOURCES_PER_OBJECT_MAX 64 /* kinds of resources one node or pod may name */
 
 struct resource_names {

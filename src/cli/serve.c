@@ -42,10 +42,10 @@ static bool parse_duration(const char *text, int64_t *ns)
 		char *end;
 		double value = strtod(text, &end);
 		int64_t unit = strncmp(end, "ms", 2) == 0 ? NS_PER_MS
-		    : *end == 's'                      ? NS_PER_S
-		    : *end == 'm'                      ? 60 * NS_PER_S
-		    : *end == 'h'                      ? 3600 * NS_PER_S
-						       : 0;
+		               : *end == 's'              ? NS_PER_S
+		               : *end == 'm'              ? 60 * NS_PER_S
+		               : *end == 'h'              ? 3600 * NS_PER_S
+		                                          : 0;
 		if (end == text || unit == 0 || value < 0 || value > 1e6)
 			return false;
 		total += (int64_t)(value * (double)unit);
@@ -168,25 +168,40 @@ int cli_serve(int argc, char **argv)
 	int option;
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (option) {
-		case 'p': chosen.policy_file = optarg; break;
-		case 'k': kubeconfig = optarg; break;
-		case 'l': chosen.listen = optarg; break;
-		case 'o': chosen.listen_ops = optarg; break;
-		case 'c': catalogue_path = optarg; break;
+		case 'p':
+			chosen.policy_file = optarg;
+			break;
+		case 'k':
+			kubeconfig = optarg;
+			break;
+		case 'l':
+			chosen.listen = optarg;
+			break;
+		case 'o':
+			chosen.listen_ops = optarg;
+			break;
+		case 'c':
+			catalogue_path = optarg;
+			break;
 		case 't':
 			if (!parse_duration(optarg, &chosen.reservation_ttl_ns))
 				return bad_usage("--reservation-ttl takes a duration such as 30s, not ", optarg);
 			break;
 		case 'v':
 			if (!parse_duration(optarg, &chosen.reservation_ttl_volumes_ns))
-				return bad_usage("--reservation-ttl-volumes takes a duration such as 660s, not ", optarg);
+				return bad_usage(
+				    "--reservation-ttl-volumes takes a duration such as 660s, not ", optarg);
 			break;
 		case 'L':
 			if (!parse_level(optarg))
 				return bad_usage("--log-level is debug, info, warn or error, not ", optarg);
 			break;
-		case 'h': fputs(usage, stdout); return EXIT_YES;
-		default: fputs(usage, stderr); return EXIT_USAGE;
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_YES;
+		default:
+			fputs(usage, stderr);
+			return EXIT_USAGE;
 		}
 	}
 	if (optind < argc)

@@ -19,7 +19,6 @@ struct said {
 };
 
 struct reading {
-	struct arena *scratch;
 	struct slice uid, namespace_, name, created, wake;
 	struct slice scheduler, node, nominated, phase;
 	struct slice labels, node_selector, affinity, tolerations, spread; /* JSON text */
@@ -372,7 +371,7 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 struct pod *cluster_pod_decode(struct slice json, struct resource_names *names, bool whole, struct err *err)
 {
 	struct arena scratch;
-	struct reading reading = {.scratch = &scratch};
+	struct reading reading = {.priority = 0};
 	struct pod *pod = NULL;
 
 	arena_init(&scratch, SCRATCH_SIZE);
@@ -386,7 +385,7 @@ struct pod *cluster_pod_decode(struct slice json, struct resource_names *names, 
 int cluster_pod_demand(struct slice json, struct resource_names *names, struct resource_list *demand, struct err *err)
 {
 	struct arena scratch;
-	struct reading reading = {.scratch = &scratch};
+	struct reading reading = {.priority = 0};
 	int result;
 
 	arena_init(&scratch, SCRATCH_SIZE);

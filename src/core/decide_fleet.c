@@ -114,7 +114,7 @@ static void explain(const struct need *need, struct decision *decision)
 	decide__end(need, decision, unmeetable);
 }
 
-void decide__fleet_best(const struct fleet *fleet, const struct pod *pod, struct decision *decision)
+void decide_fleet_best(const struct fleet *fleet, const struct pod *pod, struct decision *decision)
 {
 	struct need need;
 	need_init(&need, fleet, pod);

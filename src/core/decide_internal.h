@@ -12,8 +12,6 @@ enum reason decide__node(const struct need *need, const struct node *node, struc
 enum reason decide__look(const struct need *need, struct node *node, struct decision *decision);
 /* The class forbids some of the nodes looked at, and none got further. */
 bool decide__maybe_unmeetable(const struct decision *decision);
-/* decide_fleet, but without the reasons when nothing fits. */
-void decide__fleet_best(const struct fleet *fleet, const struct pod *pod, struct decision *decision);
 /* Settles the pod's own reason where no node fits. */
 void decide__end(const struct need *need, struct decision *decision, bool unmeetable);
 

@@ -112,14 +112,20 @@ static bool in_ledger(const struct fleet *fleet, const struct waiter *waiter)
 }
 
 /* A turn whose room has gone meanwhile holds nothing, so what is held always fits. */
-static void hold_turns(struct pass *pass)
+void waiting_hold_turns(struct waiting *waiting, struct fleet *fleet)
 {
-	for (struct waiter *waiter = pass->waiting->turns; waiter; waiter = waiter->turn_next) {
+	for (struct waiter *waiter = waiting->turns; waiter; waiter = waiter->turn_next) {
 		struct node *node = waiter->public.turn_node;
-		if (node && !in_ledger(pass->fleet, waiter) &&
-		    decide_node(pass->fleet, waiter->public.pod, node, NULL) == REASON_CODE_FITS)
+		if (node && !in_ledger(fleet, waiter) &&
+		    decide_node(fleet, waiter->public.pod, node, NULL) == REASON_CODE_FITS)
 			hold(waiter);
 	}
+}
+
+void waiting_release_turns(struct waiting *waiting)
+{
+	for (struct waiter *waiter = waiting->turns; waiter; waiter = waiter->turn_next)
+		release(waiter);
 }
 
 static struct node *choose_among(const struct pass *pass, const struct waiter *waiter)
@@ -138,7 +144,7 @@ static struct node *choose(const struct pass *pass, const struct waiter *waiter)
 	struct decision decision;
 	if (pass->node_count <= FEW_NODES)
 		return choose_among(pass, waiter);
-	decide__fleet_best(pass->fleet, waiter->public.pod, &decision);
+	decide_fleet_best(pass->fleet, waiter->public.pod, &decision);
 	if (!decision.node)
 		return NULL;
 	bool improved = bsearch(&decision.node, pass->nodes, pass->node_count, sizeof(struct node *), by_address);
@@ -174,10 +180,9 @@ size_t waiting_wake_for(struct waiting *waiting, struct fleet *fleet, struct nod
 	waiting__group_all(waiting, fleet);
 	collect_nodes(&pass, improved);
 	collect_heads(&pass);
-	hold_turns(&pass);
+	waiting_hold_turns(waiting, fleet);
 	give_turns(&pass, now_ns, limit);
-	for (struct waiter *waiter = waiting->turns; waiter; waiter = waiter->turn_next)
-		release(waiter);
+	waiting_release_turns(waiting);
 	/* Stopped by the limit: the rest is for the next call. */
 	for (size_t i = 0; pass.head_count > 0 && i < pass.node_count; i++)
 		fleet__offer(fleet, pass.nodes[i]);

@@ -1,5 +1,6 @@
-/* The bind verb: the room reserved becomes a Binding, and the call is answered when the Binding exists, or cannot. One job per pod UID,
- * however many calls wait for it. A pod that nobody here knows (berth was restarted, the watch lags) is read first. */
+/* The bind verb: the room reserved becomes a Binding, and the call is answered when the Binding exists, or cannot. One
+ * job per pod UID, however many calls wait for it. A pod that nobody here knows (berth was restarted, the watch lags)
+ * is read first. */
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -63,7 +64,8 @@ static void finish(struct bind_job *job, enum reason reason)
 	if (entry && entry->state != LEDGER_BOUND)
 		ledger_pin(s->fleet, entry, false, clock_now());
 	expire_soon(s);
-	metric_add(s->instruments.decisions, 1, reason == REASON_CODE_BOUND ? "bound" : "not_bound", reason_code(reason), NULL);
+	metric_add(s->instruments.decisions, 1, reason == REASON_CODE_BOUND ? "bound" : "not_bound",
+	    reason_code(reason), NULL);
 	metric_observe(s->instruments.bind_seconds, (double)(clock_now() - job->began_ns) / (double)NS_PER_S, NULL);
 	answer_waiters(job, reason == REASON_CODE_BOUND ? NULL : reason_text(reason));
 	map_remove(&s->binds, slice_of(job->uid));
@@ -84,7 +86,8 @@ static void write_devices(const struct ledger_entry *entry, struct buf *out)
 }
 
 /* berth.dev/decision, version 1: a JSON object inside a JSON string. */
-static void write_annotations(struct scheduler *s, const struct pod *pod, const struct ledger_entry *entry, struct buf *out)
+static void write_annotations(
+    struct scheduler *s, const struct pod *pod, const struct ledger_entry *entry, struct buf *out)
 {
 	enum reason why;
 	struct buf decision;
@@ -138,8 +141,8 @@ static void post(struct bind_job *job, const struct pod *pod, struct ledger_entr
 	buf_init(&annotations, 2 * ANNOTATION_MAX);
 	ledger_pin(s->fleet, entry, true, clock_now());
 	write_annotations(s, pod, entry, &annotations);
-	kube_bind(s->kube, (struct kube_pod_ref){job->namespace_, job->name, job->uid}, job->node, buf_slice(&annotations),
-	    BIND_DEADLINE_MS, binding_done, job);
+	kube_bind(s->kube, (struct kube_pod_ref){job->namespace_, job->name, job->uid}, job->node,
+	    buf_slice(&annotations), BIND_DEADLINE_MS, binding_done, job);
 	buf_free(&annotations);
 }
 
@@ -156,7 +159,7 @@ static void place_then_post(struct bind_job *job, const struct pod *pod)
 	waiting_remove(s->waiting, slice_of(job->uid));
 	post(job, pod,
 	    ledger_reserve(
-		s->fleet, pod, slice_of(job->node), LEDGER_ASSUMED, true, clock_now(), scheduler_ttl(s, pod)));
+	        s->fleet, pod, slice_of(job->node), LEDGER_ASSUMED, true, clock_now(), scheduler_ttl(s, pod)));
 }
 
 /* --- a pod that is not known here --- */
@@ -198,11 +201,11 @@ static void read_pod_first(struct bind_job *job)
 	char path[PATH_MAX_BYTES];
 	snprintf(path, sizeof path, "/api/v1/namespaces/%s/pods/%s", job->namespace_, job->name);
 	kube_call(job->s->kube, &(struct kube_call_spec){.method = "GET",
-				    .path = path,
-				    .repeatable = true,
-				    .deadline_ms = BIND_DEADLINE_MS,
-				    .done = pod_was_read,
-				    .ctx = job});
+	                            .path = path,
+	                            .repeatable = true,
+	                            .deadline_ms = BIND_DEADLINE_MS,
+	                            .done = pod_was_read,
+	                            .ctx = job});
 }
 
 /* --- the verb --- */
@@ -218,8 +221,8 @@ static bool path_safe(struct slice name)
 void bind_begin(void *ctx, const struct wire_bind *bind, struct verbs_bind *parked)
 {
 	struct scheduler *s = ctx;
-	if (!scheduler_synced(s)) {
-		verbs_bind_answer(parked, reason_text(REASON_CODE_NOT_SYNCED));
+	if (s->stopping || !scheduler_synced(s)) {
+		verbs_bind_answer(parked, reason_text(s->stopping ? REASON_CODE_STOPPING : REASON_CODE_NOT_SYNCED));
 		return;
 	}
 	struct bind_job *job = map_get(&s->binds, bind->pod_uid);

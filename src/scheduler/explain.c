@@ -1,5 +1,5 @@
-/* /v1/explain?pod=NAMESPACE/NAME: where the pod stands, and why, from a decision taken now by the code that places pods. A bound pod is
- * answered from the ledger. */
+/* /v1/explain?pod=NAMESPACE/NAME: where the pod stands, and why, from a decision taken now by the code that places
+ * pods. A bound pod is answered from the ledger. */
 #include <stdlib.h>
 
 #include "scheduler/internal.h"
@@ -117,8 +117,9 @@ unsigned explain_answer(void *ctx, const char *pod, struct buf *out)
 	struct ledger_entry *entry = tracked ? ledger_find(s->fleet, slice_of(tracked->pod->uid)) : find_entry(s, pod);
 	if (!strchr(pod, '/') || (!tracked && !entry)) {
 		bool form = strchr(pod, '/') != NULL;
-		buf_text(out, form ? "{\"error\":\"no such pod: it has ended, or its schedulerName is not " SCHEDULER_NAME "\"}"
-				   : "{\"error\":\"pod must be NAMESPACE/NAME\"}");
+		buf_text(out,
+		    form ? "{\"error\":\"no such pod: it has ended, or its schedulerName is not " SCHEDULER_NAME "\"}"
+		         : "{\"error\":\"pod must be NAMESPACE/NAME\"}");
 		return form ? 404 : 400;
 	}
 	buf_char(out, '{');
@@ -132,7 +133,8 @@ unsigned explain_answer(void *ctx, const char *pod, struct buf *out)
 		write_entry(entry, out);
 	if (waiting)
 		buf_printf(out, ",\"waitingSeconds\":%lld,\"woken\":%llu",
-		    (long long)((clock_now() - waiting->since_ns) / NS_PER_S), (unsigned long long)waiting->woken_total);
+		    (long long)((clock_now() - waiting->since_ns) / NS_PER_S),
+		    (unsigned long long)waiting->woken_total);
 	if (tracked)
 		write_decision(s, tracked->pod, out);
 	buf_text(out, "}\n");

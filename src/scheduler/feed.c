@@ -1,5 +1,5 @@
-/* What the watches show, applied to the state. A list does not empty anything: objects are marked with the number of the list that shows
- * them, and what the finished list did not show is gone. */
+/* What the watches show, applied to the state. A list does not empty anything: objects are marked with the number of
+ * the list that shows them, and what the finished list did not show is gone. */
 #include <stdlib.h>
 
 #include "base/json.h"
@@ -174,8 +174,9 @@ static void pods_object(void *ctx, enum kube_change change, struct slice object)
 	}
 }
 
-/* Whether the finished list proves that the pod of this entry is no more: it was shown before and is not now, or it was bound by us
- * well before the list was asked for. A reservation for a pod that no watch has shown yet is left to its expiry. */
+/* Whether the finished list proves that the pod of this entry is no more: it was shown before and is not now, or it was
+ * bound by us well before the list was asked for. A reservation for a pod that no watch has shown yet is left to its
+ * expiry. */
 static bool entry_is_gone(const struct scheduler *s, const struct ledger_entry *entry)
 {
 	if (entry->mark == s->pod_list)
@@ -237,7 +238,8 @@ static void jobs_unavailable(void *ctx, unsigned status, const char *reason)
 {
 	struct scheduler *s = ctx;
 	if (!s->jobs_missing)
-		log_warn("jobs are not watched: owners beyond a pod's own controller are not known", "status=%u", status);
+		log_warn(
+		    "jobs are not watched: owners beyond a pod's own controller are not known", "status=%u", status);
 	free(s->jobs_missing);
 	s->jobs_missing = xstrdup(reason);
 }

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "cluster/node.h"
 #include "cluster/pod.h"
 #include "scheduler/internal.h"
@@ -30,8 +31,8 @@ static void scratch(struct scheduler *s, size_t count)
 static struct pod *read_pod(struct scheduler *s, const struct wire_args *args, struct buf *reply, unsigned *status)
 {
 	struct err err;
-	if (!scheduler_synced(s)) {
-		*status = refuse(reply, 503, reason_text(REASON_CODE_NOT_SYNCED));
+	if (s->stopping || !scheduler_synced(s)) {
+		*status = refuse(reply, 503, reason_text(s->stopping ? REASON_CODE_STOPPING : REASON_CODE_NOT_SYNCED));
 		return NULL;
 	}
 	struct pod *pod = cluster_pod_decode(args->pod, &s->fleet->names, true, &err);
@@ -61,13 +62,23 @@ static size_t candidate_at(const struct scheduler *s, const struct wire_args *ar
 	return SIZE_MAX;
 }
 
+/* The name in the call, or NULL. A scan of the names costs far less than finding a node for each. */
+static const struct slice *offered(const struct wire_args *args, const char *name)
+{
+	struct slice wanted = slice_of(name);
+	for (size_t i = 0; i < args->count; i++)
+		if (slice_equal(args->items[i], wanted))
+			return &args->items[i];
+	return NULL;
+}
+
 static void answer_one(struct buf *reply, struct slice name)
 {
 	wire_write_names(reply, &name, 1, NULL, 0);
 }
 
-/* Every name goes into FailedAndUnresolvableNodes, with one of a few constant texts: in FailedNodes it would make the scheduler
- * preempt for nothing and wake the pod itself. */
+/* Every name goes into FailedAndUnresolvableNodes, with one of a few constant texts: in FailedNodes it would make the
+ * scheduler preempt for nothing and wake the pod itself. */
 static void answer_none(struct scheduler *s, const struct wire_args *args, struct buf *reply)
 {
 	for (size_t i = 0; i < args->count; i++)
@@ -75,7 +86,8 @@ static void answer_none(struct scheduler *s, const struct wire_args *args, struc
 	wire_write_names(reply, NULL, 0, s->refusals, args->count);
 }
 
-/* The rejected pod is remembered. The roster's copy is newer than or as new as the call's, which only serves where there is none. */
+/* The rejected pod is remembered. The roster's copy is newer than or as new as the call's, which only serves where
+ * there is none. */
 static void remember(struct scheduler *s, struct pod *pod, enum reason reason)
 {
 	struct tracked *tracked = roster_find(s->roster, slice_of(pod->uid));
@@ -87,14 +99,14 @@ static void remember(struct scheduler *s, struct pod *pod, enum reason reason)
 	tracked->asked = true;
 	roster_backlog_remove(s->roster, tracked);
 	waiting_put(s->waiting, tracked->pod, reason, clock_now(), clock_wall());
+	wake_soon(s, REASON_CODE_WAKE_ROOM); /* if it had a turn, the turn passes on */
 }
 
 static void take_room(struct scheduler *s, struct pod *pod, const struct node *node)
 {
 	struct tracked *tracked = roster_find(s->roster, slice_of(pod->uid));
 	struct pod *old = NULL;
-	ledger_reserve(
-	    s->fleet, pod, slice_of(node->name), LEDGER_ASSUMED, true, clock_now(), scheduler_ttl(s, pod));
+	ledger_reserve(s->fleet, pod, slice_of(node->name), LEDGER_ASSUMED, true, clock_now(), scheduler_ttl(s, pod));
 	expire_soon(s);
 	waiting_remove(s->waiting, slice_of(pod->uid));
 	if (!tracked)
@@ -107,37 +119,52 @@ static void take_room(struct scheduler *s, struct pod *pod, const struct node *n
 
 static void count_decision(struct scheduler *s, enum reason reason)
 {
-	metric_add(s->instruments.decisions, 1, reason == REASON_CODE_FITS ? "placed" : "rejected", reason_code(reason), NULL);
+	metric_add(
+	    s->instruments.decisions, 1, reason == REASON_CODE_FITS ? "placed" : "rejected", reason_code(reason), NULL);
 }
 
 /* The room the pod holds already, if the call offers it and it still fits: calls are idempotent per UID. */
-static struct node *held_node(struct scheduler *s, const struct wire_args *args, const struct pod *pod,
-    const struct ledger_entry *entry)
+static struct node *held_node(
+    struct scheduler *s, const struct wire_args *args, const struct pod *pod, const struct ledger_entry *entry)
 {
-	if (!entry || candidate_at(s, args, entry->node) == SIZE_MAX)
+	if (!entry || !offered(args, entry->node->name))
 		return NULL;
 	if (entry->state == LEDGER_BOUND)
 		return entry->node;
 	return decide_node(s->fleet, pod, entry->node, NULL) == REASON_CODE_FITS ? entry->node : NULL;
 }
 
+/* The best node offered. Nearly always that is the best of the fleet, which its indexes give at once; only where
+ * kube-scheduler has ruled that one out, or nothing fits, is every name looked at. */
+static void decide_offered(
+    struct scheduler *s, const struct wire_args *args, const struct pod *pod, struct decision *decision)
+{
+	decide_fleet_best(s->fleet, pod, decision);
+	if (decision->node && offered(args, decision->node->name))
+		return;
+	find_candidates(s, args);
+	decide_among(s->fleet, pod, s->candidates, args->count, decision, s->verdicts);
+}
+
 static void filter_names(struct scheduler *s, const struct wire_args *args, struct pod *pod, struct buf *reply)
 {
 	struct decision decision = {.reason = REASON_CODE_FITS};
 	struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
-	find_candidates(s, args);
 	struct node *node = held_node(s, args, pod, entry);
 	if (!node && entry && entry->state == LEDGER_BOUND) {
 		decision.reason = REASON_CODE_BOUND_ELSEWHERE;
+		scratch(s, args->count);
 		for (size_t i = 0; i < args->count; i++)
 			s->verdicts[i] = decision.reason;
 	} else if (!node) {
-		decide_among(s->fleet, pod, s->candidates, args->count, &decision, s->verdicts);
+		decide_offered(s, args, pod, &decision);
 		node = decision.node;
 	}
 	count_decision(s, decision.reason);
+	log_debug("filter", "pod=%s/%s names=%zu node=%s reason=%s", pod->namespace_, pod->name, args->count,
+	    node ? node->name : "", reason_code(decision.reason));
 	if (node) {
-		answer_one(reply, args->items[candidate_at(s, args, node)]);
+		answer_one(reply, *offered(args, node->name));
 		take_room(s, pod, node);
 		wake_soon(s, REASON_CODE_WAKE_ROOM); /* room held elsewhere may just have been given up */
 		return;
@@ -147,7 +174,8 @@ static void filter_names(struct scheduler *s, const struct wire_args *args, stru
 		pod_free(pod);
 		return;
 	}
-	/* The nominated node is tried alone before all others: failing there gives up nothing that is held elsewhere. */
+	/* The nominated node is tried alone before all others: failing there gives up nothing that is held elsewhere.
+	 */
 	bool nominated_alone = args->count == 1 && pod->nominated && slice_is(args->items[0], pod->nominated);
 	if (entry && !entry->pinned && !nominated_alone) {
 		ledger_release(s->fleet, entry);
@@ -180,7 +208,8 @@ static void free_whole_nodes(struct scheduler *s, size_t count)
 		decide_whole_node_free(s->candidates[--count]);
 }
 
-static unsigned filter_whole(struct scheduler *s, const struct wire_args *args, const struct pod *pod, struct buf *reply)
+static unsigned filter_whole(
+    struct scheduler *s, const struct wire_args *args, const struct pod *pod, struct buf *reply)
 {
 	struct err err;
 	struct decision decision;
@@ -191,8 +220,8 @@ static unsigned filter_whole(struct scheduler *s, const struct wire_args *args, 
 		wire_write_nodes(reply, &args->items[candidate_at(s, args, decision.node)], 1, NULL, 0);
 	} else {
 		for (size_t i = 0; i < args->count; i++)
-			s->refusals[i] = (struct wire_refusal){
-			    slice_of(s->candidates[i]->name), reason_text(s->verdicts[i])};
+			s->refusals[i] =
+			    (struct wire_refusal){slice_of(s->candidates[i]->name), reason_text(s->verdicts[i])};
 		wire_write_nodes(reply, NULL, 0, s->refusals, args->count);
 	}
 	free_whole_nodes(s, args->count);
@@ -230,7 +259,8 @@ static int64_t scaled(double total, double best)
 	return score >= SCORE_BEST ? SCORE_BEST - 1 : score < 0 ? 0 : score;
 }
 
-static void score_candidates(struct scheduler *s, const struct wire_args *args, const struct pod *pod, struct buf *reply)
+static void score_candidates(
+    struct scheduler *s, const struct wire_args *args, const struct pod *pod, struct buf *reply)
 {
 	struct decision decision;
 	struct score score;

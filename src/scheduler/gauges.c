@@ -7,10 +7,11 @@ static const char *const no_labels[] = {NULL};
 
 void instruments_open(struct instruments *m)
 {
-	static const char *const verb_code[] = {"verb", "status", NULL}, *const result_code[] = {"result", "code", NULL},
-			  *const code[] = {"code", NULL}, *const state[] = {"state", NULL},
-			  *const pool_state[] = {"pool", "state", NULL}, *const resource[] = {"resource", NULL},
-			  *const hash[] = {"hash", NULL}, *const version[] = {"version", NULL};
+	static const char *const verb_code[] = {"verb", "status", NULL},
+	                         *const result_code[] = {"result", "code", NULL}, *const code[] = {"code", NULL},
+	                         *const state[] = {"state", NULL}, *const pool_state[] = {"pool", "state", NULL},
+	                         *const resource[] = {"resource", NULL}, *const hash[] = {"hash", NULL},
+	                         *const version[] = {"version", NULL};
 	struct metrics *r = m->registry = metrics_new();
 	m->filter_seconds = metrics_add(r, METRIC_HISTOGRAM, "berth_filter_duration_seconds",
 	    "Time from the first byte of a filter call to its answer.", no_labels);
@@ -32,8 +33,8 @@ void instruments_open(struct instruments *m)
 	    "Ledger entries by state; bound ones include other schedulers' pods.", state);
 	m->gpus = metrics_add(r, METRIC_GAUGE, "berth_gpus",
 	    "GPUs, slices and shares by pool and state (free, bound, reserved, unhealthy).", pool_state);
-	m->watch_age = metrics_add(r, METRIC_GAUGE, "berth_watch_age_seconds", "Time since a watch last heard from the API server.",
-	    resource);
+	m->watch_age = metrics_add(
+	    r, METRIC_GAUGE, "berth_watch_age_seconds", "Time since a watch last heard from the API server.", resource);
 	m->watch_relists = metrics_add(r, METRIC_GAUGE, "berth_watch_relists", "Lists read since the start.", resource);
 	metric_set(m->build_info, 1, BERTH_VERSION, NULL);
 }

@@ -1,13 +1,13 @@
-/* The hinted road. A pod's cycle costs kube-scheduler most where all feasible nodes are filtered and sent; with status.nominatedNodeName
- * set it tries that node alone. So when pods stand in line, berth plans those in front as its watch shows them, reserves, and writes the
- * name. A hint that comes late, or is lost, changes nothing but speed. */
+/* The hinted road. A pod's cycle costs kube-scheduler most where all feasible nodes are filtered and sent; with
+ * status.nominatedNodeName set it tries that node alone. So when pods stand in line, berth plans those in front as its
+ * watch shows them, reserves, and writes the name. A hint that comes late, or is lost, changes nothing but speed. */
 #include "base/log.h"
 #include "scheduler/internal.h"
 
-#define HINT_BACKLOG_MIN 4     /* fewer are served by the direct road as fast */
-#define HINTS_OUTSTANDING 256  /* planned reservations at a time: what the scheduler takes within a few seconds */
+#define HINT_BACKLOG_MIN 4    /* fewer are served by the direct road as fast */
+#define HINTS_OUTSTANDING 256 /* planned reservations at a time: what the scheduler takes within a few seconds */
 #define HINT_DELAY_MS 5
-#define HINTS_PER_TURN 32      /* then other work of the loop comes in between */
+#define HINTS_PER_TURN 32 /* then other work of the loop comes in between */
 #define STATUS_MAX 512
 
 static void hinted(void *ctx, const struct kube_answer *answer)
@@ -37,12 +37,16 @@ static void hint(struct scheduler *s, struct tracked *tracked)
 	struct decision decision;
 	struct pod *pod = tracked->pod;
 	owners_resolve(s->owners, pod);
-	decide_fleet(s->fleet, pod, &decision);
+	waiting_hold_turns(s->waiting, s->fleet); /* no hint past a pod that was just woken for the room */
+	decide_fleet_best(s->fleet, pod, &decision);
+	waiting_release_turns(s->waiting);
 	if (!decision.node)
 		return; /* its cycle will say why */
-	ledger_reserve(s->fleet, pod, slice_of(decision.node->name), LEDGER_PLANNED, true, clock_now(), scheduler_ttl(s, pod));
+	ledger_reserve(
+	    s->fleet, pod, slice_of(decision.node->name), LEDGER_PLANNED, true, clock_now(), scheduler_ttl(s, pod));
 	expire_soon(s);
 	tracked->hinted = true;
+	log_debug("pod hinted", "pod=%s/%s node=%s", pod->namespace_, pod->name, decision.node->name);
 	metric_add(s->instruments.hints, 1, NULL);
 	if (!pod->nominated || strcmp(pod->nominated, decision.node->name) != 0)
 		nominate(s, pod, decision.node->name);
@@ -50,7 +54,8 @@ static void hint(struct scheduler *s, struct tracked *tracked)
 
 void hint_soon(struct scheduler *s)
 {
-	if (!s->stopping && s->roster->backlog_count >= HINT_BACKLOG_MIN && !uv_is_active((uv_handle_t *)&s->hint_timer))
+	if (!s->stopping && s->roster->backlog_count >= HINT_BACKLOG_MIN &&
+	    !uv_is_active((uv_handle_t *)&s->hint_timer))
 		uv_timer_start(&s->hint_timer, hint_on_timer, HINT_DELAY_MS, 0);
 }
 
@@ -61,7 +66,7 @@ void hint_on_timer(uv_timer_t *timer)
 	if (!scheduler_synced(s))
 		return;
 	while (s->roster->backlog_count >= HINT_BACKLOG_MIN && done < HINTS_PER_TURN &&
-	    s->fleet->ledger.count[LEDGER_PLANNED] < HINTS_OUTSTANDING) {
+	       s->fleet->ledger.count[LEDGER_PLANNED] < HINTS_OUTSTANDING) {
 		struct tracked *tracked = roster_backlog_pop(s->roster);
 		/* A pod whose scores only kube-scheduler knows is left to its full pass. */
 		if (!tracked->pod->soft_spread)

@@ -24,15 +24,16 @@ struct bind_job;
 struct policy_file {
 	char *path;
 	struct policy *inforce;
-	uint64_t bytes_hash;  /* of the bytes read last, good or bad */
-	int64_t loaded_wall;  /* when the one in force was read */
-	char *error;          /* one line on why the newest file is not in force; NULL = it is */
+	uint64_t bytes_hash; /* of the bytes read last, good or bad */
+	int64_t loaded_wall; /* when the one in force was read */
+	char *error;         /* one line on why the newest file is not in force; NULL = it is */
 	uv_timer_t timer;
 };
 
 struct instruments {
 	struct metrics *registry;
-	struct metric *filter_seconds, *bind_seconds, *calls, *decisions, *wakeups, *hints, *reload_success, *reload_time;
+	struct metric *filter_seconds, *bind_seconds, *calls, *decisions, *wakeups, *hints, *reload_success,
+	    *reload_time;
 	struct metric *pods, *reservations, *gpus, *watch_age, *watch_relists, *build_info, *policy_info;
 };
 
@@ -52,7 +53,7 @@ struct scheduler {
 	uint32_t pod_list, node_list; /* numbers of the lists under way or done; marks are compared with them */
 	int64_t pod_list_began;
 	bool nodes_synced, pods_synced;
-	char *jobs_missing;    /* why Jobs are not watched, or NULL */
+	char *jobs_missing; /* why Jobs are not watched, or NULL */
 
 	struct verbs *verbs;
 	struct ops *ops;

@@ -1,5 +1,6 @@
-/* The policy file: read at the start, where a bad one is final, and looked at again twice a second, where a bad one changes nothing but
- * what is said about it. Reading the bytes, not the times, makes it indifferent to how a file is replaced (kubelet swaps a symlink). */
+/* The policy file: read at the start, where a bad one is final, and looked at again twice a second, where a bad one
+ * changes nothing but what is said about it. Reading the bytes, not the times, makes it indifferent to how a file is
+ * replaced (kubelet swaps a symlink). */
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -17,8 +17,8 @@ static bool watch_line(const char *name, const struct kube_watch *watch, bool sy
 		buf_printf(out, "fail %s: watch stale, no contact for %lld s", name,
 		    (long long)((now - state.lost_ns) / NS_PER_S));
 	} else {
-		buf_printf(out, "ok   %s: last contact %lld s ago", name,
-		    (long long)((now - state.contact_ns) / NS_PER_S));
+		buf_printf(
+		    out, "ok   %s: last contact %lld s ago", name, (long long)((now - state.contact_ns) / NS_PER_S));
 	}
 	if (state.error && (stale || !synced))
 		buf_printf(out, " (%s)", state.error);
@@ -100,7 +100,7 @@ static void amounts(const struct scheduler *s, struct buf *out, const struct res
 static void free_amounts(const struct scheduler *s, struct buf *out, const struct node *node)
 {
 	buf_char(out, '{');
-	for (uint16_t i = 0; node->spec && i < node->spec->allocatable.count; i++) {
+	for (uint16_t i = 0; i < node->spec->allocatable.count; i++) {
 		resource_id id = node->spec->allocatable.items[i].id;
 		buf_text(out, i ? "," : "");
 		buf_json_string(out, slice_of(resource_names_text(&s->fleet->names, id)));
@@ -114,17 +114,15 @@ static void node_codes(struct buf *out, const struct node *node)
 {
 	enum reason codes[8];
 	size_t count = 0;
-	if (!node->spec)
-		codes[count++] = REASON_CODE_NODE_UNKNOWN;
-	if (node->spec && !node->spec->ready)
+	if (!node->spec->ready)
 		codes[count++] = REASON_CODE_NODE_NOT_READY;
-	if (node->spec && node->spec->unschedulable)
+	if (node->spec->unschedulable)
 		codes[count++] = REASON_CODE_NODE_CORDONED;
 	if (node->avoided)
 		codes[count++] = REASON_CODE_NODE_AVOIDED;
 	if (node->in_two_pools)
 		codes[count++] = REASON_CODE_NODE_IN_TWO_POOLS;
-	for (size_t i = 0; node->spec && i < node->spec->lane_count; i++) {
+	for (size_t i = 0; i < node->spec->lane_count; i++) {
 		resource_id id = node->spec->lanes[i].resource;
 		if (node_allocatable(node, id) >= resources_get(&node->spec->capacity, id))
 			continue;
@@ -137,17 +135,19 @@ static void node_codes(struct buf *out, const struct node *node)
 
 static void state_nodes(const struct scheduler *s, struct buf *out)
 {
-	static const struct resources none = {0, NULL};
 	struct node **nodes = (struct node **)sorted(&s->fleet->nodes, by_name);
+	const char *separator = "\n{";
 	for (size_t i = 0; nodes[i]; i++) {
 		struct node *node = nodes[i];
-		bool known = node->spec != NULL;
-		buf_text(out, i ? ",\n{" : "\n{");
+		if (!node->spec)
+			continue; /* only its pods are left; the ledger names it */
+		buf_text(out, separator);
+		separator = ",\n{";
 		member(out, "name", node->name);
 		buf_char(out, ',');
 		member(out, "pool", node->pool == POOL_NONE ? NULL : s->policy.inforce->pools[node->pool].name);
-		buf_printf(out, ",\"ready\":%s,\"allocatable\":", known && node->spec->ready ? "true" : "false");
-		amounts(s, out, known ? &node->spec->allocatable : &none);
+		buf_printf(out, ",\"ready\":%s,\"allocatable\":", node->spec->ready ? "true" : "false");
+		amounts(s, out, &node->spec->allocatable);
 		buf_text(out, ",\"used\":");
 		amounts(s, out, &node->used);
 		buf_text(out, ",\"free\":");

@@ -1,5 +1,6 @@
-/* The pods that are ours and not yet bound, by UID, and the backlog: those of them that nobody has asked about yet, in the order in which
- * kube-scheduler takes them (priority, then age). Owns the struct pods; the waiting list only points at them. */
+/* The pods that are ours and not yet bound, by UID, and the backlog: those of them that nobody has asked about yet, in
+ * the order in which kube-scheduler takes them (priority, then age). Owns the struct pods; the waiting list only points
+ * at them. */
 #ifndef SCHEDULER_ROSTER_H
 #define SCHEDULER_ROSTER_H
 
@@ -11,10 +12,10 @@
 
 struct tracked {
 	struct pod *pod;
-	uint32_t mark;    /* the list in which the watch last showed it; 0 = only a verb has named it so far */
-	int64_t since_ns; /* when it came here */
-	bool asked;       /* filter was called for it: it leaves the backlog for good */
-	bool hinted;      /* berth wrote its nominatedNodeName */
+	uint32_t mark;     /* the list in which the watch last showed it; 0 = only a verb has named it so far */
+	int64_t since_ns;  /* when it came here */
+	bool asked;        /* filter was called for it: it leaves the backlog for good */
+	bool hinted;       /* berth wrote its nominatedNodeName */
 	size_t backlog_at; /* place in the backlog's heap; SIZE_MAX = not in it */
 };
 
@@ -27,7 +28,8 @@ struct roster {
 struct roster *roster_new(void);
 void roster_free(struct roster *roster);
 struct tracked *roster_find(const struct roster *roster, struct slice uid);
-/* Adds the pod, or replaces the one of its UID, which is handed back in *old for the caller to free once nothing points at it. */
+/* Adds the pod, or replaces the one of its UID, which is handed back in *old for the caller to free once nothing points
+ * at it. */
 struct tracked *roster_put(struct roster *roster, struct pod *pod, int64_t now_ns, struct pod **old);
 /* Frees the tracked pod. */
 void roster_remove(struct roster *roster, struct tracked *tracked);

@@ -23,7 +23,8 @@ static int open_kube(struct scheduler *s, const struct kube_config *config, stru
 	s->nodes = kube_watch_start(s->kube, &(struct kube_watch_options){.path = "/api/v1/nodes"}, &nodes);
 	s->pods = kube_watch_start(s->kube, &(struct kube_watch_options){.path = "/api/v1/pods"}, &pods);
 	s->jobs = kube_watch_start(s->kube,
-	    &(struct kube_watch_options){.path = "/apis/batch/v1/jobs", .metadata_only = true, .optional = true}, &jobs);
+	    &(struct kube_watch_options){.path = "/apis/batch/v1/jobs", .metadata_only = true, .optional = true},
+	    &jobs);
 	return 0;
 }
 
@@ -31,21 +32,21 @@ static int open_listeners(struct scheduler *s, const struct scheduler_options *o
 {
 	s->verbs = verbs_start(s->loop, options->listen,
 	    &(struct verbs_handlers){.filter = filter_answer,
-		.prioritize = prioritize_answer,
-		.preempt = preempt_answer,
-		.bind = bind_begin,
-		.bind_gone = bind_gone,
-		.answered = instruments_answered,
-		.ctx = s},
+	        .prioritize = prioritize_answer,
+	        .preempt = preempt_answer,
+	        .bind = bind_begin,
+	        .bind_gone = bind_gone,
+	        .answered = instruments_answered,
+	        .ctx = s},
 	    err);
 	if (!s->verbs)
 		return err_wrap(err, "--listen %s", options->listen);
 	s->ops = ops_start(s->loop, options->listen_ops,
 	    &(struct ops_handlers){.ready = report_ready,
-		.metrics = instruments_print,
-		.state = report_state,
-		.explain = explain_answer,
-		.ctx = s},
+	        .metrics = instruments_print,
+	        .state = report_state,
+	        .explain = explain_answer,
+	        .ctx = s},
 	    err);
 	if (!s->ops)
 		return err_wrap(err, "--listen-ops %s", options->listen_ops);
@@ -133,12 +134,8 @@ void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 	for (size_t i = 0; i < sizeof timers / sizeof *timers; i++)
 		uv_close((uv_handle_t *)timers[i], timer_closed);
 	/* No write may follow the answers, so the client goes first. */
-	if (s->kube) {
-		kube_watch_stop(s->jobs);
-		kube_watch_stop(s->pods);
-		kube_watch_stop(s->nodes);
+	if (s->kube)
 		kube_close(s->kube);
-	}
 	bind_close(s);
 	if (s->verbs)
 		verbs_stop(s->verbs, one_closed, s);

@@ -1,5 +1,6 @@
-/* The controller that drives pods along their roads: it feeds the fleet from the watches, answers the verbs with the core's decisions,
- * posts Bindings, wakes and hints pods, keeps the policy file in force. It ties the rooms together; it decides nothing itself. */
+/* The controller that drives pods along their roads: it feeds the fleet from the watches, answers the verbs with the
+ * core's decisions, posts Bindings, wakes and hints pods, keeps the policy file in force. It ties the rooms together;
+ * it decides nothing itself. */
 #ifndef SCHEDULER_SCHEDULER_H
 #define SCHEDULER_SCHEDULER_H
 
@@ -23,9 +24,10 @@ struct scheduler_options {
 	int64_t reservation_ttl_volumes_ns; /* the same for pods whose volumes or claims are bound in between */
 };
 
-/* Everything is started when this returns, the first lists are under way. The error says what to do: a policy that is not valid
- * (ERR_INPUT, its report is already on stderr), an address that cannot be listened on. */
-BERTH_MUST_CHECK struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_options *options, struct err *err);
+/* Everything is started when this returns, the first lists are under way. The error says what to do: a policy that is
+ * not valid (ERR_INPUT, its report is already on stderr), an address that cannot be listened on. */
+BERTH_MUST_CHECK struct scheduler *scheduler_start(
+    uv_loop_t *loop, const struct scheduler_options *options, struct err *err);
 unsigned scheduler_port(const struct scheduler *scheduler);
 unsigned scheduler_ops_port(const struct scheduler *scheduler);
 /* Reads the policy file again now, whatever its time says. */

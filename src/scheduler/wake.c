@@ -1,10 +1,10 @@
-/* Wake-ups: a rejected pod sleeps until one of its own events, a node's, or five minutes later, and berth's state also changes where
- * kube-scheduler sees nothing: a reservation expires, the policy changes, berth's own watch catches up. So berth writes one annotation on
- * each pod that would now be accepted, which makes the scheduler ask again. */
+/* Wake-ups: a rejected pod sleeps until one of its own events, a node's, or five minutes later, and berth's state also
+ * changes where kube-scheduler sees nothing: a reservation expires, the policy changes, berth's own watch catches up.
+ * So berth writes one annotation on each pod that would now be accepted, which makes the scheduler ask again. */
 #include "base/log.h"
 #include "scheduler/internal.h"
 
-#define WAKE_DELAY_MS 20   /* events of one burst are answered together */
+#define WAKE_DELAY_MS 20 /* events of one burst are answered together */
 #define WAKE_INTERVAL_MS 50
 #define WAKES_PER_PASS 100 /* with the interval: at most 2,000 PATCHes a second */
 #define ANNOTATION_MAX 256
@@ -12,8 +12,8 @@
 static void patched(void *ctx, const struct kube_answer *answer)
 {
 	(void)ctx;
-	/* A pod that is gone needs no waking. What failed otherwise was repeated by the client; the turn then ends and the
-	 * pod is woken once more. */
+	/* A pod that is gone needs no waking. What failed otherwise was repeated by the client; the turn then ends and
+	 * the pod is woken once more. */
 	if (answer->code != 0 || (answer->status >= 300 && answer->status != 404 && answer->status != 409))
 		log_warn("a pod could not be woken", "status=%u error=\"%s\"", answer->status,
 		    answer->error ? answer->error : "");
@@ -29,7 +29,8 @@ static void wake(void *ctx, struct waiting_pod *waiting, struct node *node)
 	kube_annotate(s->kube, pod_ref(waiting->pod), buf_slice(&annotation), patched, s);
 	buf_free(&annotation);
 	metric_add(s->instruments.wakeups, 1, code, NULL);
-	log_debug("pod woken", "pod=%s/%s for=%s cause=%s", waiting->pod->namespace_, waiting->pod->name, node->name, code);
+	log_debug(
+	    "pod woken", "pod=%s/%s for=%s cause=%s", waiting->pod->namespace_, waiting->pod->name, node->name, code);
 }
 
 static void start_timer(struct scheduler *s, uint64_t ms)
@@ -40,9 +41,9 @@ static void start_timer(struct scheduler *s, uint64_t ms)
 
 void wake_soon(struct scheduler *s, enum reason cause)
 {
-	s->wake_cause = cause;
 	if (!s->wake_due) {
 		s->wake_due = true;
+		s->wake_cause = cause;         /* of several within the delay, the first */
 		uv_timer_stop(&s->wake_timer); /* it may stand for the end of a turn, later */
 		start_timer(s, WAKE_DELAY_MS);
 	}
@@ -58,8 +59,8 @@ void wake_on_timer(uv_timer_t *timer)
 	int64_t turn_ends = waiting_expire(s->waiting, s->fleet, now, wake, s);
 	struct node *improved = fleet_take_improved(s->fleet);
 	size_t woken = waiting_count(s->waiting) == 0
-	    ? 0
-	    : waiting_wake_for(s->waiting, s->fleet, improved, now, WAKES_PER_PASS, wake, s);
+	                   ? 0
+	                   : waiting_wake_for(s->waiting, s->fleet, improved, now, WAKES_PER_PASS, wake, s);
 	if (woken > 0)
 		turn_ends = now + WAITING_TURN_NS < turn_ends ? now + WAITING_TURN_NS : turn_ends;
 	if (woken == WAKES_PER_PASS) {

@@ -27,7 +27,7 @@ func randomPlacement(r *rand.Rand) placement {
 	for range r.IntN(3) {
 		node.Spec.Taints = append(node.Spec.Taints, v1.Taint{Key: pick(r, taintKeys), Value: pick(r, taintValues), Effect: pick(r, effects)})
 	}
-	pod := &v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "n"}}
+	pod := &v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "n", UID: "u"}}
 	if maybe(r, 4) {
 		pod.Spec.NodeSelector = randomSelector(r, node)
 	}

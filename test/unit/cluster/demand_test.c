@@ -132,6 +132,17 @@ static void a_status_without_resources_says_nothing(void **state)
 	assert_int_equal(amount(&d, "cpu"), 1000);
 }
 
+static void of_a_key_given_twice_the_last_counts(void **state)
+{
+	struct resource_list d = demand_of("{\"spec\":{\"containers\":[{\"resources\":{\"requests\":{\"cpu\":\"1\"}}}],"
+	                                   "\"initContainers\":[{\"resources\":{\"requests\":{\"memory\":\"7\"}}}],"
+	                                   "\"containers\":[{\"resources\":{\"requests\":{\"cpu\":\"2\"}}}]}}");
+
+	(void)state;
+	assert_int_equal(amount(&d, "cpu"), 2000);
+	assert_int_equal(amount(&d, "memory"), 7);
+}
+
 static void assert_refused(const char *json)
 {
 	struct resource_list list;
@@ -166,6 +177,7 @@ int main(void)
 	    cmocka_unit_test(pod_level_resources_replace),
 	    cmocka_unit_test(resize_in_place),
 	    cmocka_unit_test(a_status_without_resources_says_nothing),
+	    cmocka_unit_test(of_a_key_given_twice_the_last_counts),
 	    cmocka_unit_test(refused),
 	};
 

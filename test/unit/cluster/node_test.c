@@ -80,6 +80,24 @@ static void not_ready_unless_it_says_so(void **state)
 	node_spec_free(spec);
 }
 
+static void of_a_key_given_twice_the_last_counts(void **state)
+{
+	struct node_spec *spec =
+	    decode("{\"metadata\":{\"name\":\"n\"},\"spec\":{\"taints\":[{\"key\":\"a\",\"effect\":\"NoSchedule\"}],"
+	           "\"taints\":[{\"key\":\"b\",\"effect\":\"NoSchedule\"},{\"key\":\"c\",\"effect\":\"NoExecute\"}]},"
+	           "\"status\":{\"capacity\":{\"cpu\":\"1\"},\"capacity\":{\"memory\":\"1\"},"
+	           "\"conditions\":[{\"type\":\"A\",\"status\":\"True\"}],\"conditions\":[{\"type\":\"B\",\"status\":"
+	           "\"True\"}]}}");
+
+	(void)state;
+	assert_int_equal(spec->taint_count, 2);
+	assert_string_equal(spec->taints[0].key, "b");
+	assert_int_equal(spec->condition_count, 1);
+	assert_string_equal(spec->conditions[0].type, "B");
+	assert_int_equal(resources_get(&spec->capacity, RESOURCE_CPU), 0);
+	node_spec_free(spec);
+}
+
 static void no_node(void **state)
 {
 	static const char *const texts[] = {"", "{}", "[]", "{\"metadata\":{\"name\":\"\"}}",
@@ -97,6 +115,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_node),
 	    cmocka_unit_test(not_ready_unless_it_says_so),
+	    cmocka_unit_test(of_a_key_given_twice_the_last_counts),
 	    cmocka_unit_test(no_node),
 	};
 
