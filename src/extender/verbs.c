@@ -30,7 +30,6 @@ struct verbs {
 	struct buf reply;
 	struct bind_list parked;
 	size_t parked_count;
-	bool stopping;
 	void (*stopped)(void *ctx);
 	void *stopped_ctx;
 };
@@ -212,15 +211,6 @@ static const struct verb *find_verb(struct slice path)
 	return NULL;
 }
 
-/* A request that came in whole while the listener stops. */
-static void answer_stopping(struct verbs *verbs, const struct verb *verb, struct http_request *request)
-{
-	if (verb->call == call_bind)
-		answer_bind(verbs, request, reason_text(REASON_CODE_STOPPING));
-	else
-		refuse(verbs, verb->name, request, 503, reason_text(REASON_CODE_STOPPING));
-}
-
 static void handle(void *ctx, struct http_request *request)
 {
 	struct verbs *verbs = ctx;
@@ -234,10 +224,6 @@ static void handle(void *ctx, struct http_request *request)
 	if (!slice_is(http_method(request), "POST")) {
 		http_add_header(request, "Allow", "POST");
 		http_answer_error(request, 405, "%s takes POST only", verb->path);
-		return;
-	}
-	if (verbs->stopping) {
-		answer_stopping(verbs, verb, request);
 		return;
 	}
 	arena_reset(&verbs->scratch);
@@ -291,7 +277,6 @@ void verbs_stop(struct verbs *verbs, void (*done)(void *ctx), void *ctx)
 {
 	struct verbs_bind *bind;
 
-	verbs->stopping = true;
 	verbs->stopped = done;
 	verbs->stopped_ctx = ctx;
 	while ((bind = TAILQ_FIRST(&verbs->parked))) {

@@ -221,8 +221,8 @@ static bool path_safe(struct slice name)
 void bind_begin(void *ctx, const struct wire_bind *bind, struct verbs_bind *parked)
 {
 	struct scheduler *s = ctx;
-	if (s->stopping || !scheduler_synced(s)) {
-		verbs_bind_answer(parked, reason_text(s->stopping ? REASON_CODE_STOPPING : REASON_CODE_NOT_SYNCED));
+	if (!scheduler_synced(s)) {
+		verbs_bind_answer(parked, reason_text(REASON_CODE_NOT_SYNCED));
 		return;
 	}
 	struct bind_job *job = map_get(&s->binds, bind->pod_uid);

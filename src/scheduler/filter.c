@@ -31,8 +31,8 @@ static void scratch(struct scheduler *s, size_t count)
 static struct pod *read_pod(struct scheduler *s, const struct wire_args *args, struct buf *reply, unsigned *status)
 {
 	struct err err;
-	if (s->stopping || !scheduler_synced(s)) {
-		*status = refuse(reply, 503, reason_text(s->stopping ? REASON_CODE_STOPPING : REASON_CODE_NOT_SYNCED));
+	if (!scheduler_synced(s)) {
+		*status = refuse(reply, 503, reason_text(REASON_CODE_NOT_SYNCED));
 		return NULL;
 	}
 	struct pod *pod = cluster_pod_decode(args->pod, &s->fleet->names, true, &err);

@@ -41,10 +41,6 @@ bool report_ready(void *ctx, struct buf *out)
 		buf_printf(out, "warn policy: %s; %s stays in force\n", s->policy.error, s->policy.inforce->hash);
 	else
 		buf_printf(out, "ok   policy: %s in force\n", s->policy.inforce->hash);
-	if (s->stopping) {
-		buf_text(out, "fail stopping\n");
-		return false;
-	}
 	return ready;
 }
 
