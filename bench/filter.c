@@ -18,7 +18,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/json.h"
+#include "base/reader.h"
 
 #define POD_BYTES 6400
 #define WARM_UP_CALLS 50
@@ -141,16 +141,16 @@ static int wait_ready(unsigned ops_port)
 	return status == 200 ? 0 : 1;
 }
 
-static void print_name(struct json *node)
+static void print_name(struct reader *node)
 {
 	struct slice key, name;
 
-	if (!json_object(node))
+	if (!reader_object(node))
 		return;
-	while (json_key(node, &key)) {
+	while (reader_key(node, &key)) {
 		if (!slice_is(key, "name"))
-			json_skip(node);
-		else if (json_string(node, &name))
+			reader_skip(node);
+		else if (reader_string(node, &name))
 			printf("%.*s\n", (int)name.len, name.at);
 	}
 }
@@ -159,21 +159,21 @@ static int print_names(unsigned ops_port)
 {
 	struct buf in;
 	struct slice body, key;
-	struct json json;
+	struct reader json;
 
 	buf_init(&in, ANSWER_MAX);
 	if (get(ops_port, "/v1/state", &in, &body) != 200)
 		die("no /v1/state");
-	json_open(&json, body);
-	if (json_object(&json))
-		while (json_key(&json, &key)) {
+	reader_open(&json, body);
+	if (reader_object(&json))
+		while (reader_key(&json, &key)) {
 			if (!slice_is(key, "nodes"))
-				json_skip(&json);
-			else if (json_array(&json))
-				while (json_next(&json))
+				reader_skip(&json);
+			else if (reader_array(&json))
+				while (reader_next(&json))
 					print_name(&json);
 		}
-	if (!json_close(&json))
+	if (!reader_close(&json))
 		die("/v1/state is no JSON");
 	buf_free(&in);
 	return 0;

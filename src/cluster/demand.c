@@ -73,16 +73,16 @@ static struct slice trim(struct slice text)
 }
 
 /* A quantity, which may be a JSON number; an escape in it is as wrong as it is for the API's own decoder. */
-static bool read_quantity(struct json *json, quantity_nano *nano)
+static bool read_quantity(struct reader *json, quantity_nano *nano)
 {
-	enum json_type type = json_peek(json);
+	enum reader_type type = reader_peek(json);
 	struct slice text = {"", 0};
 
-	if (type == JSON_STRING) {
-		json_string(json, &text);
+	if (type == READER_STRING) {
+		reader_string(json, &text);
 	} else {
-		json_value(json, &text);
-		if (type == JSON_NULL) {
+		reader_value(json, &text);
+		if (type == READER_NULL) {
 			*nano = 0;
 			return true;
 		}
@@ -90,20 +90,20 @@ static bool read_quantity(struct json *json, quantity_nano *nano)
 	return quantity_parse_nano(trim(text), nano);
 }
 
-static void read_amounts(struct demand *demand, struct json *json, struct amounts *amounts)
+static void read_amounts(struct demand *demand, struct reader *json, struct amounts *amounts)
 {
-	bool none = json_peek(json) == JSON_NULL;
+	bool none = reader_peek(json) == READER_NULL;
 	struct slice key;
 	quantity_nano nano;
 	int id;
 
 	amounts->count = 0;
-	if (!json_object(json)) {
+	if (!reader_object(json)) {
 		if (!none)
 			demand->trouble = bad_quantity;
 		return;
 	}
-	while (json_key(json, &key)) {
+	while (reader_key(json, &key)) {
 		if (!read_quantity(json, &nano)) {
 			demand->trouble = bad_quantity;
 			continue;
@@ -118,20 +118,20 @@ static void read_amounts(struct demand *demand, struct json *json, struct amount
 }
 
 /* {"requests": {…}, …} */
-static void read_requests(struct demand *demand, struct json *json, struct amounts *requests)
+static void read_requests(struct demand *demand, struct reader *json, struct amounts *requests)
 {
-	if (json_object(json))
-		for (struct slice key; json_key(json, &key);) {
+	if (reader_object(json))
+		for (struct slice key; reader_key(json, &key);) {
 			if (slice_is(key, "requests"))
 				read_amounts(demand, json, requests);
 			else
-				json_skip(json);
+				reader_skip(json);
 		}
 }
 
 /* --- the parts --- */
 
-static void read_container(struct demand *demand, struct json *json, bool init)
+static void read_container(struct demand *demand, struct reader *json, bool init)
 {
 	struct demand_container *container;
 	struct slice key, policy = {"", 0};
@@ -140,17 +140,17 @@ static void read_container(struct demand *demand, struct json *json, bool init)
 	    &demand->container_room, sizeof *demand->containers);
 	container = &demand->containers[demand->container_count++];
 	*container = (struct demand_container){.init = init};
-	if (!json_object(json))
+	if (!reader_object(json))
 		return;
-	while (json_key(json, &key)) {
+	while (reader_key(json, &key)) {
 		if (slice_is(key, "name"))
-			json_string(json, &container->name);
+			reader_string(json, &container->name);
 		else if (slice_is(key, "resources"))
 			read_requests(demand, json, &container->requests);
 		else if (init && slice_is(key, "restartPolicy"))
-			json_string(json, &policy);
+			reader_string(json, &policy);
 		else
-			json_skip(json);
+			reader_skip(json);
 	}
 	container->restartable = slice_is(policy, "Always");
 }
@@ -166,15 +166,15 @@ static void forget_containers(struct demand *demand, bool init)
 	demand->container_count = kept;
 }
 
-void demand_read_containers(struct demand *demand, struct json *json, bool init)
+void demand_read_containers(struct demand *demand, struct reader *json, bool init)
 {
 	forget_containers(demand, init);
-	if (json_array(json))
-		while (json_next(json))
+	if (reader_array(json))
+		while (reader_next(json))
 			read_container(demand, json, init);
 }
 
-static void read_status(struct demand *demand, struct json *json, bool init)
+static void read_status(struct demand *demand, struct reader *json, bool init)
 {
 	struct demand_status *status;
 	struct slice key;
@@ -184,18 +184,18 @@ static void read_status(struct demand *demand, struct json *json, bool init)
 	status = &demand->statuses[demand->status_count];
 	*status = (struct demand_status){.place = demand->status_count, .init = init};
 	demand->status_count++;
-	if (!json_object(json))
+	if (!reader_object(json))
 		return;
-	while (json_key(json, &key)) {
+	while (reader_key(json, &key)) {
 		if (slice_is(key, "name")) {
-			json_string(json, &status->name);
+			reader_string(json, &status->name);
 		} else if (slice_is(key, "resources")) {
-			status->resized = json_peek(json) == JSON_OBJECT;
+			status->resized = reader_peek(json) == READER_OBJECT;
 			read_requests(demand, json, &status->actuated);
 		} else if (slice_is(key, "allocatedResources")) {
 			read_amounts(demand, json, &status->allocated);
 		} else {
-			json_skip(json);
+			reader_skip(json);
 		}
 	}
 }
@@ -210,53 +210,53 @@ static void forget_statuses(struct demand *demand, bool init)
 	demand->status_count = kept;
 }
 
-void demand_read_container_statuses(struct demand *demand, struct json *json, bool init)
+void demand_read_container_statuses(struct demand *demand, struct reader *json, bool init)
 {
 	forget_statuses(demand, init);
-	if (json_array(json))
-		while (json_next(json))
+	if (reader_array(json))
+		while (reader_next(json))
 			read_status(demand, json, init);
 }
 
-void demand_read_pod_resources(struct demand *demand, struct json *json)
+void demand_read_pod_resources(struct demand *demand, struct reader *json)
 {
 	read_requests(demand, json, &demand->pod);
 }
 
-void demand_read_overhead(struct demand *demand, struct json *json)
+void demand_read_overhead(struct demand *demand, struct reader *json)
 {
 	read_amounts(demand, json, &demand->overhead);
 }
 
-void demand_read_status_resources(struct demand *demand, struct json *json)
+void demand_read_status_resources(struct demand *demand, struct reader *json)
 {
-	demand->resized = json_peek(json) == JSON_OBJECT;
+	demand->resized = reader_peek(json) == READER_OBJECT;
 	read_requests(demand, json, &demand->pod_actuated);
 }
 
-void demand_read_allocated(struct demand *demand, struct json *json)
+void demand_read_allocated(struct demand *demand, struct reader *json)
 {
 	read_amounts(demand, json, &demand->pod_allocated);
 }
 
 /* The first condition PodResizePending rules. */
-void demand_read_conditions(struct demand *demand, struct json *json)
+void demand_read_conditions(struct demand *demand, struct reader *json)
 {
 	struct slice key, type, reason;
 
-	if (!json_array(json))
+	if (!reader_array(json))
 		return;
-	while (json_next(json)) {
+	while (reader_next(json)) {
 		type = reason = (struct slice){"", 0};
-		if (!json_object(json))
+		if (!reader_object(json))
 			continue;
-		while (json_key(json, &key)) {
+		while (reader_key(json, &key)) {
 			if (slice_is(key, "type"))
-				json_string(json, &type);
+				reader_string(json, &type);
 			else if (slice_is(key, "reason"))
-				json_string(json, &reason);
+				reader_string(json, &reason);
 			else
-				json_skip(json);
+				reader_skip(json);
 		}
 		if (demand->resize_seen || !slice_is(type, "PodResizePending"))
 			continue;

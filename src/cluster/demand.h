@@ -6,7 +6,7 @@
 #ifndef CLUSTER_DEMAND_H
 #define CLUSTER_DEMAND_H
 
-#include "base/json.h"
+#include "base/reader.h"
 #include "berth/arena.h"
 #include "berth/resources.h"
 #include "cluster/quantity.h"
@@ -39,14 +39,15 @@ struct demand {
 
 void demand_init(struct demand *demand, struct arena *scratch, struct resource_names *names);
 /* Each passes the value of the field that it is named after. */
-void demand_read_containers(struct demand *demand, struct json *json, bool init); /* spec.containers, .initContainers */
-void demand_read_pod_resources(struct demand *demand, struct json *json);         /* spec.resources */
-void demand_read_overhead(struct demand *demand, struct json *json);              /* spec.overhead */
+void demand_read_containers(
+    struct demand *demand, struct reader *json, bool init);                 /* spec.containers, .initContainers */
+void demand_read_pod_resources(struct demand *demand, struct reader *json); /* spec.resources */
+void demand_read_overhead(struct demand *demand, struct reader *json);      /* spec.overhead */
 void demand_read_container_statuses(
-    struct demand *demand, struct json *json, bool init);                    /* status.containerStatuses … */
-void demand_read_status_resources(struct demand *demand, struct json *json); /* status.resources */
-void demand_read_allocated(struct demand *demand, struct json *json);        /* status.allocatedResources */
-void demand_read_conditions(struct demand *demand, struct json *json);       /* status.conditions */
+    struct demand *demand, struct reader *json, bool init);                    /* status.containerStatuses … */
+void demand_read_status_resources(struct demand *demand, struct reader *json); /* status.resources */
+void demand_read_allocated(struct demand *demand, struct reader *json);        /* status.allocatedResources */
+void demand_read_conditions(struct demand *demand, struct reader *json);       /* status.conditions */
 /* The sum, whole units rounded up; sets trouble when it does not fit int64 or is of too many kinds. */
 void demand_finish(struct demand *demand, struct resource_list *list);
 

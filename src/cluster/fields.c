@@ -19,10 +19,10 @@ struct slice field_plain(struct arena *arena, struct slice raw)
 {
 	char *text;
 
-	if (json_is_plain(raw))
+	if (reader_is_plain(raw))
 		return raw;
 	text = arena_alloc(arena, raw.len + 1);
-	return (struct slice){text, json_unescape(raw, text)};
+	return (struct slice){text, reader_unescape(raw, text)};
 }
 
 const char *field_text(struct arena *arena, struct slice raw)
@@ -32,18 +32,18 @@ const char *field_text(struct arena *arena, struct slice raw)
 
 	if (known)
 		return known;
-	if (json_is_plain(raw))
+	if (reader_is_plain(raw))
 		return arena_copy(arena, raw);
 	text = arena_alloc(arena, raw.len + 1);
-	text[json_unescape(raw, text)] = '\0';
+	text[reader_unescape(raw, text)] = '\0';
 	return text;
 }
 
-const char *field_string(struct json *json, struct arena *arena)
+const char *field_string(struct reader *json, struct arena *arena)
 {
 	struct slice raw;
 
-	return json_string(json, &raw) && raw.len > 0 ? field_text(arena, raw) : NULL;
+	return reader_string(json, &raw) && raw.len > 0 ? field_text(arena, raw) : NULL;
 }
 
 void *field_grow(struct arena *arena, void *items, size_t count, size_t *room, size_t size)
@@ -74,18 +74,18 @@ static int label_order(const void *a, const void *b)
 	return order ? order : (left->place > right->place) - (left->place < right->place);
 }
 
-static size_t label_count(struct json json)
+static size_t label_count(struct reader json)
 {
 	size_t count = 0;
 	struct slice key;
 
-	if (json_object(&json))
-		for (; json_key(&json, &key); count++)
-			json_skip(&json);
+	if (reader_object(&json))
+		for (; reader_key(&json, &key); count++)
+			reader_skip(&json);
 	return count;
 }
 
-struct labels field_labels(struct json *json, struct arena *arena)
+struct labels field_labels(struct reader *json, struct arena *arena)
 {
 	size_t room = label_count(*json), count = 0;
 	struct labels labels = {0, NULL};
@@ -93,14 +93,14 @@ struct labels field_labels(struct json *json, struct arena *arena)
 	struct slice key, value;
 
 	if (room == 0) {
-		json_skip(json);
+		reader_skip(json);
 		return labels;
 	}
 	placed = xcalloc(room, sizeof *placed);
 	labels.items = arena_alloc(arena, room * sizeof *labels.items);
-	if (json_object(json))
-		while (json_key(json, &key))
-			if (json_string(json, &value) && count < room) {
+	if (reader_object(json))
+		while (reader_key(json, &key))
+			if (reader_string(json, &value) && count < room) {
 				placed[count] =
 				    (struct placed_label){{field_text(arena, key), field_text(arena, value)}, count};
 				count++;
@@ -114,32 +114,32 @@ struct labels field_labels(struct json *json, struct arena *arena)
 	return labels;
 }
 
-static void read_owner(struct json *json, struct owner *owner)
+static void read_owner(struct reader *json, struct owner *owner)
 {
 	struct owner one = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
 	bool controller = false;
 
-	if (json_object(json))
-		for (struct slice key; json_key(json, &key);) {
+	if (reader_object(json))
+		for (struct slice key; reader_key(json, &key);) {
 			if (slice_is(key, "kind"))
-				json_string(json, &one.kind);
+				reader_string(json, &one.kind);
 			else if (slice_is(key, "uid"))
-				json_string(json, &one.uid);
+				reader_string(json, &one.uid);
 			else if (slice_is(key, "name"))
-				json_string(json, &one.name);
+				reader_string(json, &one.name);
 			else if (slice_is(key, "controller"))
-				json_bool(json, &controller);
+				reader_bool(json, &controller);
 			else
-				json_skip(json);
+				reader_skip(json);
 		}
 	if (controller && one.kind.len && one.uid.len)
 		*owner = one;
 }
 
-void field_owner(struct json *json, struct owner *owner)
+void field_owner(struct reader *json, struct owner *owner)
 {
 	*owner = (struct owner){{NULL, 0}, {NULL, 0}, {NULL, 0}};
-	if (json_array(json))
-		while (json_next(json))
+	if (reader_array(json))
+		while (reader_next(json))
 			read_owner(json, owner);
 }

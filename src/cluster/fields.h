@@ -2,7 +2,7 @@
 #ifndef CLUSTER_FIELDS_H
 #define CLUSTER_FIELDS_H
 
-#include "base/json.h"
+#include "base/reader.h"
 #include "berth/arena.h"
 #include "berth/labels.h"
 
@@ -10,13 +10,13 @@
  * ("default-scheduler", "ReplicaSet"), else a copy in the arena. */
 const char *field_text(struct arena *arena, struct slice raw);
 /* The next value as text; NULL when it is no string, or empty. */
-const char *field_string(struct json *json, struct arena *arena);
+const char *field_string(struct reader *json, struct arena *arena);
 
 /* A raw string without escapes: itself, or unescaped into the arena. */
 struct slice field_plain(struct arena *arena, struct slice raw);
 
 /* An object of strings, sorted by key; other members are left out, and of a key given twice the last counts. */
-struct labels field_labels(struct json *json, struct arena *arena);
+struct labels field_labels(struct reader *json, struct arena *arena);
 
 /* A list that grows in an arena: room for one more item, the old block is left behind when it is full. */
 void *field_grow(struct arena *arena, void *items, size_t count, size_t *room, size_t size);
@@ -27,6 +27,6 @@ struct owner {
 };
 
 /* metadata.ownerReferences: the one with controller = true. */
-void field_owner(struct json *json, struct owner *owner);
+void field_owner(struct reader *json, struct owner *owner);
 
 #endif

@@ -10,23 +10,23 @@
 /* Kinds of resources beyond RESOURCES_PER_OBJECT_MAX, and amounts that cannot be read, count as not there: nothing that
  * needs them is placed. */
 static void read_resources(
-    struct json *json, struct resource_names *names, struct arena *arena, struct resources *resources)
+    struct reader *json, struct resource_names *names, struct arena *arena, struct resources *resources)
 {
 	struct resource_list list = {.count = 0};
 	struct slice key;
 
-	if (!json_object(json))
+	if (!reader_object(json))
 		return;
-	while (json_key(json, &key)) {
+	while (reader_key(json, &key)) {
 		int64_t value = 0, milli = 0, *amount;
 		struct slice text = {"", 0};
 		bool known;
 		int id;
 
-		if (json_peek(json) == JSON_STRING)
-			json_string(json, &text);
+		if (reader_peek(json) == READER_STRING)
+			reader_string(json, &text);
 		else
-			json_value(json, &text);
+			reader_value(json, &text);
 		known = quantity_parse(text, &value, &milli) && value >= 0 && milli >= 0;
 		id = known ? resource_names_id(names, field_plain(arena, key)) : -1;
 		amount = id < 0 ? NULL : resource_list_at(&list, (resource_id)id);
@@ -36,26 +36,26 @@ static void read_resources(
 	*resources = resource_list_keep(&list, arena);
 }
 
-static void read_conditions(struct json *json, struct node_spec *spec)
+static void read_conditions(struct reader *json, struct node_spec *spec)
 {
 	size_t room = 0;
 	struct slice key;
 
 	spec->condition_count = 0;
-	if (!json_array(json))
+	if (!reader_array(json))
 		return;
-	while (json_next(json)) {
+	while (reader_next(json)) {
 		struct slice type = {"", 0}, status = {"", 0};
 
-		if (!json_object(json))
+		if (!reader_object(json))
 			continue;
-		while (json_key(json, &key)) {
+		while (reader_key(json, &key)) {
 			if (slice_is(key, "type"))
-				json_string(json, &type);
+				reader_string(json, &type);
 			else if (slice_is(key, "status"))
-				json_string(json, &status);
+				reader_string(json, &status);
 			else
-				json_skip(json);
+				reader_skip(json);
 		}
 		if (slice_is(type, "Ready"))
 			spec->ready = slice_is(status, "True");
@@ -66,29 +66,29 @@ static void read_conditions(struct json *json, struct node_spec *spec)
 	}
 }
 
-static void read_taints(struct json *json, struct node_spec *spec)
+static void read_taints(struct reader *json, struct node_spec *spec)
 {
 	size_t room = 0;
 	struct slice key;
 
 	spec->taint_count = 0;
-	if (!json_array(json))
+	if (!reader_array(json))
 		return;
-	while (json_next(json)) {
+	while (reader_next(json)) {
 		struct slice name = {"", 0}, value = {"", 0}, effect_name = {"", 0};
 		enum taint_effect effect;
 
-		if (!json_object(json))
+		if (!reader_object(json))
 			continue;
-		while (json_key(json, &key)) {
+		while (reader_key(json, &key)) {
 			if (slice_is(key, "key"))
-				json_string(json, &name);
+				reader_string(json, &name);
 			else if (slice_is(key, "value"))
-				json_string(json, &value);
+				reader_string(json, &value);
 			else if (slice_is(key, "effect"))
-				json_string(json, &effect_name);
+				reader_string(json, &effect_name);
 			else
-				json_skip(json);
+				reader_skip(json);
 		}
 		if (!placement_effect(effect_name, &effect))
 			continue;
@@ -98,36 +98,36 @@ static void read_taints(struct json *json, struct node_spec *spec)
 	}
 }
 
-static void read_metadata(struct json *json, struct node_spec *spec)
+static void read_metadata(struct reader *json, struct node_spec *spec)
 {
-	if (json_object(json))
-		for (struct slice key; json_key(json, &key);) {
+	if (reader_object(json))
+		for (struct slice key; reader_key(json, &key);) {
 			if (slice_is(key, "name"))
 				spec->name = field_string(json, &spec->arena);
 			else if (slice_is(key, "labels"))
 				spec->labels = field_labels(json, &spec->arena);
 			else
-				json_skip(json);
+				reader_skip(json);
 		}
 }
 
-static void read_spec(struct json *json, struct node_spec *spec)
+static void read_spec(struct reader *json, struct node_spec *spec)
 {
-	if (json_object(json))
-		for (struct slice key; json_key(json, &key);) {
+	if (reader_object(json))
+		for (struct slice key; reader_key(json, &key);) {
 			if (slice_is(key, "taints"))
 				read_taints(json, spec);
 			else if (slice_is(key, "unschedulable"))
-				json_bool(json, &spec->unschedulable);
+				reader_bool(json, &spec->unschedulable);
 			else
-				json_skip(json);
+				reader_skip(json);
 		}
 }
 
-static void read_status(struct json *json, struct resource_names *names, struct node_spec *spec)
+static void read_status(struct reader *json, struct resource_names *names, struct node_spec *spec)
 {
-	if (json_object(json))
-		for (struct slice key; json_key(json, &key);) {
+	if (reader_object(json))
+		for (struct slice key; reader_key(json, &key);) {
 			if (slice_is(key, "allocatable"))
 				read_resources(json, names, &spec->arena, &spec->allocatable);
 			else if (slice_is(key, "capacity"))
@@ -135,7 +135,7 @@ static void read_status(struct json *json, struct resource_names *names, struct 
 			else if (slice_is(key, "conditions"))
 				read_conditions(json, spec);
 			else
-				json_skip(json);
+				reader_skip(json);
 		}
 }
 
@@ -144,14 +144,14 @@ struct node_spec *cluster_node_decode(
 {
 	struct arena arena;
 	struct node_spec *spec;
-	struct json json;
+	struct reader json;
 
 	arena_init(&arena, ARENA_SIZE);
 	spec = arena_calloc(&arena, 1, sizeof *spec);
 	spec->arena = arena;
-	json_open(&json, text);
-	if (json_object(&json))
-		for (struct slice key; json_key(&json, &key);) {
+	reader_open(&json, text);
+	if (reader_object(&json))
+		for (struct slice key; reader_key(&json, &key);) {
 			if (slice_is(key, "metadata"))
 				read_metadata(&json, spec);
 			else if (slice_is(key, "spec"))
@@ -159,9 +159,9 @@ struct node_spec *cluster_node_decode(
 			else if (slice_is(key, "status"))
 				read_status(&json, names, spec);
 			else
-				json_skip(&json);
+				reader_skip(&json);
 		}
-	if (json_close(&json) && spec->name) {
+	if (reader_close(&json) && spec->name) {
 		lanes_read(spec, names, catalogue);
 		return spec;
 	}

@@ -94,7 +94,7 @@ static bool is_valid_field(const struct selector_requirement *requirement)
 	return (requirement->op == SELECTOR_IN || requirement->op == SELECTOR_NOT_IN) && requirement->value_count == 1;
 }
 
-static bool read_operator(struct json *json, enum selector_op *op)
+static bool read_operator(struct reader *json, enum selector_op *op)
 {
 	static const char *const names[] = {[SELECTOR_IN] = "In",
 	    [SELECTOR_NOT_IN] = "NotIn",
@@ -104,7 +104,7 @@ static bool read_operator(struct json *json, enum selector_op *op)
 	    [SELECTOR_LT] = "Lt"};
 	struct slice name;
 
-	if (!json_string(json, &name))
+	if (!reader_string(json, &name))
 		return false;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (slice_is(name, names[i])) {
@@ -114,16 +114,16 @@ static bool read_operator(struct json *json, enum selector_op *op)
 	return false;
 }
 
-static void read_values(struct json *json, struct arena *arena, struct selector_requirement *requirement)
+static void read_values(struct reader *json, struct arena *arena, struct selector_requirement *requirement)
 {
 	size_t room = 0;
 	struct slice raw;
 
 	requirement->value_count = 0;
-	if (!json_array(json))
+	if (!reader_array(json))
 		return;
-	while (json_next(json)) {
-		if (!json_string(json, &raw))
+	while (reader_next(json)) {
+		if (!reader_string(json, &raw))
 			continue;
 		requirement->values = field_grow(
 		    arena, requirement->values, requirement->value_count, &room, sizeof *requirement->values);
@@ -133,57 +133,57 @@ static void read_values(struct json *json, struct arena *arena, struct selector_
 
 /* Returns whether it is one that the API server would take. */
 static bool read_requirement(
-    struct json *json, struct arena *arena, bool fields, struct selector_requirement *requirement)
+    struct reader *json, struct arena *arena, bool fields, struct selector_requirement *requirement)
 {
 	bool known = false;
 	struct slice key, raw;
 
 	*requirement = (struct selector_requirement){.key = ""};
-	if (!json_object(json))
+	if (!reader_object(json))
 		return false;
-	while (json_key(json, &key)) {
+	while (reader_key(json, &key)) {
 		if (slice_is(key, "key")) {
-			if (json_string(json, &raw))
+			if (reader_string(json, &raw))
 				requirement->key = field_text(arena, raw);
 		} else if (slice_is(key, "operator")) {
 			known = read_operator(json, &requirement->op);
 		} else if (slice_is(key, "values")) {
 			read_values(json, arena, requirement);
 		} else {
-			json_skip(json);
+			reader_skip(json);
 		}
 	}
 	return known && (fields ? is_valid_field(requirement) : is_valid_expression(requirement));
 }
 
-static void read_selector(struct json *json, struct arena *arena, bool fields, struct node_term *term)
+static void read_selector(struct reader *json, struct arena *arena, bool fields, struct node_term *term)
 {
 	struct selector *selector = fields ? &term->fields : &term->expressions;
 	size_t room = 0;
 
 	*selector = (struct selector){0, NULL};
-	if (!json_array(json))
+	if (!reader_array(json))
 		return;
-	while (json_next(json)) {
+	while (reader_next(json)) {
 		selector->requirements =
 		    field_grow(arena, selector->requirements, selector->count, &room, sizeof *selector->requirements);
 		term->invalid |= !read_requirement(json, arena, fields, &selector->requirements[selector->count++]);
 	}
 }
 
-void node_term_read(struct json *json, struct arena *arena, struct node_term *term)
+void node_term_read(struct reader *json, struct arena *arena, struct node_term *term)
 {
 	struct slice key;
 
 	*term = (struct node_term){.invalid = false};
-	if (!json_object(json))
+	if (!reader_object(json))
 		return;
-	while (json_key(json, &key)) {
+	while (reader_key(json, &key)) {
 		if (slice_is(key, "matchExpressions"))
 			read_selector(json, arena, false, term);
 		else if (slice_is(key, "matchFields"))
 			read_selector(json, arena, true, term);
 		else
-			json_skip(json);
+			reader_skip(json);
 	}
 }

@@ -2,12 +2,12 @@
 #ifndef CLUSTER_NODE_TERM_H
 #define CLUSTER_NODE_TERM_H
 
-#include "base/json.h"
+#include "base/reader.h"
 #include "berth/arena.h"
 #include "berth/labels.h"
 
 /* Passes one value. What the API server would have refused (an unknown operator, a key or value that no label can have,
  * a wrong number of values) makes the term invalid: it matches nothing, as in component-helpers v0.36.3. */
-void node_term_read(struct json *json, struct arena *arena, struct node_term *term);
+void node_term_read(struct reader *json, struct arena *arena, struct node_term *term);
 
 #endif

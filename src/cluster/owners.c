@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "base/json.h"
+#include "base/reader.h"
 #include "berth/map.h"
 #include "cluster/fields.h"
 
@@ -76,32 +76,32 @@ struct reading {
 
 static int read_job(struct slice text, struct reading *reading, struct err *err)
 {
-	struct json json;
+	struct reader json;
 
 	*reading = (struct reading){.uid = {NULL, 0}};
-	json_open(&json, text);
-	if (json_object(&json))
-		for (struct slice key; json_key(&json, &key);) {
+	reader_open(&json, text);
+	if (reader_object(&json))
+		for (struct slice key; reader_key(&json, &key);) {
 			if (!slice_is(key, "metadata")) {
-				json_skip(&json);
+				reader_skip(&json);
 				continue;
 			}
-			if (!json_object(&json))
+			if (!reader_object(&json))
 				continue;
-			while (json_key(&json, &key)) {
+			while (reader_key(&json, &key)) {
 				if (slice_is(key, "uid"))
-					json_string(&json, &reading->uid);
+					reader_string(&json, &reading->uid);
 				else if (slice_is(key, "namespace"))
-					json_string(&json, &reading->namespace_);
+					reader_string(&json, &reading->namespace_);
 				else if (slice_is(key, "name"))
-					json_string(&json, &reading->name);
+					reader_string(&json, &reading->name);
 				else if (slice_is(key, "ownerReferences"))
 					field_owner(&json, &reading->owner);
 				else
-					json_skip(&json);
+					reader_skip(&json);
 			}
 		}
-	if (!json_close(&json))
+	if (!reader_close(&json))
 		return err_set(err, ERR_INPUT, "job: %s at byte %zu", json.error, (size_t)(json.at - json.start));
 	if (reading->uid.len == 0 || reading->name.len == 0)
 		return err_set(err, ERR_INPUT, "job: no metadata.%s", reading->name.len == 0 ? "name" : "uid");

@@ -3,23 +3,23 @@
 #include "cluster/fields.h"
 #include "cluster/node_term.h"
 
-static void read_required(struct json *json, struct arena *arena, struct pod *pod)
+static void read_required(struct reader *json, struct arena *arena, struct pod *pod)
 {
 	size_t room = 0;
 	struct slice key;
 
-	if (!json_object(json))
+	if (!reader_object(json))
 		return;
 	pod->has_required = true;
-	while (json_key(json, &key)) {
+	while (reader_key(json, &key)) {
 		if (!slice_is(key, "nodeSelectorTerms")) {
-			json_skip(json);
+			reader_skip(json);
 			continue;
 		}
 		pod->required_count = room = 0;
-		if (!json_array(json))
+		if (!reader_array(json))
 			continue;
-		while (json_next(json)) {
+		while (reader_next(json)) {
 			pod->required =
 			    field_grow(arena, pod->required, pod->required_count, &room, sizeof *pod->required);
 			node_term_read(json, arena, &pod->required[pod->required_count++]);
@@ -27,30 +27,30 @@ static void read_required(struct json *json, struct arena *arena, struct pod *po
 	}
 }
 
-static void read_preferred(struct json *json, struct arena *arena, struct pod *pod)
+static void read_preferred(struct reader *json, struct arena *arena, struct pod *pod)
 {
 	size_t room = 0;
 	struct slice key;
 
 	pod->preferred_count = 0;
-	if (!json_array(json))
+	if (!reader_array(json))
 		return;
-	while (json_next(json)) {
+	while (reader_next(json)) {
 		struct preferred_term *preferred;
 		int64_t weight = 0;
 
 		pod->preferred = field_grow(arena, pod->preferred, pod->preferred_count, &room, sizeof *pod->preferred);
 		preferred = &pod->preferred[pod->preferred_count];
 		*preferred = (struct preferred_term){.weight = 0};
-		if (!json_object(json))
+		if (!reader_object(json))
 			continue;
-		while (json_key(json, &key)) {
+		while (reader_key(json, &key)) {
 			if (slice_is(key, "weight"))
-				json_int(json, &weight);
+				reader_int(json, &weight);
 			else if (slice_is(key, "preference"))
 				node_term_read(json, arena, &preferred->term);
 			else
-				json_skip(json);
+				reader_skip(json);
 		}
 		if (weight <= 0)
 			continue;
@@ -59,14 +59,14 @@ static void read_preferred(struct json *json, struct arena *arena, struct pod *p
 	}
 }
 
-static bool is_filled_array(struct json *json)
+static bool is_filled_array(struct reader *json)
 {
 	bool filled = false;
 
-	if (json_array(json))
-		while (json_next(json)) {
+	if (reader_array(json))
+		while (reader_next(json)) {
 			filled = true;
-			json_skip(json);
+			reader_skip(json);
 		}
 	return filled;
 }
@@ -74,44 +74,44 @@ static bool is_filled_array(struct json *json)
 static const char preferred_key[] = "preferredDuringSchedulingIgnoredDuringExecution";
 static const char required_key[] = "requiredDuringSchedulingIgnoredDuringExecution";
 
-static void read_node_affinity(struct json *json, struct arena *arena, struct pod *pod)
+static void read_node_affinity(struct reader *json, struct arena *arena, struct pod *pod)
 {
-	if (json_object(json))
-		for (struct slice key; json_key(json, &key);) {
+	if (reader_object(json))
+		for (struct slice key; reader_key(json, &key);) {
 			if (slice_is(key, required_key))
 				read_required(json, arena, pod);
 			else if (slice_is(key, preferred_key))
 				read_preferred(json, arena, pod);
 			else
-				json_skip(json);
+				reader_skip(json);
 		}
 }
 
-static void read_pod_affinity(struct json *json, struct pod *pod)
+static void read_pod_affinity(struct reader *json, struct pod *pod)
 {
-	if (json_object(json))
-		for (struct slice key; json_key(json, &key);) {
+	if (reader_object(json))
+		for (struct slice key; reader_key(json, &key);) {
 			if (slice_is(key, preferred_key))
 				pod->soft_spread |= is_filled_array(json);
 			else
-				json_skip(json);
+				reader_skip(json);
 		}
 }
 
-void placement_read_affinity(struct json *json, struct arena *arena, struct pod *pod)
+void placement_read_affinity(struct reader *json, struct arena *arena, struct pod *pod)
 {
-	if (json_object(json))
-		for (struct slice key; json_key(json, &key);) {
+	if (reader_object(json))
+		for (struct slice key; reader_key(json, &key);) {
 			if (slice_is(key, "nodeAffinity"))
 				read_node_affinity(json, arena, pod);
 			else if (slice_is(key, "podAffinity") || slice_is(key, "podAntiAffinity"))
 				read_pod_affinity(json, pod);
 			else
-				json_skip(json);
+				reader_skip(json);
 		}
 }
 
-void placement_read_node_selector(struct json *json, struct arena *arena, struct pod *pod)
+void placement_read_node_selector(struct reader *json, struct arena *arena, struct pod *pod)
 {
 	struct labels labels = field_labels(json, arena);
 
@@ -119,18 +119,18 @@ void placement_read_node_selector(struct json *json, struct arena *arena, struct
 	pod->node_selector = labels.items;
 }
 
-void placement_read_spread(struct json *json, struct pod *pod)
+void placement_read_spread(struct reader *json, struct pod *pod)
 {
 	struct slice key, action;
 
-	if (!json_array(json))
+	if (!reader_array(json))
 		return;
-	while (json_next(json))
-		if (json_object(json))
-			while (json_key(json, &key)) {
+	while (reader_next(json))
+		if (reader_object(json))
+			while (reader_key(json, &key)) {
 				if (!slice_is(key, "whenUnsatisfiable"))
-					json_skip(json);
-				else if (json_string(json, &action) && slice_is(action, "ScheduleAnyway"))
+					reader_skip(json);
+				else if (reader_string(json, &action) && slice_is(action, "ScheduleAnyway"))
 					pod->soft_spread = true;
 			}
 }
@@ -163,25 +163,25 @@ static bool toleration_op_named(struct slice name, enum toleration_op *op)
 	return true;
 }
 
-static void read_toleration(struct json *json, struct arena *arena, struct toleration *toleration)
+static void read_toleration(struct reader *json, struct arena *arena, struct toleration *toleration)
 {
 	struct slice key, raw = {"", 0}, op = {"", 0}, effect = {"", 0};
 
 	*toleration = (struct toleration){.key = "", .value = ""};
-	if (json_object(json))
-		while (json_key(json, &key)) {
+	if (reader_object(json))
+		while (reader_key(json, &key)) {
 			if (slice_is(key, "key")) {
-				if (json_string(json, &raw))
+				if (reader_string(json, &raw))
 					toleration->key = field_text(arena, raw);
 			} else if (slice_is(key, "value")) {
-				if (json_string(json, &raw))
+				if (reader_string(json, &raw))
 					toleration->value = field_text(arena, raw);
 			} else if (slice_is(key, "operator")) {
-				json_string(json, &op);
+				reader_string(json, &op);
 			} else if (slice_is(key, "effect")) {
-				json_string(json, &effect);
+				reader_string(json, &effect);
 			} else {
-				json_skip(json);
+				reader_skip(json);
 			}
 		}
 	toleration->invalid = !toleration_op_named(op, &toleration->op);
@@ -190,14 +190,14 @@ static void read_toleration(struct json *json, struct arena *arena, struct toler
 		toleration->invalid = true;
 }
 
-void placement_read_tolerations(struct json *json, struct arena *arena, struct pod *pod)
+void placement_read_tolerations(struct reader *json, struct arena *arena, struct pod *pod)
 {
 	size_t room = 0;
 
 	pod->toleration_count = 0;
-	if (!json_array(json))
+	if (!reader_array(json))
 		return;
-	while (json_next(json)) {
+	while (reader_next(json)) {
 		pod->tolerations =
 		    field_grow(arena, pod->tolerations, pod->toleration_count, &room, sizeof *pod->tolerations);
 		read_toleration(json, arena, &pod->tolerations[pod->toleration_count++]);

@@ -32,62 +32,62 @@ struct reading {
 
 /* --- the pass --- */
 
-static bool read_said(struct json *json, struct slice key, struct said *said)
+static bool read_said(struct reader *json, struct slice key, struct said *said)
 {
 	if (slice_is(key, "berth.dev/class"))
-		json_string(json, &said->class_name);
+		reader_string(json, &said->class_name);
 	else if (slice_is(key, "berth.dev/dtype"))
-		json_string(json, &said->dtype);
+		reader_string(json, &said->dtype);
 	else if (slice_is(key, "berth.dev/gpu-memory"))
-		json_string(json, &said->gpu_memory);
+		reader_string(json, &said->gpu_memory);
 	else
 		return false;
 	return true;
 }
 
-static void read_annotations(struct json *json, struct reading *reading)
+static void read_annotations(struct reader *json, struct reading *reading)
 {
-	if (json_object(json))
-		for (struct slice key; json_key(json, &key);) {
+	if (reader_object(json))
+		for (struct slice key; reader_key(json, &key);) {
 			if (slice_is(key, "berth.dev/wake"))
-				json_string(json, &reading->wake);
+				reader_string(json, &reading->wake);
 			else if (!read_said(json, key, &reading->by_annotation))
-				json_skip(json);
+				reader_skip(json);
 		}
 }
 
-static void read_labels(struct json *json, struct reading *reading)
+static void read_labels(struct reader *json, struct reading *reading)
 {
 	const char *first;
 
-	json_peek(json);
+	reader_peek(json);
 	first = json->at;
-	if (json_object(json))
-		for (struct slice key; json_key(json, &key);) {
+	if (reader_object(json))
+		for (struct slice key; reader_key(json, &key);) {
 			reading->templated |= slice_is(key, "pod-template-hash");
 			if (!read_said(json, key, &reading->by_label))
-				json_skip(json);
+				reader_skip(json);
 		}
 	if (!json->error)
 		reading->labels = (struct slice){first, (size_t)(json->at - first)};
 }
 
-static void read_metadata(struct json *json, struct reading *reading)
+static void read_metadata(struct reader *json, struct reading *reading)
 {
 	struct slice deleted = {"", 0};
 
-	if (json_object(json))
-		for (struct slice key; json_key(json, &key);) {
+	if (reader_object(json))
+		for (struct slice key; reader_key(json, &key);) {
 			if (slice_is(key, "name"))
-				json_string(json, &reading->name);
+				reader_string(json, &reading->name);
 			else if (slice_is(key, "namespace"))
-				json_string(json, &reading->namespace_);
+				reader_string(json, &reading->namespace_);
 			else if (slice_is(key, "uid"))
-				json_string(json, &reading->uid);
+				reader_string(json, &reading->uid);
 			else if (slice_is(key, "creationTimestamp"))
-				json_string(json, &reading->created);
+				reader_string(json, &reading->created);
 			else if (slice_is(key, "deletionTimestamp"))
-				json_string(json, &deleted);
+				reader_string(json, &deleted);
 			else if (slice_is(key, "labels"))
 				read_labels(json, reading);
 			else if (slice_is(key, "annotations"))
@@ -95,37 +95,37 @@ static void read_metadata(struct json *json, struct reading *reading)
 			else if (slice_is(key, "ownerReferences"))
 				field_owner(json, &reading->owner);
 			else
-				json_skip(json);
+				reader_skip(json);
 		}
 	reading->deleting = deleted.len > 0;
 }
 
-static void read_volumes(struct json *json, struct reading *reading)
+static void read_volumes(struct reader *json, struct reading *reading)
 {
 	struct slice key;
 
-	if (!json_array(json))
+	if (!reader_array(json))
 		return;
-	while (json_next(json))
-		if (json_object(json))
-			while (json_key(json, &key)) {
+	while (reader_next(json))
+		if (reader_object(json))
+			while (reader_key(json, &key)) {
 				if (slice_is(key, "persistentVolumeClaim") || slice_is(key, "ephemeral"))
-					reading->slow_binding |= json_peek(json) == JSON_OBJECT;
-				json_skip(json);
+					reading->slow_binding |= reader_peek(json) == READER_OBJECT;
+				reader_skip(json);
 			}
 }
 
-static bool is_filled(struct json *json)
+static bool is_filled(struct reader *json)
 {
 	bool filled = false;
 
-	if (json_array(json))
-		for (; json_next(json); filled = true)
-			json_skip(json);
+	if (reader_array(json))
+		for (; reader_next(json); filled = true)
+			reader_skip(json);
 	return filled;
 }
 
-static bool read_spec_demand(struct json *json, struct slice key, struct demand *demand)
+static bool read_spec_demand(struct reader *json, struct slice key, struct demand *demand)
 {
 	if (slice_is(key, "containers"))
 		demand_read_containers(demand, json, false);
@@ -140,31 +140,31 @@ static bool read_spec_demand(struct json *json, struct slice key, struct demand 
 	return true;
 }
 
-static bool read_spec_placement(struct json *json, struct slice key, struct reading *reading)
+static bool read_spec_placement(struct reader *json, struct slice key, struct reading *reading)
 {
 	if (slice_is(key, "nodeSelector"))
-		json_value(json, &reading->node_selector);
+		reader_value(json, &reading->node_selector);
 	else if (slice_is(key, "affinity"))
-		json_value(json, &reading->affinity);
+		reader_value(json, &reading->affinity);
 	else if (slice_is(key, "tolerations"))
-		json_value(json, &reading->tolerations);
+		reader_value(json, &reading->tolerations);
 	else if (slice_is(key, "topologySpreadConstraints"))
-		json_value(json, &reading->spread);
+		reader_value(json, &reading->spread);
 	else
 		return false;
 	return true;
 }
 
-static void read_spec(struct json *json, struct reading *reading)
+static void read_spec(struct reader *json, struct reading *reading)
 {
-	if (json_object(json))
-		for (struct slice key; json_key(json, &key);) {
+	if (reader_object(json))
+		for (struct slice key; reader_key(json, &key);) {
 			if (slice_is(key, "nodeName"))
-				json_string(json, &reading->node);
+				reader_string(json, &reading->node);
 			else if (slice_is(key, "schedulerName"))
-				json_string(json, &reading->scheduler);
+				reader_string(json, &reading->scheduler);
 			else if (slice_is(key, "priority"))
-				json_int(json, &reading->priority);
+				reader_int(json, &reading->priority);
 			else if (slice_is(key, "volumes"))
 				read_volumes(json, reading);
 			else if (slice_is(key, "resourceClaims"))
@@ -173,20 +173,20 @@ static void read_spec(struct json *json, struct reading *reading)
 				reading->gated = is_filled(json);
 			else if (!read_spec_demand(json, key, &reading->demand) &&
 			         !read_spec_placement(json, key, reading))
-				json_skip(json);
+				reader_skip(json);
 		}
 }
 
-static void read_status(struct json *json, struct reading *reading)
+static void read_status(struct reader *json, struct reading *reading)
 {
 	struct demand *demand = &reading->demand;
 
-	if (json_object(json))
-		for (struct slice key; json_key(json, &key);) {
+	if (reader_object(json))
+		for (struct slice key; reader_key(json, &key);) {
 			if (slice_is(key, "phase"))
-				json_string(json, &reading->phase);
+				reader_string(json, &reading->phase);
 			else if (slice_is(key, "nominatedNodeName"))
-				json_string(json, &reading->nominated);
+				reader_string(json, &reading->nominated);
 			else if (slice_is(key, "conditions"))
 				demand_read_conditions(demand, json);
 			else if (slice_is(key, "containerStatuses"))
@@ -198,17 +198,17 @@ static void read_status(struct json *json, struct reading *reading)
 			else if (slice_is(key, "allocatedResources"))
 				demand_read_allocated(demand, json);
 			else
-				json_skip(json);
+				reader_skip(json);
 		}
 }
 
 static int read_pod(struct slice text, struct reading *reading, struct err *err)
 {
-	struct json json;
+	struct reader json;
 
-	json_open(&json, text);
-	if (json_peek(&json) == JSON_OBJECT && json_object(&json))
-		for (struct slice key; json_key(&json, &key);) {
+	reader_open(&json, text);
+	if (reader_peek(&json) == READER_OBJECT && reader_object(&json))
+		for (struct slice key; reader_key(&json, &key);) {
 			if (slice_is(key, "metadata"))
 				read_metadata(&json, reading);
 			else if (slice_is(key, "spec"))
@@ -216,9 +216,9 @@ static int read_pod(struct slice text, struct reading *reading, struct err *err)
 			else if (slice_is(key, "status"))
 				read_status(&json, reading);
 			else
-				json_skip(&json);
+				reader_skip(&json);
 		}
-	if (!json_close(&json))
+	if (!reader_close(&json))
 		return err_set(err, ERR_INPUT, "pod: %s at byte %zu", json.error, (size_t)(json.at - json.start));
 	return 0;
 }
@@ -285,26 +285,26 @@ static void keep_owner(const struct reading *reading, struct arena *arena, struc
 
 static void keep_placement(const struct reading *reading, struct arena *arena, struct pod *pod)
 {
-	struct json json;
+	struct reader json;
 
 	if (reading->labels.at) {
-		json_open(&json, reading->labels);
+		reader_open(&json, reading->labels);
 		pod->labels = field_labels(&json, arena);
 	}
 	if (reading->node_selector.at) {
-		json_open(&json, reading->node_selector);
+		reader_open(&json, reading->node_selector);
 		placement_read_node_selector(&json, arena, pod);
 	}
 	if (reading->affinity.at) {
-		json_open(&json, reading->affinity);
+		reader_open(&json, reading->affinity);
 		placement_read_affinity(&json, arena, pod);
 	}
 	if (reading->tolerations.at) {
-		json_open(&json, reading->tolerations);
+		reader_open(&json, reading->tolerations);
 		placement_read_tolerations(&json, arena, pod);
 	}
 	if (reading->spread.at) {
-		json_open(&json, reading->spread);
+		reader_open(&json, reading->spread);
 		placement_read_spread(&json, pod);
 	}
 }

@@ -10,45 +10,45 @@ struct victims_list {
 };
 
 /* The member `key` of an object. */
-static void read_uid(struct json *json, struct arena *arena, const char *key, struct slice *uid, const char **fault)
+static void read_uid(struct reader *json, struct arena *arena, const char *key, struct slice *uid, const char **fault)
 {
 	*fault = "is missing";
-	if (!json_object(json))
+	if (!reader_object(json))
 		return;
-	for (struct slice member; json_key(json, &member);) {
+	for (struct slice member; reader_key(json, &member);) {
 		if (slice_is(member, key))
 			wire_read_name(json, arena, uid, fault);
 		else
-			json_skip(json);
+			reader_skip(json);
 	}
 }
 
-static void read_pod_uid(struct json *json, struct arena *arena, struct slice *uid, const char **fault)
+static void read_pod_uid(struct reader *json, struct arena *arena, struct slice *uid, const char **fault)
 {
 	*fault = "is missing";
-	if (!json_object(json))
+	if (!reader_object(json))
 		return;
-	for (struct slice member; json_key(json, &member);) {
+	for (struct slice member; reader_key(json, &member);) {
 		if (slice_is(member, "metadata"))
 			read_uid(json, arena, "uid", uid, fault);
 		else
-			json_skip(json);
+			reader_skip(json);
 	}
 }
 
-static void read_uids(struct json *json, struct arena *arena, bool whole, struct wire_list *uids)
+static void read_uids(struct reader *json, struct arena *arena, bool whole, struct wire_list *uids)
 {
-	enum json_type type = json_peek(json);
+	enum reader_type type = reader_peek(json);
 	const char *fault;
 	struct slice uid;
 
 	uids->fault = NULL;
 	uids->count = 0;
-	if (!json_array(json)) {
-		uids->fault = type == JSON_NULL ? NULL : "Pods of a node's victims is not an array";
+	if (!reader_array(json)) {
+		uids->fault = type == READER_NULL ? NULL : "Pods of a node's victims is not an array";
 		return;
 	}
-	while (json_next(json)) {
+	while (reader_next(json)) {
 		if (whole)
 			read_pod_uid(json, arena, &uid, &fault);
 		else
@@ -61,20 +61,20 @@ static void read_uids(struct json *json, struct arena *arena, bool whole, struct
 }
 
 /* Returns the fault, or NULL. */
-static const char *read_victims(struct json *json, struct arena *arena, bool whole, struct wire_victims *victims)
+static const char *read_victims(struct reader *json, struct arena *arena, bool whole, struct wire_victims *victims)
 {
-	enum json_type type = json_peek(json);
+	enum reader_type type = reader_peek(json);
 	struct wire_list uids = {0};
 	const char *fault = NULL;
 
-	if (!json_object(json))
-		return type == JSON_NULL ? NULL : "the victims of a node are not an object";
-	for (struct slice key; json_key(json, &key);) {
+	if (!reader_object(json))
+		return type == READER_NULL ? NULL : "the victims of a node are not an object";
+	for (struct slice key; reader_key(json, &key);) {
 		if (slice_is(key, "Pods"))
 			read_uids(json, arena, whole, &uids);
 		else if (!slice_is(key, "NumPDBViolations"))
-			json_skip(json);
-		else if (!json_int(json, &victims->pdb_violations))
+			reader_skip(json);
+		else if (!reader_int(json, &victims->pdb_violations))
 			fault = "NumPDBViolations is not an integer";
 	}
 	victims->uids = uids.items;
@@ -96,18 +96,18 @@ static void list_add(struct victims_list *list, const struct wire_victims *victi
 	list->nodes[list->count++] = *victims;
 }
 
-static void read_by_node(struct json *json, struct arena *arena, bool whole, struct victims_list *list)
+static void read_by_node(struct reader *json, struct arena *arena, bool whole, struct victims_list *list)
 {
-	bool null = json_peek(json) == JSON_NULL;
+	bool null = reader_peek(json) == READER_NULL;
 
 	list->given = !null;
 	list->fault = NULL;
 	list->count = 0;
-	if (!json_object(json)) {
+	if (!reader_object(json)) {
 		list->fault = null ? NULL : "the victims by node are not an object";
 		return;
 	}
-	for (struct slice key; json_key(json, &key);) {
+	for (struct slice key; reader_key(json, &key);) {
 		struct wire_victims victims = {.node = key};
 		const char *fault = read_victims(json, arena, whole, &victims);
 
@@ -145,7 +145,7 @@ static void drop_repeated(struct victims_list *list)
 
 int wire_read_preempt(struct slice body, struct arena *arena, struct wire_preempt *preempt, struct err *err)
 {
-	struct json json;
+	struct reader json;
 	struct victims_list meta = {0}, whole = {0};
 	const char *pod_fault = "Pod is missing";
 	int code = wire_open(&json, body, err);
@@ -153,7 +153,7 @@ int wire_read_preempt(struct slice body, struct arena *arena, struct wire_preemp
 	if (code)
 		return code;
 	*preempt = (struct wire_preempt){0};
-	for (struct slice key; json_key(&json, &key);) {
+	for (struct slice key; reader_key(&json, &key);) {
 		if (slice_is(key, "Pod"))
 			wire_read_pod(&json, &preempt->pod, &pod_fault);
 		else if (slice_is(key, "NodeNameToMetaVictims"))
@@ -161,9 +161,9 @@ int wire_read_preempt(struct slice body, struct arena *arena, struct wire_preemp
 		else if (slice_is(key, "NodeNameToVictims"))
 			read_by_node(&json, arena, true, &whole);
 		else
-			json_skip(&json);
+			reader_skip(&json);
 	}
-	if (!json_close(&json))
+	if (!reader_close(&json))
 		return wire_bad_json(&json, err);
 	const char *fault = pod_fault ? pod_fault : meta.fault ? meta.fault : whole.fault;
 	if (!fault && !meta.given && !whole.given)

@@ -1,47 +1,47 @@
 #include "extender/wire_internal.h"
 
-int wire_bad_json(const struct json *json, struct err *err)
+int wire_bad_json(const struct reader *json, struct err *err)
 {
 	return err_set(err, ERR_INPUT, "bad JSON at byte %zu: %s", (size_t)(json->at - json->start), json->error);
 }
 
-int wire_open(struct json *json, struct slice body, struct err *err)
+int wire_open(struct reader *json, struct slice body, struct err *err)
 {
-	json_open(json, body);
-	if (json_object(json))
+	reader_open(json, body);
+	if (reader_object(json))
 		return 0;
-	return json_close(json) ? err_set(err, ERR_INPUT, "the body is not a JSON object") : wire_bad_json(json, err);
+	return reader_close(json) ? err_set(err, ERR_INPUT, "the body is not a JSON object") : wire_bad_json(json, err);
 }
 
 bool wire_unescape(struct slice *text, struct arena *arena)
 {
-	if (json_is_plain(*text))
+	if (reader_is_plain(*text))
 		return true; /* the reader refuses a NUL that is not escaped */
 	char *copy = arena_alloc(arena, text->len);
-	*text = (struct slice){copy, json_unescape(*text, copy)};
+	*text = (struct slice){copy, reader_unescape(*text, copy)};
 	return !memchr(text->at, '\0', text->len);
 }
 
-void wire_read_name(struct json *json, struct arena *arena, struct slice *name, const char **fault)
+void wire_read_name(struct reader *json, struct arena *arena, struct slice *name, const char **fault)
 {
-	enum json_type type = json_peek(json);
+	enum reader_type type = reader_peek(json);
 
 	*fault = NULL;
 	*name = (struct slice){"", 0};
-	if (!json_string(json, name))
-		*fault = type == JSON_NULL ? "is missing" : "is not a string";
+	if (!reader_string(json, name))
+		*fault = type == READER_NULL ? "is missing" : "is not a string";
 	else if (!wire_unescape(name, arena))
 		*fault = "has a NUL";
 	else if (name->len == 0)
 		*fault = "is empty";
 }
 
-void wire_read_pod(struct json *json, struct slice *pod, const char **fault)
+void wire_read_pod(struct reader *json, struct slice *pod, const char **fault)
 {
-	enum json_type type = json_peek(json);
+	enum reader_type type = reader_peek(json);
 
-	json_value(json, pod);
-	*fault = type == JSON_OBJECT ? NULL : type == JSON_NULL ? "Pod is missing" : "Pod is not an object";
+	reader_value(json, pod);
+	*fault = type == READER_OBJECT ? NULL : type == READER_NULL ? "Pod is missing" : "Pod is not an object";
 }
 
 /* --- lists --- */
@@ -86,18 +86,18 @@ static void list_begin(struct wire_list *list, bool given)
 
 /* --- filter and prioritize --- */
 
-static void read_node_names(struct json *json, struct arena *arena, struct wire_list *names)
+static void read_node_names(struct reader *json, struct arena *arena, struct wire_list *names)
 {
-	bool null = json_peek(json) == JSON_NULL;
+	bool null = reader_peek(json) == READER_NULL;
 	struct slice name;
 
 	list_begin(names, !null);
-	if (!json_array(json)) {
+	if (!reader_array(json)) {
 		names->fault = null ? NULL : "NodeNames is not an array";
 		return;
 	}
-	while (json_next(json)) {
-		if (!json_string(json, &name))
+	while (reader_next(json)) {
+		if (!reader_string(json, &name))
 			names->fault = "a name in NodeNames is not a string";
 		else if (!wire_unescape(&name, arena))
 			names->fault = "a name in NodeNames has a NUL";
@@ -106,47 +106,47 @@ static void read_node_names(struct json *json, struct arena *arena, struct wire_
 	}
 }
 
-static void read_node_items(struct json *json, struct arena *arena, struct wire_list *nodes)
+static void read_node_items(struct reader *json, struct arena *arena, struct wire_list *nodes)
 {
-	enum json_type type = json_peek(json);
+	enum reader_type type = reader_peek(json);
 	struct slice node;
 
 	list_begin(nodes, true);
-	if (!json_array(json)) {
-		nodes->fault = type == JSON_NULL ? NULL : "Nodes.items is not an array";
+	if (!reader_array(json)) {
+		nodes->fault = type == READER_NULL ? NULL : "Nodes.items is not an array";
 		return;
 	}
-	while (json_next(json)) {
-		type = json_peek(json);
-		json_value(json, &node);
-		if (type != JSON_OBJECT)
+	while (reader_next(json)) {
+		type = reader_peek(json);
+		reader_value(json, &node);
+		if (type != READER_OBJECT)
 			nodes->fault = "an item of Nodes is not an object";
 		else if (!wire_list_add(nodes, node, (size_t)(json->end - json->at), arena))
 			nodes->fault = "too many items in Nodes";
 	}
 }
 
-static void read_node_list(struct json *json, struct arena *arena, struct wire_list *nodes)
+static void read_node_list(struct reader *json, struct arena *arena, struct wire_list *nodes)
 {
-	bool null = json_peek(json) == JSON_NULL;
+	bool null = reader_peek(json) == READER_NULL;
 	struct slice key;
 
 	list_begin(nodes, !null);
-	if (!json_object(json)) {
+	if (!reader_object(json)) {
 		nodes->fault = null ? NULL : "Nodes is not an object";
 		return;
 	}
-	while (json_key(json, &key)) {
+	while (reader_key(json, &key)) {
 		if (slice_is(key, "items"))
 			read_node_items(json, arena, nodes);
 		else
-			json_skip(json);
+			reader_skip(json);
 	}
 }
 
 int wire_read_args(struct slice body, struct arena *arena, struct wire_args *args, struct err *err)
 {
-	struct json json;
+	struct reader json;
 	struct wire_list names = {0}, nodes = {0};
 	const char *pod_fault = "Pod is missing";
 	int code = wire_open(&json, body, err);
@@ -154,7 +154,7 @@ int wire_read_args(struct slice body, struct arena *arena, struct wire_args *arg
 	if (code)
 		return code;
 	*args = (struct wire_args){0};
-	for (struct slice key; json_key(&json, &key);) {
+	for (struct slice key; reader_key(&json, &key);) {
 		if (slice_is(key, "Pod"))
 			wire_read_pod(&json, &args->pod, &pod_fault);
 		else if (slice_is(key, "NodeNames"))
@@ -162,9 +162,9 @@ int wire_read_args(struct slice body, struct arena *arena, struct wire_args *arg
 		else if (slice_is(key, "Nodes"))
 			read_node_list(&json, arena, &nodes);
 		else
-			json_skip(&json);
+			reader_skip(&json);
 	}
-	if (!json_close(&json))
+	if (!reader_close(&json))
 		return wire_bad_json(&json, err);
 	const char *fault = pod_fault ? pod_fault : names.fault ? names.fault : nodes.fault;
 	if (!fault && !names.given && !nodes.given)
@@ -191,12 +191,12 @@ int wire_read_bind(struct slice body, struct arena *arena, struct wire_bind *bin
 	    {"Node", "is missing", &bind->node},
 	};
 	const size_t count = sizeof(members) / sizeof(members[0]);
-	struct json json;
+	struct reader json;
 	int code = wire_open(&json, body, err);
 
 	if (code)
 		return code;
-	for (struct slice key; json_key(&json, &key);) {
+	for (struct slice key; reader_key(&json, &key);) {
 		size_t i = 0;
 
 		while (i < count && !slice_is(key, members[i].key))
@@ -204,9 +204,9 @@ int wire_read_bind(struct slice body, struct arena *arena, struct wire_bind *bin
 		if (i < count)
 			wire_read_name(&json, arena, members[i].value, &members[i].fault);
 		else
-			json_skip(&json);
+			reader_skip(&json);
 	}
-	if (!json_close(&json))
+	if (!reader_close(&json))
 		return wire_bad_json(&json, err);
 	for (size_t i = 0; i < count; i++)
 		if (members[i].fault)

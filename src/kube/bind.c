@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/json.h"
+#include "base/reader.h"
 #include "kube/stream.h"
 
 #define BIND_BACKOFF_FIRST_NS (100 * NS_PER_MS)
@@ -156,13 +156,13 @@ static void pod_read(void *ctx, const struct kube_answer *answer)
 
 static bool is_object(struct slice text)
 {
-	struct json json;
+	struct reader json;
 
-	json_open(&json, text);
-	if (json_peek(&json) != JSON_OBJECT)
+	reader_open(&json, text);
+	if (reader_peek(&json) != READER_OBJECT)
 		return false;
-	json_skip(&json);
-	return json_close(&json);
+	reader_skip(&json);
+	return reader_close(&json);
 }
 
 static void write_body(struct kube_bind *bind, struct kube_pod_ref pod, struct slice annotations)

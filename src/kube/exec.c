@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/json.h"
+#include "base/reader.h"
 #include "kube/base64.h"
 
 #define EXEC_INFO_MAX (4u << 20)
@@ -31,14 +31,14 @@ void exec_credential_free(struct exec_credential *credential)
 }
 
 /* The text of a member, to be freed; NULL when it is empty or holds a NUL. */
-static char *text_of(struct json *json)
+static char *text_of(struct reader *json)
 {
 	struct slice raw = {"", 0};
 
-	if (!json_string(json, &raw) || raw.len == 0)
+	if (!reader_string(json, &raw) || raw.len == 0)
 		return NULL;
 	char *text = xmalloc(raw.len + 1);
-	size_t len = json_unescape(raw, text);
+	size_t len = reader_unescape(raw, text);
 	text[len] = '\0';
 	if (strlen(text) == len)
 		return text;
@@ -46,29 +46,29 @@ static char *text_of(struct json *json)
 	return NULL;
 }
 
-static void replace(char **text, struct json *json)
+static void replace(char **text, struct reader *json)
 {
 	free_secret(*text);
 	*text = text_of(json);
 }
 
-static void read_status(struct json *json, struct exec_credential *credential, bool *bad_time)
+static void read_status(struct reader *json, struct exec_credential *credential, bool *bad_time)
 {
 	struct slice key, time;
 
-	if (!json_object(json))
+	if (!reader_object(json))
 		return;
-	while (json_key(json, &key)) {
+	while (reader_key(json, &key)) {
 		if (slice_is(key, "token"))
 			replace(&credential->token, json);
 		else if (slice_is(key, "clientCertificateData"))
 			replace(&credential->cert_pem, json);
 		else if (slice_is(key, "clientKeyData"))
 			replace(&credential->key_pem, json);
-		else if (slice_is(key, "expirationTimestamp") && json_peek(json) == JSON_STRING)
-			*bad_time = !json_string(json, &time) || !clock_parse(time, &credential->expires_wall_ns);
+		else if (slice_is(key, "expirationTimestamp") && reader_peek(json) == READER_STRING)
+			*bad_time = !reader_string(json, &time) || !clock_parse(time, &credential->expires_wall_ns);
 		else
-			json_skip(json);
+			reader_skip(json);
 	}
 }
 
@@ -76,23 +76,23 @@ int exec_credential_decode(
     struct slice text, const char *api_version, struct exec_credential *credential, struct err *err)
 {
 	struct slice key, version = {"", 0};
-	struct json json;
+	struct reader json;
 	bool bad_time = false;
 
 	memset(credential, 0, sizeof(*credential));
-	json_open(&json, text);
-	if (json_peek(&json) == JSON_OBJECT && json_object(&json)) {
-		while (json_key(&json, &key)) {
+	reader_open(&json, text);
+	if (reader_peek(&json) == READER_OBJECT && reader_object(&json)) {
+		while (reader_key(&json, &key)) {
 			if (slice_is(key, "apiVersion"))
-				json_string(&json, &version);
+				reader_string(&json, &version);
 			else if (slice_is(key, "status"))
 				read_status(&json, credential, &bad_time);
 			else
-				json_skip(&json);
+				reader_skip(&json);
 		}
 	}
 	const char *reason = NULL;
-	if (!json_close(&json))
+	if (!reader_close(&json))
 		reason = "its output is no JSON";
 	else if (!slice_is(version, api_version))
 		reason = "its output has another apiVersion";

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/json.h"
+#include "base/reader.h"
 #include "kube/stream.h"
 
 #define BACKOFF_FIRST_NS (100 * NS_PER_MS)

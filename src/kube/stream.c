@@ -54,23 +54,23 @@ bool line_reader_feed(struct line_reader *reader, const char *bytes, size_t len,
 
 static bool is_plain_text(struct slice raw)
 {
-	return raw.len > 0 && json_is_plain(raw);
+	return raw.len > 0 && reader_is_plain(raw);
 }
 
 /* Behind the key "metadata": the two members of it that matter here. */
-static void read_metadata(struct json *json, struct slice *resource_version, struct slice *continue_)
+static void read_metadata(struct reader *json, struct slice *resource_version, struct slice *continue_)
 {
 	struct slice key;
 
-	if (!json_object(json))
+	if (!reader_object(json))
 		return;
-	while (json_key(json, &key)) {
+	while (reader_key(json, &key)) {
 		if (slice_is(key, "resourceVersion"))
-			json_string(json, resource_version);
+			reader_string(json, resource_version);
 		else if (continue_ && slice_is(key, "continue"))
-			json_string(json, continue_);
+			reader_string(json, continue_);
 		else
-			json_skip(json);
+			reader_skip(json);
 	}
 }
 
@@ -78,17 +78,17 @@ static void read_metadata(struct json *json, struct slice *resource_version, str
 static struct slice resource_version_of(struct slice object)
 {
 	struct slice key, resource_version = {"", 0};
-	struct json json;
+	struct reader json;
 
-	json_open(&json, object);
-	if (!json_object(&json))
+	reader_open(&json, object);
+	if (!reader_object(&json))
 		return resource_version;
-	while (json_key(&json, &key)) {
+	while (reader_key(&json, &key)) {
 		if (slice_is(key, "metadata")) {
 			read_metadata(&json, &resource_version, NULL);
 			break;
 		}
-		json_skip(&json);
+		reader_skip(&json);
 	}
 	return resource_version;
 }
@@ -120,21 +120,21 @@ static bool read_type(struct slice name, enum watch_event_type *type)
 const char *watch_event_decode(struct slice line, struct watch_event *event)
 {
 	struct slice key, type = {"", 0};
-	struct json json;
+	struct reader json;
 
 	*event = (struct watch_event){.object = {"", 0}, .resource_version = {"", 0}};
-	json_open(&json, line);
-	if (json_object(&json)) {
-		while (json_key(&json, &key)) {
+	reader_open(&json, line);
+	if (reader_object(&json)) {
+		while (reader_key(&json, &key)) {
 			if (slice_is(key, "type"))
-				json_string(&json, &type);
-			else if (slice_is(key, "object") && json_peek(&json) == JSON_OBJECT)
-				json_value(&json, &event->object);
+				reader_string(&json, &type);
+			else if (slice_is(key, "object") && reader_peek(&json) == READER_OBJECT)
+				reader_value(&json, &event->object);
 			else
-				json_skip(&json);
+				reader_skip(&json);
 		}
 	}
-	if (!json_close(&json))
+	if (!reader_close(&json))
 		return "a watch event is no JSON";
 	if (!read_type(type, &event->type))
 		return "a watch event has no known type";
@@ -155,41 +155,41 @@ const char *watch_event_decode(struct slice line, struct watch_event *event)
 const char *list_page_decode(struct slice body, struct list_page *page)
 {
 	struct slice key;
-	struct json json;
+	struct reader json;
 
 	*page = (struct list_page){.resource_version = {"", 0}, .continue_ = {"", 0}, .items = {"[]", 2}};
-	json_open(&json, body);
-	if (json_peek(&json) != JSON_OBJECT)
+	reader_open(&json, body);
+	if (reader_peek(&json) != READER_OBJECT)
 		return "a list page is no JSON object";
-	json_object(&json);
-	while (json_key(&json, &key)) {
+	reader_object(&json);
+	while (reader_key(&json, &key)) {
 		if (slice_is(key, "metadata"))
 			read_metadata(&json, &page->resource_version, &page->continue_);
-		else if (slice_is(key, "items") && json_peek(&json) == JSON_ARRAY)
-			json_value(&json, &page->items);
+		else if (slice_is(key, "items") && reader_peek(&json) == READER_ARRAY)
+			reader_value(&json, &page->items);
 		else
-			json_skip(&json);
+			reader_skip(&json);
 	}
-	if (!json_close(&json))
+	if (!reader_close(&json))
 		return "a list page is no JSON";
 	if (!is_plain_text(page->resource_version))
 		return "a list page has no resourceVersion";
-	if (!json_is_plain(page->continue_))
+	if (!reader_is_plain(page->continue_))
 		return "a list page has an unusable continue token";
 	return NULL;
 }
 
-void list_items_open(struct json *json, const struct list_page *page)
+void list_items_open(struct reader *json, const struct list_page *page)
 {
-	json_open(json, page->items);
-	json_array(json);
+	reader_open(json, page->items);
+	reader_array(json);
 }
 
-bool list_item_next(struct json *json, struct slice *item)
+bool list_item_next(struct reader *json, struct slice *item)
 {
-	while (json_next(json)) {
-		bool is_object = json_peek(json) == JSON_OBJECT;
-		json_value(json, item);
+	while (reader_next(json)) {
+		bool is_object = reader_peek(json) == READER_OBJECT;
+		reader_value(json, item);
 		if (is_object && !json->error)
 			return true;
 	}
@@ -201,56 +201,56 @@ bool list_item_next(struct json *json, struct slice *item)
 void status_decode(struct slice body, struct status_text *status)
 {
 	struct slice key;
-	struct json json;
+	struct reader json;
 
 	*status = (struct status_text){.message = {"", 0}, .reason = {"", 0}};
-	json_open(&json, body);
-	if (json_peek(&json) == JSON_OBJECT && json_object(&json)) {
-		while (json_key(&json, &key)) {
+	reader_open(&json, body);
+	if (reader_peek(&json) == READER_OBJECT && reader_object(&json)) {
+		while (reader_key(&json, &key)) {
 			if (slice_is(key, "message"))
-				json_string(&json, &status->message);
+				reader_string(&json, &status->message);
 			else if (slice_is(key, "reason"))
-				json_string(&json, &status->reason);
+				reader_string(&json, &status->reason);
 			else if (slice_is(key, "code"))
-				json_int(&json, &status->code);
+				reader_int(&json, &status->code);
 			else
-				json_skip(&json);
+				reader_skip(&json);
 		}
 	}
-	if (!json_close(&json))
+	if (!reader_close(&json))
 		*status = (struct status_text){.message = {"", 0}, .reason = {"", 0}};
 }
 
-static void read_member(struct json *json, const char *name, struct slice *value)
+static void read_member(struct reader *json, const char *name, struct slice *value)
 {
 	struct slice key;
 
-	if (!json_object(json))
+	if (!reader_object(json))
 		return;
-	while (json_key(json, &key)) {
+	while (reader_key(json, &key)) {
 		if (slice_is(key, name))
-			json_string(json, value);
+			reader_string(json, value);
 		else
-			json_skip(json);
+			reader_skip(json);
 	}
 }
 
 bool pod_binding_decode(struct slice body, struct pod_binding *pod)
 {
 	struct slice key;
-	struct json json;
+	struct reader json;
 
 	*pod = (struct pod_binding){.uid = {"", 0}, .node = {"", 0}};
-	json_open(&json, body);
-	if (json_peek(&json) == JSON_OBJECT && json_object(&json)) {
-		while (json_key(&json, &key)) {
+	reader_open(&json, body);
+	if (reader_peek(&json) == READER_OBJECT && reader_object(&json)) {
+		while (reader_key(&json, &key)) {
 			if (slice_is(key, "metadata"))
 				read_member(&json, "uid", &pod->uid);
 			else if (slice_is(key, "spec"))
 				read_member(&json, "nodeName", &pod->node);
 			else
-				json_skip(&json);
+				reader_skip(&json);
 		}
 	}
-	return json_close(&json) && is_plain_text(pod->uid) && json_is_plain(pod->node);
+	return reader_close(&json) && is_plain_text(pod->uid) && reader_is_plain(pod->node);
 }

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "base/json.h"
+#include "base/reader.h"
 #include "berth/slice.h"
 
 /* --- lines out of pieces that end anywhere --- */
@@ -50,13 +50,13 @@ struct list_page {
 /* NULL, or why the text is no page (constant text). `items` absent or null is an empty page. */
 const char *list_page_decode(struct slice body, struct list_page *page);
 /* Walks a page's items: list_items_open once, then list_item_next until it is false. */
-void list_items_open(struct json *json, const struct list_page *page);
-bool list_item_next(struct json *json, struct slice *item);
+void list_items_open(struct reader *json, const struct list_page *page);
+bool list_item_next(struct reader *json, struct slice *item);
 
 /* --- small answers --- */
 
 struct status_text {
-	struct slice message, reason; /* raw (json_unescape); empty when the body is no Status */
+	struct slice message, reason; /* raw (reader_unescape); empty when the body is no Status */
 	int64_t code;
 };
 void status_decode(struct slice body, struct status_text *status);

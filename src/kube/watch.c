@@ -279,7 +279,7 @@ static void begin_list(struct kube_watch *watch)
 static bool hand_out(struct kube_watch *watch, const struct list_page *page)
 {
 	struct slice item;
-	struct json json;
+	struct reader json;
 
 	list_items_open(&json, page);
 	while (!watch->stopped && list_item_next(&json, &item))

@@ -146,13 +146,17 @@ static void post(struct bind_job *job, const struct pod *pod, struct ledger_entr
 	buf_free(&annotations);
 }
 
-/* Room on the given node for a pod that holds none there: it is judged anew. */
+/* Room on the given node for a pod that holds none there, or whose node has gone since (the API server would take a Binding to it):
+ * it is judged anew. */
 static void place_then_post(struct bind_job *job, const struct pod *pod)
 {
 	struct scheduler *s = job->s;
 	struct node *node = fleet_find(s->fleet, slice_of(job->node));
 	enum reason reason = node && node->spec ? decide_node(s->fleet, pod, node, NULL) : REASON_CODE_NODE_UNKNOWN;
 	if (reason != REASON_CODE_FITS) {
+		struct ledger_entry *entry = ledger_find(s->fleet, slice_of(job->uid));
+		if (entry && !entry->node->spec)
+			ledger_release(s->fleet, entry);
 		finish(job, reason);
 		return;
 	}
@@ -255,7 +259,7 @@ void bind_begin(void *ctx, const struct wire_bind *bind, struct verbs_bind *park
 	struct tracked *tracked = roster_find(s->roster, slice_of(job->uid));
 	if (!tracked)
 		read_pod_first(job);
-	else if (entry && strcmp(entry->node->name, job->node) == 0)
+	else if (entry && entry->node->spec && strcmp(entry->node->name, job->node) == 0)
 		post(job, tracked->pod, entry);
 	else
 		place_then_post(job, tracked->pod);

@@ -2,7 +2,7 @@
  * the list that shows them, and what the finished list did not show is gone. */
 #include <stdlib.h>
 
-#include "base/json.h"
+#include "base/reader.h"
 #include "base/log.h"
 #include "cluster/node.h"
 #include "cluster/pod.h"
@@ -13,22 +13,22 @@
 /* The object's name or UID without decoding the rest. */
 static struct slice metadata_text(struct slice object, const char *field)
 {
-	struct json json;
+	struct reader json;
 	struct slice key, text = {NULL, 0};
-	json_open(&json, object);
-	if (!json_object(&json))
+	reader_open(&json, object);
+	if (!reader_object(&json))
 		return text;
-	while (json_key(&json, &key)) {
-		if (!slice_is(key, "metadata") || json_peek(&json) != JSON_OBJECT) {
-			json_skip(&json);
+	while (reader_key(&json, &key)) {
+		if (!slice_is(key, "metadata") || reader_peek(&json) != READER_OBJECT) {
+			reader_skip(&json);
 			continue;
 		}
-		json_object(&json);
-		while (json_key(&json, &key)) {
+		reader_object(&json);
+		while (reader_key(&json, &key)) {
 			if (slice_is(key, field))
-				json_string(&json, &text);
+				reader_string(&json, &text);
 			else
-				json_skip(&json);
+				reader_skip(&json);
 		}
 	}
 	return text;

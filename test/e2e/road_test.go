@@ -100,7 +100,12 @@ func TestRoadCarries500PodsOfFourClassesBeside200ForeignOnes(t *testing.T) {
 func misplaced(s *harness.Snapshot, pods []*v1.Pod) []string {
 	var wrong []string
 	for _, pod := range pods {
-		pool := s.Nodes[pod.Spec.NodeName].Labels[harness.LabelPool]
+		node := s.Nodes[pod.Spec.NodeName]
+		if node == nil {
+			wrong = append(wrong, fmt.Sprintf("%s on %s, which does not exist", pod.Name, pod.Spec.NodeName))
+			continue
+		}
+		pool := node.Labels[harness.LabelPool]
 		if class := pod.Labels[labelClass]; !slices.Contains(allowed[class], pool) {
 			wrong = append(wrong, fmt.Sprintf("%s of class %s on %s", pod.Name, class, pod.Spec.NodeName))
 		}

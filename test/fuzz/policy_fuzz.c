@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "base/json.h"
+#include "base/reader.h"
 #include "policy/load.h"
 
 #define REPORT_MAX ((size_t)256 << 10)
@@ -19,14 +19,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_json(const struct policy_report *report)
 {
 	struct buf out;
-	struct json json;
+	struct reader json;
 
 	buf_init(&out, REPORT_MAX);
 	policy_report_json(report, "policy.yaml", &out);
 	REQUIRE(!out.overflow);
-	json_open(&json, buf_slice(&out));
-	json_skip(&json);
-	REQUIRE(json_close(&json));
+	reader_open(&json, buf_slice(&out));
+	reader_skip(&json);
+	REQUIRE(reader_close(&json));
 	buf_free(&out);
 }
 

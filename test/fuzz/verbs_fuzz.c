@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "base/json.h"
+#include "base/reader.h"
 #include "extender/wire.h"
 
 #define REPLY_MAX (64u << 20)
@@ -23,60 +23,60 @@ static void check_text(struct slice text)
 
 static void check_object(struct slice raw)
 {
-	struct json json;
+	struct reader json;
 
-	json_open(&json, raw);
-	CHECK(json_peek(&json) == JSON_OBJECT);
-	json_skip(&json);
-	CHECK(json_close(&json));
+	reader_open(&json, raw);
+	CHECK(reader_peek(&json) == READER_OBJECT);
+	reader_skip(&json);
+	CHECK(reader_close(&json));
 }
 
 static bool same_text(struct slice raw, struct slice text)
 {
 	char *copy = malloc(raw.len + 1);
-	bool same = slice_equal((struct slice){copy, json_unescape(raw, copy)}, text);
+	bool same = slice_equal((struct slice){copy, reader_unescape(raw, copy)}, text);
 
 	free(copy);
 	return same;
 }
 
 /* The strings of an array, or the keys of an object. */
-static void check_names(struct json *json, bool keys, const struct slice *names, size_t count)
+static void check_names(struct reader *json, bool keys, const struct slice *names, size_t count)
 {
 	struct slice raw;
 	size_t i = 0;
 
-	CHECK(keys ? json_object(json) : json_array(json));
-	while (keys ? json_key(json, &raw) : json_next(json)) {
+	CHECK(keys ? reader_object(json) : reader_array(json));
+	while (keys ? reader_key(json, &raw) : reader_next(json)) {
 		if (keys)
-			json_skip(json);
+			reader_skip(json);
 		else
-			CHECK(json_string(json, &raw));
+			CHECK(reader_string(json, &raw));
 		CHECK(i < count && same_text(raw, names[i]));
 		i++;
 	}
 	CHECK(i == count);
 }
 
-static void check_nodes(struct json *json, size_t count)
+static void check_nodes(struct reader *json, size_t count)
 {
 	struct slice key;
 	size_t seen = 0;
 
-	CHECK(json_object(json) && json_key(json, &key) && slice_is(key, "items") && json_array(json));
-	for (; json_next(json); seen++)
-		json_skip(json);
-	CHECK(seen == count && !json_key(json, &key));
+	CHECK(reader_object(json) && reader_key(json, &key) && slice_is(key, "items") && reader_array(json));
+	for (; reader_next(json); seen++)
+		reader_skip(json);
+	CHECK(seen == count && !reader_key(json, &key));
 }
 
 static void check_reply(const struct buf *out, const struct wire_args *args, bool refused)
 {
-	struct json json;
+	struct reader json;
 
 	CHECK(!out->overflow);
-	json_open(&json, buf_slice(out));
-	CHECK(json_object(&json));
-	for (struct slice key; json_key(&json, &key);) {
+	reader_open(&json, buf_slice(out));
+	CHECK(reader_object(&json));
+	for (struct slice key; reader_key(&json, &key);) {
 		if (slice_is(key, "NodeNames") && args->by_name)
 			check_names(&json, false, args->items, refused ? 0 : args->count);
 		else if (slice_is(key, "Nodes") && !args->by_name)
@@ -84,22 +84,22 @@ static void check_reply(const struct buf *out, const struct wire_args *args, boo
 		else if (slice_is(key, "FailedAndUnresolvableNodes") && refused && args->count)
 			check_names(&json, true, args->items, args->count);
 		else
-			json_skip(&json);
+			reader_skip(&json);
 	}
-	CHECK(json_close(&json));
+	CHECK(reader_close(&json));
 }
 
 static void check_scores(const struct buf *out, size_t count)
 {
-	struct json json;
+	struct reader json;
 	size_t seen = 0;
 
 	CHECK(!out->overflow);
-	json_open(&json, buf_slice(out));
-	CHECK(json_array(&json));
-	for (; json_next(&json); seen++)
-		json_skip(&json);
-	CHECK(json_close(&json) && seen == count);
+	reader_open(&json, buf_slice(out));
+	CHECK(reader_array(&json));
+	for (; reader_next(&json); seen++)
+		reader_skip(&json);
+	CHECK(reader_close(&json) && seen == count);
 }
 
 static void try_args(struct slice body, struct arena *arena, bool scored)

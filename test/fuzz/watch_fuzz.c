@@ -50,7 +50,7 @@ static void read_page(struct slice text)
 {
 	struct list_page page;
 	struct slice item;
-	struct json json;
+	struct reader json;
 
 	if (list_page_decode(text, &page))
 		return;
@@ -59,7 +59,7 @@ static void read_page(struct slice text)
 		if (item.len < 2 || item.at[0] != '{' || item.at[item.len - 1] != '}')
 			abort();
 	/* A page that was taken holds no item that cannot be read. */
-	if (!json_close(&json))
+	if (!reader_close(&json))
 		abort();
 }
 

@@ -24,19 +24,19 @@ static void labels_are_sorted_and_unique(void **state)
 {
 	struct labels labels;
 	struct arena arena;
-	struct json json;
+	struct reader json;
 
 	(void)state;
 	arena_init(&arena, 256);
-	json_open(&json, slice_of("{\"b\":\"1\",\"a\":\"2\",\"b\":\"3\",\"c\":4,\"d\":null,\"b\":\"5\"}"));
+	reader_open(&json, slice_of("{\"b\":\"1\",\"a\":\"2\",\"b\":\"3\",\"c\":4,\"d\":null,\"b\":\"5\"}"));
 	labels = field_labels(&json, &arena);
-	assert_true(json_close(&json));
+	assert_true(reader_close(&json));
 	assert_int_equal(labels.count, 2);
 	assert_string_equal(labels_get(&labels, "a"), "2");
 	assert_string_equal(labels_get(&labels, "b"), "5");
-	json_open(&json, slice_of("[1]"));
+	reader_open(&json, slice_of("[1]"));
 	assert_int_equal(field_labels(&json, &arena).count, 0);
-	assert_true(json_close(&json));
+	assert_true(reader_close(&json));
 	arena_free(&arena);
 }
 
@@ -60,17 +60,17 @@ static void a_list_that_grows(void **state)
 static void the_controller_is_the_owner(void **state)
 {
 	struct owner owner;
-	struct json json;
+	struct reader json;
 
 	(void)state;
-	json_open(&json,
+	reader_open(&json,
 	    slice_of(
 	        "[{\"kind\":\"A\",\"uid\":\"1\",\"controller\":false},"
 	        "{\"kind\":\"B\",\"uid\":\"2\",\"name\":\"b\",\"controller\":true},{\"kind\":\"C\",\"uid\":\"3\"}]"));
 	field_owner(&json, &owner);
-	assert_true(json_close(&json));
+	assert_true(reader_close(&json));
 	assert_true(slice_is(owner.kind, "B") && slice_is(owner.uid, "2") && slice_is(owner.name, "b"));
-	json_open(&json, slice_of("null"));
+	reader_open(&json, slice_of("null"));
 	field_owner(&json, &owner);
 	assert_null(owner.kind.at);
 }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/json.h"
+#include "base/reader.h"
 #include "extender/wire.h"
 
 #define POD "{\"metadata\":{\"name\":\"p\",\"uid\":\"u\"}}"

@@ -5,7 +5,7 @@
 #include <dirent.h>
 #include <unistd.h>
 
-#include "base/json.h"
+#include "base/reader.h"
 
 #define GOLDEN "test/golden/policy"
 

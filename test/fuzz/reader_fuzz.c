@@ -5,32 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Both have these names. Here the reader's are called differently; see JSON_SYMBOL for the linker's side. */
-#define json_object pull_object
-#define json_array pull_array
-#define json_string pull_string
-#define json_type pull_type
-#define JSON_OBJECT PULL_OBJECT
-#define JSON_ARRAY PULL_ARRAY
-#define JSON_STRING PULL_STRING
-#define JSON_TRUE PULL_TRUE
-#define JSON_FALSE PULL_FALSE
-#define JSON_NULL PULL_NULL
-#include "base/json.h"
-#undef json_object
-#undef json_array
-#undef json_string
-#undef json_type
-#undef JSON_OBJECT
-#undef JSON_ARRAY
-#undef JSON_STRING
-#undef JSON_TRUE
-#undef JSON_FALSE
-#undef JSON_NULL
-
 #include <jansson.h>
 
 #include "base/buf.h"
+#include "base/reader.h"
 
 #define CHECK(condition)                                                                                               \
 	do {                                                                                                           \
@@ -42,14 +20,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Unescapes into a block of exactly the size that json_unescape asks for. */
+/* Unescapes into a block of exactly the size that reader_unescape asks for. */
 static struct slice unescape(struct slice raw)
 {
 	char *out = xmalloc(raw.len);
-	struct slice text = {out, json_unescape(raw, out)};
+	struct slice text = {out, reader_unescape(raw, out)};
 
 	CHECK(text.len <= raw.len);
-	if (json_is_plain(raw))
+	if (reader_is_plain(raw))
 		CHECK(slice_equal(raw, text));
 	return text;
 }
@@ -58,30 +36,30 @@ static struct slice unescape(struct slice raw)
 static void check_writer(struct slice text)
 {
 	struct slice raw = {0}, back;
-	struct json json;
+	struct reader json;
 	struct buf written;
 
 	buf_init(&written, 6 * text.len + 2);
 	buf_json_string(&written, text);
 	CHECK(!written.overflow);
-	json_open(&json, buf_slice(&written));
-	CHECK(pull_string(&json, &raw) && json_close(&json));
+	reader_open(&json, buf_slice(&written));
+	CHECK(reader_string(&json, &raw) && reader_close(&json));
 	back = unescape(raw);
 	CHECK(slice_equal(back, text));
 	free((char *)back.at);
 	buf_free(&written);
 }
 
-static json_t *build(struct json *json);
+static json_t *build(struct reader *json);
 
-static json_t *build_object(struct json *json)
+static json_t *build_object(struct reader *json)
 {
 	json_t *object = json_object();
 	struct slice raw_key;
 
-	if (!pull_object(json))
+	if (!reader_object(json))
 		CHECK(json->error);
-	while (json_key(json, &raw_key)) {
+	while (reader_key(json, &raw_key)) {
 		struct slice key = unescape(raw_key);
 
 		/* jansson refuses a text with a NUL in a key, so such a tree is not compared. */
@@ -91,23 +69,23 @@ static json_t *build_object(struct json *json)
 	return object;
 }
 
-static json_t *build_array(struct json *json)
+static json_t *build_array(struct reader *json)
 {
 	json_t *array = json_array();
 
-	if (!pull_array(json))
+	if (!reader_array(json))
 		CHECK(json->error);
-	while (json_next(json))
+	while (reader_next(json))
 		CHECK(json_array_append_new(array, build(json)) == 0);
 	return array;
 }
 
-static json_t *build_string(struct json *json)
+static json_t *build_string(struct reader *json)
 {
 	struct slice raw = {"", 0}, text;
 	json_t *string;
 
-	if (!pull_string(json, &raw))
+	if (!reader_string(json, &raw))
 		CHECK(json->error);
 	text = unescape(raw);
 	check_writer(text);
@@ -117,17 +95,17 @@ static json_t *build_string(struct json *json)
 	return string;
 }
 
-static json_t *build_number(struct json *json)
+static json_t *build_number(struct reader *json)
 {
-	struct json twin = *json;
+	struct reader twin = *json;
 	struct slice raw;
 	int64_t integer;
 	json_t *real;
 	char *text;
 
-	if (json_int(json, &integer))
+	if (reader_int(json, &integer))
 		return json_integer(integer);
-	json_value(&twin, &raw);
+	reader_value(&twin, &raw);
 	CHECK(twin.at == json->at && twin.error == json->error);
 	text = xstrndup(raw.at, raw.len);
 	/* Infinity is no jansson value: what is too large for a double jansson refuses, and nothing is compared. */
@@ -136,32 +114,32 @@ static json_t *build_number(struct json *json)
 	return real ? real : json_null();
 }
 
-static json_t *build(struct json *json)
+static json_t *build(struct reader *json)
 {
 	bool flag = false;
 
-	switch (json_peek(json)) {
-	case PULL_OBJECT:
+	switch (reader_peek(json)) {
+	case READER_OBJECT:
 		return build_object(json);
-	case PULL_ARRAY:
+	case READER_ARRAY:
 		return build_array(json);
-	case PULL_STRING:
+	case READER_STRING:
 		return build_string(json);
-	case JSON_NUMBER:
+	case READER_NUMBER:
 		return build_number(json);
-	case PULL_TRUE:
-	case PULL_FALSE:
-		if (!json_bool(json, &flag))
+	case READER_TRUE:
+	case READER_FALSE:
+		if (!reader_bool(json, &flag))
 			CHECK(json->error);
 		return json_boolean(flag);
 	default:
-		json_skip(json);
+		reader_skip(json);
 		return json_null();
 	}
 }
 
 /* Passes one value by a reader that the input chooses, mostly of another type than the value. */
-static void pass_somehow(struct json *json, const uint8_t **choice, const uint8_t *choices_end)
+static void pass_somehow(struct reader *json, const uint8_t **choice, const uint8_t *choices_end)
 {
 	struct slice raw;
 	int64_t integer;
@@ -169,44 +147,44 @@ static void pass_somehow(struct json *json, const uint8_t **choice, const uint8_
 
 	switch (*choice < choices_end ? *(*choice)++ % 8 : 7) {
 	case 0:
-		if (pull_object(json))
-			while (json_key(json, &raw))
+		if (reader_object(json))
+			while (reader_key(json, &raw))
 				pass_somehow(json, choice, choices_end);
 		break;
 	case 1:
-		if (pull_array(json))
-			while (json_next(json))
+		if (reader_array(json))
+			while (reader_next(json))
 				pass_somehow(json, choice, choices_end);
 		break;
 	case 2:
-		pull_string(json, &raw);
+		reader_string(json, &raw);
 		break;
 	case 3:
-		json_bool(json, &flag);
+		reader_bool(json, &flag);
 		break;
 	case 4:
-		json_int(json, &integer);
+		reader_int(json, &integer);
 		break;
 	case 5:
-		json_value(json, &raw);
+		reader_value(json, &raw);
 		break;
 	default:
-		json_skip(json);
+		reader_skip(json);
 	}
 }
 
-static void check_passing(struct slice text, const struct json *built)
+static void check_passing(struct slice text, const struct reader *built)
 {
 	const uint8_t *choice = (const uint8_t *)text.at;
-	struct json json;
+	struct reader json;
 
-	json_open(&json, text);
-	json_skip(&json);
-	json_close(&json);
+	reader_open(&json, text);
+	reader_skip(&json);
+	reader_close(&json);
 	CHECK(json.at == built->at && json.error == built->error);
-	json_open(&json, text);
+	reader_open(&json, text);
 	pass_somehow(&json, &choice, choice + text.len);
-	json_close(&json);
+	reader_close(&json);
 	CHECK(json.at == built->at && json.error == built->error);
 }
 
@@ -220,7 +198,7 @@ static bool has_surrogate_escape(struct slice text)
 	return false;
 }
 
-static void check_against_jansson(struct slice text, const json_t *built, const struct json *json)
+static void check_against_jansson(struct slice text, const json_t *built, const struct reader *json)
 {
 	json_error_t error;
 	json_t *theirs = json_loadb(text.at, text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
@@ -243,12 +221,12 @@ static void check_against_jansson(struct slice text, const json_t *built, const 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice text = {(const char *)data, size};
-	struct json json;
+	struct reader json;
 	json_t *built;
 
-	json_open(&json, text);
+	reader_open(&json, text);
 	built = build(&json);
-	json_close(&json);
+	reader_close(&json);
 	check_passing(text, &json);
 	check_against_jansson(text, built, &json);
 	json_decref(built);

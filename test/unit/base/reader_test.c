@@ -9,20 +9,20 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "base/json.h"
+#include "base/reader.h"
 
 /* In a block of its own, so that AddressSanitizer sees a read behind the end. */
 static bool skip_accepts(const char *text, size_t len, const char **error, size_t *at)
 {
 	char *copy = malloc(len + 1);
-	struct json json;
+	struct reader json;
 	bool accepted;
 
 	assert_non_null(copy);
 	memcpy(copy + 1, text, len);
-	json_open(&json, (struct slice){copy + 1, len});
-	json_skip(&json);
-	accepted = json_close(&json);
+	reader_open(&json, (struct slice){copy + 1, len});
+	reader_skip(&json);
+	accepted = reader_close(&json);
 	*error = json.error;
 	*at = (size_t)(json.at - (copy + 1));
 	free(copy);
@@ -191,13 +191,13 @@ static void test_nul_byte_is_no_end(void **state)
 
 static void test_depth(void **state)
 {
-	char text[4 * (JSON_DEPTH_MAX + 1)];
+	char text[4 * (READER_DEPTH_MAX + 1)];
 	const char *error;
 	size_t at, len;
 
 	(void)state;
-	for (size_t depth = JSON_DEPTH_MAX; depth <= JSON_DEPTH_MAX + 1; depth++) {
-		bool fits = depth <= JSON_DEPTH_MAX;
+	for (size_t depth = READER_DEPTH_MAX; depth <= READER_DEPTH_MAX + 1; depth++) {
+		bool fits = depth <= READER_DEPTH_MAX;
 
 		memset(text, '[', depth);
 		memset(text + depth, ']', depth);
@@ -226,36 +226,36 @@ static void test_walk(void **state)
 	bool ready = false;
 	size_t count = 0;
 	char unescaped[20];
-	struct json json;
+	struct reader json;
 
 	(void)state;
-	json_open(&json, slice_of(text));
-	assert_true(json_object(&json));
-	while (json_key(&json, &key)) {
-		if (slice_is(key, "meta") && json_object(&json)) {
-			while (json_key(&json, &key))
+	reader_open(&json, slice_of(text));
+	assert_true(reader_object(&json));
+	while (reader_key(&json, &key)) {
+		if (slice_is(key, "meta") && reader_object(&json)) {
+			while (reader_key(&json, &key))
 				if (slice_is(key, "name"))
-					json_string(&json, &name);
+					reader_string(&json, &name);
 				else
-					json_skip(&json);
+					reader_skip(&json);
 		} else if (slice_is(key, "priority")) {
-			assert_true(json_int(&json, &priority));
-		} else if (slice_is(key, "names") && json_array(&json)) {
-			while (json_next(&json))
-				assert_true(json_string(&json, &names[count++]));
+			assert_true(reader_int(&json, &priority));
+		} else if (slice_is(key, "names") && reader_array(&json)) {
+			while (reader_next(&json))
+				assert_true(reader_string(&json, &names[count++]));
 		} else if (slice_is(key, "ready")) {
-			assert_true(json_bool(&json, &ready));
+			assert_true(reader_bool(&json, &ready));
 		} else {
-			json_skip(&json);
+			reader_skip(&json);
 		}
 	}
-	assert_true(json_close(&json));
-	assert_false(json_is_plain(name));
-	assert_int_equal(json_unescape(name, unescaped), 3);
+	assert_true(reader_close(&json));
+	assert_false(reader_is_plain(name));
+	assert_int_equal(reader_unescape(name, unescaped), 3);
 	assert_memory_equal(unescaped, "p\xc3\xa9", 3);
 	assert_int_equal(priority, -7);
 	assert_int_equal(count, 3);
-	assert_true(slice_is(names[2], "n3") && json_is_plain(names[2]));
+	assert_true(slice_is(names[2], "n3") && reader_is_plain(names[2]));
 	assert_true(ready);
 }
 
@@ -272,24 +272,24 @@ static void test_other_types_are_skipped(void **state)
 			int64_t number = 42;
 			bool flag = true, taken = false;
 			char text[40];
-			struct json json;
+			struct reader json;
 
 			if (accepted[2 * i] == *reader)
 				continue;
 			snprintf(text, sizeof text, "[%s,9]", values[i]);
-			json_open(&json, slice_of(text));
-			assert_true(json_array(&json) && json_next(&json));
-			taken = *reader == 'o'   ? json_object(&json)
-			        : *reader == 'a' ? json_array(&json)
-			        : *reader == 's' ? json_string(&json, &raw)
-			        : *reader == 'i' ? json_int(&json, &number)
-			                         : json_bool(&json, &flag);
+			reader_open(&json, slice_of(text));
+			assert_true(reader_array(&json) && reader_next(&json));
+			taken = *reader == 'o'   ? reader_object(&json)
+			        : *reader == 'a' ? reader_array(&json)
+			        : *reader == 's' ? reader_string(&json, &raw)
+			        : *reader == 'i' ? reader_int(&json, &number)
+			                         : reader_bool(&json, &flag);
 			assert_false(taken);
 			assert_true(slice_is(raw, "kept") && number == 42 && flag);
-			assert_true(json_next(&json) && json_int(&json, &number));
+			assert_true(reader_next(&json) && reader_int(&json, &number));
 			assert_int_equal(number, 9);
-			assert_false(json_next(&json));
-			assert_true(json_close(&json));
+			assert_false(reader_next(&json));
+			assert_true(reader_close(&json));
 		}
 	}
 }
@@ -315,13 +315,13 @@ static void test_ints(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct json json;
+		struct reader json;
 		int64_t value = 0;
 
-		json_open(&json, slice_of(cases[i].text));
-		assert_int_equal(json_int(&json, &value), cases[i].fits);
+		reader_open(&json, slice_of(cases[i].text));
+		assert_int_equal(reader_int(&json, &value), cases[i].fits);
 		assert_int_equal(value, cases[i].value);
-		assert_true(json_close(&json));
+		assert_true(reader_close(&json));
 	}
 }
 
@@ -330,43 +330,43 @@ static void test_raw_values(void **state)
 	static const char text[] = "{ \"a\" : \"x\" , \"b\" : [ 1, 2 ] , \"c\":{} }";
 	static const char *const raws[] = {"\"x\"", "[ 1, 2 ]", "{}"};
 	struct slice key, raw;
-	struct json json;
+	struct reader json;
 	size_t i = 0;
 
 	(void)state;
-	json_open(&json, slice_of(text));
-	assert_true(json_object(&json));
-	for (; json_key(&json, &key); i++) {
-		json_value(&json, &raw);
+	reader_open(&json, slice_of(text));
+	assert_true(reader_object(&json));
+	for (; reader_key(&json, &key); i++) {
+		reader_value(&json, &raw);
 		assert_true(slice_is(raw, raws[i]));
 	}
 	assert_int_equal(i, 3);
-	assert_true(json_close(&json));
-	json_open(&json, slice_of("[1"));
-	json_value(&json, &raw);
+	assert_true(reader_close(&json));
+	reader_open(&json, slice_of("[1"));
+	reader_value(&json, &raw);
 	assert_int_equal(raw.len, 0);
-	json_value(&json, NULL);
-	assert_false(json_close(&json));
+	reader_value(&json, NULL);
+	assert_false(reader_close(&json));
 }
 
 static void test_peek(void **state)
 {
 	static const char text[] = "[{},[],\"\",1,-1,true,false,null]";
-	static const enum json_type types[] = {
-	    JSON_OBJECT, JSON_ARRAY, JSON_STRING, JSON_NUMBER, JSON_NUMBER, JSON_TRUE, JSON_FALSE, JSON_NULL};
-	struct json json;
+	static const enum reader_type types[] = {READER_OBJECT, READER_ARRAY, READER_STRING, READER_NUMBER,
+	    READER_NUMBER, READER_TRUE, READER_FALSE, READER_NULL};
+	struct reader json;
 	size_t i = 0;
 
 	(void)state;
-	json_open(&json, slice_of(text));
-	assert_int_equal(json_peek(&json), JSON_ARRAY);
-	assert_true(json_array(&json));
-	for (; json_next(&json); i++) {
-		assert_int_equal(json_peek(&json), types[i]);
-		json_skip(&json);
+	reader_open(&json, slice_of(text));
+	assert_int_equal(reader_peek(&json), READER_ARRAY);
+	assert_true(reader_array(&json));
+	for (; reader_next(&json); i++) {
+		assert_int_equal(reader_peek(&json), types[i]);
+		reader_skip(&json);
 	}
 	assert_int_equal(i, 8);
-	assert_true(json_close(&json));
+	assert_true(reader_close(&json));
 }
 
 /* After the first error nothing moves any more, whatever is called, also where what stands there could be read. */
@@ -374,24 +374,24 @@ static void test_first_error_is_final(void **state)
 {
 	static const char text[] = "{\"a\":[1 [2]],\"b\":2}";
 	struct slice key = {0};
-	struct json json;
+	struct reader json;
 	int64_t value;
 	bool flag;
 
 	(void)state;
-	json_open(&json, slice_of(text));
-	assert_true(json_object(&json) && json_key(&json, &key) && json_array(&json));
-	assert_true(json_next(&json) && json_int(&json, &value));
-	assert_false(json_next(&json));
+	reader_open(&json, slice_of(text));
+	assert_true(reader_object(&json) && reader_key(&json, &key) && reader_array(&json));
+	assert_true(reader_next(&json) && reader_int(&json, &value));
+	assert_false(reader_next(&json));
 	for (int i = 0; i < 2; i++) {
-		assert_false(json_next(&json));
-		assert_false(json_key(&json, &key));
-		assert_int_equal(json_peek(&json), JSON_END);
-		assert_false(json_object(&json) || json_array(&json) || json_string(&json, &key));
-		assert_false(json_int(&json, &value) || json_bool(&json, &flag));
-		json_skip(&json);
-		json_value(&json, NULL);
-		assert_false(json_close(&json));
+		assert_false(reader_next(&json));
+		assert_false(reader_key(&json, &key));
+		assert_int_equal(reader_peek(&json), READER_END);
+		assert_false(reader_object(&json) || reader_array(&json) || reader_string(&json, &key));
+		assert_false(reader_int(&json, &value) || reader_bool(&json, &flag));
+		reader_skip(&json);
+		reader_value(&json, NULL);
+		assert_false(reader_close(&json));
 		assert_string_equal(json.error, "',' or ']' expected");
 		assert_ptr_equal(json.at, text + 8);
 	}
@@ -400,34 +400,34 @@ static void test_first_error_is_final(void **state)
 static void test_misuse_is_an_error(void **state)
 {
 	struct slice key;
-	struct json json;
+	struct reader json;
 
 	(void)state;
-	json_open(&json, slice_of("1"));
-	assert_false(json_key(&json, &key));
+	reader_open(&json, slice_of("1"));
+	assert_false(reader_key(&json, &key));
 	assert_string_equal(json.error, "not inside an object");
-	json_open(&json, slice_of("[1]"));
-	assert_true(json_array(&json));
-	assert_false(json_key(&json, &key));
-	assert_false(json_close(&json));
-	json_open(&json, slice_of("{\"a\":1}"));
-	assert_true(json_object(&json));
-	assert_false(json_next(&json));
-	json_open(&json, slice_of("1"));
-	assert_false(json_close(&json));
-	json_open(&json, slice_of("[1]"));
-	assert_true(json_array(&json));
-	assert_false(json_close(&json));
-	json_open(&json, (struct slice){NULL, 0});
-	json_skip(&json);
-	assert_false(json_close(&json));
+	reader_open(&json, slice_of("[1]"));
+	assert_true(reader_array(&json));
+	assert_false(reader_key(&json, &key));
+	assert_false(reader_close(&json));
+	reader_open(&json, slice_of("{\"a\":1}"));
+	assert_true(reader_object(&json));
+	assert_false(reader_next(&json));
+	reader_open(&json, slice_of("1"));
+	assert_false(reader_close(&json));
+	reader_open(&json, slice_of("[1]"));
+	assert_true(reader_array(&json));
+	assert_false(reader_close(&json));
+	reader_open(&json, (struct slice){NULL, 0});
+	reader_skip(&json);
+	assert_false(reader_close(&json));
 }
 
 static void check_unescape(const char *raw, const char *expected, size_t len)
 {
 	char out[100];
 
-	assert_int_equal(json_unescape(slice_of(raw), out), len);
+	assert_int_equal(reader_unescape(slice_of(raw), out), len);
 	assert_memory_equal(out, expected, len);
 }
 
@@ -474,16 +474,16 @@ static void test_write_and_read_back(void **state)
 		struct slice raw = {0};
 		struct buf text, written;
 		char back[1000];
-		struct json json;
+		struct reader json;
 
 		buf_init(&text, 1000);
 		buf_init(&written, 6000);
 		for (size_t left = random_below(40); left > 0; left--)
 			buf_text(&text, pieces[random_below(sizeof pieces / sizeof pieces[0])]);
 		buf_json_string(&written, buf_slice(&text));
-		json_open(&json, buf_slice(&written));
-		assert_true(json_string(&json, &raw) && json_close(&json));
-		assert_int_equal(json_unescape(raw, back), text.len);
+		reader_open(&json, buf_slice(&written));
+		assert_true(reader_string(&json, &raw) && reader_close(&json));
+		assert_int_equal(reader_unescape(raw, back), text.len);
 		assert_memory_equal(back, buf_slice(&text).at, text.len);
 		buf_free(&text);
 		buf_free(&written);
@@ -516,27 +516,27 @@ static void write_random_value(struct buf *out, unsigned depth, size_t *values)
 	buf_text(out, blanks[random_below(4)]);
 }
 
-/* Enters everything. Counts values, and checks that json_value would have passed the same text. */
-static void walk(struct json *json, size_t *values)
+/* Enters everything. Counts values, and checks that reader_value would have passed the same text. */
+static void walk(struct reader *json, size_t *values)
 {
-	struct json twin = *json;
+	struct reader twin = *json;
 	struct slice key;
 
 	++*values;
-	json_value(&twin, NULL);
-	switch (json_peek(json)) {
-	case JSON_OBJECT:
-		assert_true(json_object(json));
-		while (json_key(json, &key))
+	reader_value(&twin, NULL);
+	switch (reader_peek(json)) {
+	case READER_OBJECT:
+		assert_true(reader_object(json));
+		while (reader_key(json, &key))
 			walk(json, values);
 		break;
-	case JSON_ARRAY:
-		assert_true(json_array(json));
-		while (json_next(json))
+	case READER_ARRAY:
+		assert_true(reader_array(json));
+		while (reader_next(json))
 			walk(json, values);
 		break;
 	default:
-		json_skip(json);
+		reader_skip(json);
 	}
 	assert_ptr_equal(json->at, twin.at);
 	assert_int_equal(json->depth, twin.depth);
@@ -547,14 +547,14 @@ static void test_random_documents(void **state)
 	(void)state;
 	for (int round = 0; round < 2000; round++) {
 		size_t written = 0, walked = 0;
-		struct json json;
+		struct reader json;
 		struct buf text;
 
 		buf_init(&text, 1 << 20);
 		write_random_value(&text, 6, &written);
-		json_open(&json, buf_slice(&text));
+		reader_open(&json, buf_slice(&text));
 		walk(&json, &walked);
-		assert_true(json_close(&json));
+		assert_true(reader_close(&json));
 		assert_int_equal(written, walked);
 		buf_free(&text);
 	}

@@ -1,4 +1,4 @@
-#include "base/json.h"
+#include "base/reader.h"
 
 #include "base/scan.h"
 
@@ -6,27 +6,27 @@
  * every later call meets the end of the text, and no fast path has to ask whether something went wrong before. */
 
 static const unsigned char type_of[256] = {
-    ['{'] = JSON_OBJECT,
-    ['['] = JSON_ARRAY,
-    ['"'] = JSON_STRING,
-    ['t'] = JSON_TRUE,
-    ['f'] = JSON_FALSE,
-    ['n'] = JSON_NULL,
-    ['-'] = JSON_NUMBER,
-    ['0'] = JSON_NUMBER,
-    ['1'] = JSON_NUMBER,
-    ['2'] = JSON_NUMBER,
-    ['3'] = JSON_NUMBER,
-    ['4'] = JSON_NUMBER,
-    ['5'] = JSON_NUMBER,
-    ['6'] = JSON_NUMBER,
-    ['7'] = JSON_NUMBER,
-    ['8'] = JSON_NUMBER,
-    ['9'] = JSON_NUMBER,
+    ['{'] = READER_OBJECT,
+    ['['] = READER_ARRAY,
+    ['"'] = READER_STRING,
+    ['t'] = READER_TRUE,
+    ['f'] = READER_FALSE,
+    ['n'] = READER_NULL,
+    ['-'] = READER_NUMBER,
+    ['0'] = READER_NUMBER,
+    ['1'] = READER_NUMBER,
+    ['2'] = READER_NUMBER,
+    ['3'] = READER_NUMBER,
+    ['4'] = READER_NUMBER,
+    ['5'] = READER_NUMBER,
+    ['6'] = READER_NUMBER,
+    ['7'] = READER_NUMBER,
+    ['8'] = READER_NUMBER,
+    ['9'] = READER_NUMBER,
 };
 
 /* The first error stays. Always NULL, so that `return fail(…)` reads well where a position is returned. */
-static __attribute__((cold, noinline)) const char *fail(struct json *json, const char *at, const char *error)
+static __attribute__((cold, noinline)) const char *fail(struct reader *json, const char *at, const char *error)
 {
 	if (!json->error) {
 		json->error = error;
@@ -55,7 +55,7 @@ static int hex_digit(char c)
 	return -1;
 }
 
-static const char *pass_escape(struct json *json, const char *at)
+static const char *pass_escape(struct reader *json, const char *at)
 {
 	if (json->end - at < 2)
 		return fail(json, json->end, "unterminated string");
@@ -81,7 +81,7 @@ static const char *pass_escape(struct json *json, const char *at)
 	return at;
 }
 
-static __attribute__((noinline)) const char *pass_special(struct json *json, const char *at)
+static __attribute__((noinline)) const char *pass_special(struct reader *json, const char *at)
 {
 	size_t len;
 
@@ -98,7 +98,7 @@ static __attribute__((noinline)) const char *pass_special(struct json *json, con
 }
 
 /* From behind the opening quote. */
-static inline const char *pass_string(struct json *json, const char *at)
+static inline const char *pass_string(struct reader *json, const char *at)
 {
 	while (at) {
 		at = scan_plain(at, json->end);
@@ -118,7 +118,7 @@ static inline const char *pass_digits(const char *at, const char *end)
 	return at;
 }
 
-static const char *pass_number(struct json *json, const char *at, bool *integer)
+static const char *pass_number(struct reader *json, const char *at, bool *integer)
 {
 	const char *end = json->end, *digits;
 
@@ -147,27 +147,27 @@ static const char *pass_number(struct json *json, const char *at, bool *integer)
 	return at;
 }
 
-static inline const char *pass_literal(struct json *json, const char *at, const char *literal, size_t len)
+static inline const char *pass_literal(struct reader *json, const char *at, const char *literal, size_t len)
 {
 	if ((size_t)(json->end - at) < len || memcmp(at, literal, len) != 0)
 		return fail(json, at, "value expected");
 	return at + len;
 }
 
-static const char *pass_scalar(struct json *json, enum json_type type, const char *at)
+static const char *pass_scalar(struct reader *json, enum reader_type type, const char *at)
 {
 	bool integer;
 
 	switch (type) {
-	case JSON_STRING:
+	case READER_STRING:
 		return pass_string(json, at + 1);
-	case JSON_NUMBER:
+	case READER_NUMBER:
 		return pass_number(json, at, &integer);
-	case JSON_TRUE:
+	case READER_TRUE:
 		return pass_literal(json, at, "true", 4);
-	case JSON_FALSE:
+	case READER_FALSE:
 		return pass_literal(json, at, "false", 5);
-	case JSON_NULL:
+	case READER_NULL:
 		return pass_literal(json, at, "null", 4);
 	default:
 		return NULL;
@@ -176,18 +176,18 @@ static const char *pass_scalar(struct json *json, enum json_type type, const cha
 
 /* --- containers --- */
 
-static inline bool inside_object(const struct json *json)
+static inline bool inside_object(const struct reader *json)
 {
 	uint32_t level = json->depth - 1;
 
 	return json->nesting[level / 8] >> level % 8 & 1;
 }
 
-static bool enter(struct json *json, bool object)
+static bool enter(struct reader *json, bool object)
 {
 	unsigned char *nesting = &json->nesting[json->depth / 8], bit = (unsigned char)(1u << json->depth % 8);
 
-	if (json->depth == JSON_DEPTH_MAX) {
+	if (json->depth == READER_DEPTH_MAX) {
 		fail(json, json->at, "nested too deeply");
 		return false;
 	}
@@ -199,7 +199,7 @@ static bool enter(struct json *json, bool object)
 }
 
 /* The position of the next item of the container, or NULL behind its end. */
-static inline const char *next_item(struct json *json, bool object)
+static inline const char *next_item(struct reader *json, bool object)
 {
 	const char *at;
 
@@ -223,7 +223,7 @@ static inline const char *next_item(struct json *json, bool object)
 	return at;
 }
 
-static inline bool pass_key(struct json *json, struct slice *raw_key)
+static inline bool pass_key(struct reader *json, struct slice *raw_key)
 {
 	const char *first = next_item(json, true), *at;
 
@@ -246,13 +246,13 @@ static inline bool pass_key(struct json *json, struct slice *raw_key)
 	return true;
 }
 
-static inline bool pass_comma(struct json *json)
+static inline bool pass_comma(struct reader *json)
 {
 	const char *at = next_item(json, false);
 
 	if (!at)
 		return false;
-	if (at == json->end || type_of[(unsigned char)*at] == JSON_END) {
+	if (at == json->end || type_of[(unsigned char)*at] == READER_END) {
 		fail(json, at, "value expected");
 		return false;
 	}
@@ -262,7 +262,7 @@ static inline bool pass_comma(struct json *json)
 
 /* --- what callers see --- */
 
-void json_open(struct json *json, struct slice text)
+void reader_open(struct reader *json, struct slice text)
 {
 	json->start = json->at = text.at ? text.at : "";
 	json->end = json->at + text.len;
@@ -271,55 +271,55 @@ void json_open(struct json *json, struct slice text)
 	json->fresh = false;
 }
 
-enum json_type json_peek(struct json *json)
+enum reader_type reader_peek(struct reader *json)
 {
 	const char *at = pass_space(json->at, json->end);
-	enum json_type type = at < json->end ? (enum json_type)type_of[(unsigned char)*at] : JSON_END;
+	enum reader_type type = at < json->end ? (enum reader_type)type_of[(unsigned char)*at] : READER_END;
 
 	json->at = at;
-	if (type == JSON_END)
+	if (type == READER_END)
 		fail(json, at, at < json->end ? "value expected" : "unexpected end");
 	return type;
 }
 
-bool json_object(struct json *json)
+bool reader_object(struct reader *json)
 {
-	if (json_peek(json) == JSON_OBJECT)
+	if (reader_peek(json) == READER_OBJECT)
 		return enter(json, true);
-	json_skip(json);
+	reader_skip(json);
 	return false;
 }
 
-bool json_array(struct json *json)
+bool reader_array(struct reader *json)
 {
-	if (json_peek(json) == JSON_ARRAY)
+	if (reader_peek(json) == READER_ARRAY)
 		return enter(json, false);
-	json_skip(json);
+	reader_skip(json);
 	return false;
 }
 
-bool json_key(struct json *json, struct slice *raw_key)
+bool reader_key(struct reader *json, struct slice *raw_key)
 {
 	return pass_key(json, raw_key);
 }
 
-bool json_next(struct json *json)
+bool reader_next(struct reader *json)
 {
 	return pass_comma(json);
 }
 
 /* Without recursion: into every container, on to the next item, and out again until the first level is reached. */
-void json_skip(struct json *json)
+void reader_skip(struct reader *json)
 {
 	uint32_t depth = json->depth;
 	struct slice key;
 
 	do {
-		enum json_type type = json_peek(json);
+		enum reader_type type = reader_peek(json);
 		const char *behind;
 
-		if (type == JSON_OBJECT || type == JSON_ARRAY) {
-			enter(json, type == JSON_OBJECT);
+		if (type == READER_OBJECT || type == READER_ARRAY) {
+			enter(json, type == READER_OBJECT);
 		} else {
 			behind = pass_scalar(json, type, json->at);
 			if (behind)
@@ -331,23 +331,23 @@ void json_skip(struct json *json)
 	} while (json->depth > depth && !json->error);
 }
 
-void json_value(struct json *json, struct slice *raw)
+void reader_value(struct reader *json, struct slice *raw)
 {
 	const char *first;
 
-	json_peek(json);
+	reader_peek(json);
 	first = json->at;
-	json_skip(json);
+	reader_skip(json);
 	if (raw)
 		*raw = json->error ? (struct slice){"", 0} : (struct slice){first, (size_t)(json->at - first)};
 }
 
-bool json_string(struct json *json, struct slice *raw)
+bool reader_string(struct reader *json, struct slice *raw)
 {
 	const char *first, *at;
 
-	if (json_peek(json) != JSON_STRING) {
-		json_skip(json);
+	if (reader_peek(json) != READER_STRING) {
+		reader_skip(json);
 		return false;
 	}
 	first = json->at + 1;
@@ -359,14 +359,14 @@ bool json_string(struct json *json, struct slice *raw)
 	return true;
 }
 
-bool json_bool(struct json *json, bool *value)
+bool reader_bool(struct reader *json, bool *value)
 {
-	enum json_type type = json_peek(json);
+	enum reader_type type = reader_peek(json);
 
-	json_skip(json);
-	if ((type != JSON_TRUE && type != JSON_FALSE) || json->error)
+	reader_skip(json);
+	if ((type != READER_TRUE && type != READER_FALSE) || json->error)
 		return false;
-	*value = type == JSON_TRUE;
+	*value = type == READER_TRUE;
 	return true;
 }
 
@@ -385,13 +385,13 @@ static bool read_int(const char *at, const char *end, int64_t *value)
 	return true;
 }
 
-bool json_int(struct json *json, int64_t *value)
+bool reader_int(struct reader *json, int64_t *value)
 {
 	const char *first, *at;
 	bool integer;
 
-	if (json_peek(json) != JSON_NUMBER) {
-		json_skip(json);
+	if (reader_peek(json) != READER_NUMBER) {
+		reader_skip(json);
 		return false;
 	}
 	first = json->at;
@@ -402,7 +402,7 @@ bool json_int(struct json *json, int64_t *value)
 	return integer && read_int(first, at, value);
 }
 
-bool json_close(struct json *json)
+bool reader_close(struct reader *json)
 {
 	const char *first = pass_space(json->start, json->end);
 
@@ -460,7 +460,7 @@ static const char *unescape_one(const char *at, const char *end, char **out)
 	return at;
 }
 
-size_t json_unescape(struct slice raw, char *out)
+size_t reader_unescape(struct slice raw, char *out)
 {
 	const char *at = raw.at, *end = at + raw.len;
 	char *first = out;
