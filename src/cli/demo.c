@@ -15,7 +15,7 @@
 
 #define POLICY_MAX (1u << 20)
 #define LOG_MAX (64u << 20)
-#define LOG_TAIL 2000 /* bytes of the child's log that are shown when it failed */
+#define LOG_TAIL 2000   /* bytes of the child's log that are shown when it failed */
 #define PICTURE_ROWS 26 /* lines that the picture of the shipped fleet needs */
 #define WIDTH_MIN 64
 #define SIGNALS 3
@@ -23,7 +23,8 @@
 static const char help[] =
     "Usage: berth demo [OPTIONS]\n"
     "\n"
-    "Runs berth against an embedded cluster: a fleet of several GPU models with its faults, a stream of training, inference,\n"
+    "Runs berth against an embedded cluster: a fleet of several GPU models with its faults, a stream of training, "
+    "inference,\n"
     "fine-tuning and batch pods, and a picture of the fleet as it fills. Nothing outside of this machine is touched.\n"
     "\n"
     "      --seconds S    length of the demo (default 40)\n"

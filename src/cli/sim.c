@@ -15,7 +15,8 @@
 static const char help[] =
     "Usage: berth sim [OPTIONS]\n"
     "\n"
-    "Runs the embedded cluster alone: an API server look-alike over HTTP, with kubelets that are played, until it is ended.\n"
+    "Runs the embedded cluster alone: an API server look-alike over HTTP, with kubelets that are played, until it is "
+    "ended.\n"
     "Prints `listening: ADDR:PORT`, `kubeconfig: PATH` and, when it serves, `ready`.\n"
     "\n"
     "      --listen ADDR:PORT     where to serve (default 127.0.0.1:0, a free port)\n"

@@ -104,7 +104,8 @@ void sim_status_text(struct buf *out, unsigned code, const char *reason, const c
 	buf_printf(out, ",\"code\":%u}", code);
 }
 
-static void answer_message(const struct sim_call *call, unsigned code, const char *reason, const char *format, va_list args)
+static void answer_message(
+    const struct sim_call *call, unsigned code, const char *reason, const char *format, va_list args)
 {
 	char message[MESSAGE_MAX];
 	struct buf body;

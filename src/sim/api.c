@@ -185,7 +185,8 @@ static void handle(void *ctx, struct http_request *http)
 
 /* --- start and stop --- */
 
-struct sim_api *sim_api_start(uv_loop_t *loop, struct sim_store *store, const struct sim_api_options *options, struct err *err)
+struct sim_api *sim_api_start(
+    uv_loop_t *loop, struct sim_store *store, const struct sim_api_options *options, struct err *err)
 {
 	struct sim_api *api = xcalloc(1, sizeof *api);
 	struct http_server_options server = {

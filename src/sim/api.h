@@ -1,5 +1,6 @@
-/* The API server look-alike: HTTP on loopback over a store. Serves pods, nodes, jobs, events and configmaps as kube-apiserver
- * does where berth and its tests look (README.md says how far), and /sim/faults and /sim/stats of its own.
+/* The API server look-alike: HTTP on loopback over a store. Serves pods, nodes, jobs, events and configmaps as
+ * kube-apiserver does where berth and its tests look (README.md says how far), and /sim/faults and /sim/stats of its
+ * own.
  *
  * One libuv loop; the store must outlive it. */
 #ifndef SIM_API_H
@@ -10,7 +11,7 @@
 #include "sim/fault.h"
 #include "sim/store.h"
 
-#define SIM_BODY_MAX (3u << 20)     /* a real server's bound on a request */
+#define SIM_BODY_MAX (3u << 20)      /* a real server's bound on a request */
 #define SIM_ANSWER_MAX (1024u << 20) /* bytes of one list */
 #define SIM_CONNECTIONS_MAX 1024
 
@@ -26,8 +27,8 @@ struct sim_api_stats {
 	unsigned long list, get, create, update, patch, remove, bind, evict, watch, refused;
 };
 
-BERTH_MUST_CHECK struct sim_api *sim_api_start(uv_loop_t *loop, struct sim_store *store, const struct sim_api_options *options,
-    struct err *err);
+BERTH_MUST_CHECK struct sim_api *sim_api_start(
+    uv_loop_t *loop, struct sim_store *store, const struct sim_api_options *options, struct err *err);
 unsigned sim_api_port(const struct sim_api *api);
 /* Ends all watches and requests; frees when all is closed and calls done. */
 void sim_api_stop(struct sim_api *api, void (*done)(void *ctx), void *ctx);

@@ -1,5 +1,6 @@
-/* What the files of the API look-alike share: api.c (start, stop, the gate of faults, dispatch), answer.c, list.c, watch.c,
- * objects.c (get, create, update, patch, delete), pods.c (the pod's rules, binding, eviction), control.c (/sim/…). */
+/* What the files of the API look-alike share: api.c (start, stop, the gate of faults, dispatch), answer.c, list.c,
+ * watch.c, objects.c (get, create, update, patch, delete), pods.c (the pod's rules, binding, eviction), control.c
+ * (/sim/…). */
 #ifndef SIM_API_INTERNAL_H
 #define SIM_API_INTERNAL_H
 
@@ -92,9 +93,11 @@ void sim_create(const struct sim_call *call);
 void sim_update(const struct sim_call *call);
 void sim_patch_object(const struct sim_call *call);
 void sim_delete(const struct sim_call *call);
-/* The JSON object in the request's body, or NULL with the call answered. An empty body is allowed where `optional`: {} then. */
+/* The JSON object in the request's body, or NULL with the call answered. An empty body is allowed where `optional`: {}
+ * then. */
 json_t *sim_body_object(const struct sim_call *call, bool optional);
-/* Deletes as DELETE does: 409 for a wrong uid, grace for a bound pod; `wanted_uid` may be NULL. False with the call answered. */
+/* Deletes as DELETE does: 409 for a wrong uid, grace for a bound pod; `wanted_uid` may be NULL. False with the call
+ * answered. */
 bool sim_delete_object(const struct sim_call *call, const char *wanted_uid, int64_t grace_s);
 
 /* pods.c */

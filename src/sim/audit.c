@@ -49,7 +49,8 @@ static void node_changed(struct sim_audit *audit, const struct sim_change *chang
 
 	if (node->spec)
 		node_spec_free(node->spec);
-	node->spec = change->type == SIM_DELETED ? NULL : cluster_node_decode(change->now->json, &audit->names, &no_gpus, &err);
+	node->spec =
+	    change->type == SIM_DELETED ? NULL : cluster_node_decode(change->now->json, &audit->names, &no_gpus, &err);
 }
 
 static void violation(struct sim_audit *audit, const struct audited_node *node, const struct pod *pod, resource_id id,
@@ -57,8 +58,8 @@ static void violation(struct sim_audit *audit, const struct audited_node *node, 
 {
 	if (audit->violations++ == 0)
 		snprintf(audit->first, sizeof audit->first,
-		    "%s/%s on %s: %s %" PRId64 " used of %" PRId64 " allocatable", pod->namespace_, pod->name, node->name,
-		    resource_names_text(&audit->names, id), used, allocatable);
+		    "%s/%s on %s: %s %" PRId64 " used of %" PRId64 " allocatable", pod->namespace_, pod->name,
+		    node->name, resource_names_text(&audit->names, id), used, allocatable);
 }
 
 static void check(struct sim_audit *audit, const struct audited_node *node, const struct pod *pod)

@@ -1,5 +1,6 @@
-/* The judge: looks at the store alone and counts bindings that gave a node more than it can allocate. It keeps its own sums, apart
- * from the view's and from berth's. A node that shrinks below what runs on it is no violation; another pod put on it is. */
+/* The judge: looks at the store alone and counts bindings that gave a node more than it can allocate. It keeps its own
+ * sums, apart from the view's and from berth's. A node that shrinks below what runs on it is no violation; another pod
+ * put on it is. */
 #ifndef SIM_AUDIT_H
 #define SIM_AUDIT_H
 

@@ -63,14 +63,14 @@ void sim_binding_begin(struct sim_driver *driver, struct sim_task *task, const c
 	driver->stats.binds++;
 	driver->stats.binding++;
 	task->call = http_call(driver->binds, &(struct http_call_spec){
-						  .method = "POST",
-						  .url = url,
-						  .content_type = "application/json",
-						  .body = buf_slice(&body),
-						  .answer_max = 65536,
-						  .timeout_ms = SIM_BIND_MS,
-						  .done = answered,
-						  .ctx = task,
-					      });
+	                                          .method = "POST",
+	                                          .url = url,
+	                                          .content_type = "application/json",
+	                                          .body = buf_slice(&body),
+	                                          .answer_max = 65536,
+	                                          .timeout_ms = SIM_BIND_MS,
+	                                          .done = answered,
+	                                          .ctx = task,
+	                                      });
 	buf_free(&body);
 }

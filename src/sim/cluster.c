@@ -85,7 +85,8 @@ int sim_cluster_kubeconfig(const struct sim_cluster *cluster, const char *path, 
 		return err_set(err, ERR_SYSTEM, "cannot write %s: %s", path, strerror(errno));
 	int written = dprintf(fd,
 	    "apiVersion: v1\nkind: Config\ncurrent-context: sim\nclusters:\n- name: sim\n  cluster:\n    server: "
-	    "http://127.0.0.1:%u\ncontexts:\n- name: sim\n  context: {cluster: sim, user: sim}\nusers:\n- name: sim\n  user: {%s%s%s}\n",
+	    "http://127.0.0.1:%u\ncontexts:\n- name: sim\n  context: {cluster: sim, user: sim}\nusers:\n- name: sim\n  "
+	    "user: {%s%s%s}\n",
 	    sim_api_port(cluster->api), cluster->token ? "token: \"" : "", cluster->token ? cluster->token : "",
 	    cluster->token ? "\"" : "");
 

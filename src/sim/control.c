@@ -17,7 +17,8 @@ static void answer_stats(const struct sim_call *call)
 
 	buf_init(&body, 4096);
 	buf_printf(&body,
-	    "{\"requests\":{\"list\":%lu,\"get\":%lu,\"create\":%lu,\"update\":%lu,\"patch\":%lu,\"delete\":%lu,\"bind\":%lu,"
+	    "{\"requests\":{\"list\":%lu,\"get\":%lu,\"create\":%lu,\"update\":%lu,\"patch\":%lu,\"delete\":%lu,"
+	    "\"bind\":%lu,"
 	    "\"evict\":%lu,\"watch\":%lu},\"refused\":%lu,\"faults\":%lu,\"watches\":%zu,\"resourceVersion\":%" PRIu64
 	    ",\"objects\":{",
 	    s->list, s->get, s->create, s->update, s->patch, s->remove, s->bind, s->evict, s->watch, s->refused,

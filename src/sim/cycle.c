@@ -90,15 +90,15 @@ static void ask(struct sim_driver *driver, const char *verb, const char *const *
 	snprintf(url, sizeof url, "%s/%s", driver->url, verb);
 	driver->cycle.asked_ns = clock_now();
 	driver->cycle.call = http_call(driver->verbs, &(struct http_call_spec){
-							  .method = "POST",
-							  .url = url,
-							  .content_type = "application/json",
-							  .body = buf_slice(&body),
-							  .answer_max = SIM_EXTEND_BODY_MAX,
-							  .timeout_ms = SIM_FILTER_MS,
-							  .done = done,
-							  .ctx = driver,
-						      });
+	                                                  .method = "POST",
+	                                                  .url = url,
+	                                                  .content_type = "application/json",
+	                                                  .body = buf_slice(&body),
+	                                                  .answer_max = SIM_EXTEND_BODY_MAX,
+	                                                  .timeout_ms = SIM_FILTER_MS,
+	                                                  .done = done,
+	                                                  .ctx = driver,
+	                                              });
 	buf_free(&body);
 }
 
@@ -158,7 +158,8 @@ static const char *reply_error(const struct sim_cycle *cycle, const struct http_
 	else {
 		for (size_t i = 0; i < reply->count; i++)
 			if (!was_asked(cycle, reply->names[i])) {
-				snprintf(text, 256, "extender claims a filtered node that is not in the input node list");
+				snprintf(
+				    text, 256, "extender claims a filtered node that is not in the input node list");
 				return text;
 			}
 		return NULL;
@@ -234,7 +235,8 @@ static bool filter_nominated(struct sim_driver *driver)
 {
 	struct sim_cycle *cycle = &driver->cycle;
 	const struct pod *pod = cycle->task->pod->pod;
-	struct sim_view_node *node = pod->nominated && *pod->nominated ? sim_view_node(driver->view, pod->nominated) : NULL;
+	struct sim_view_node *node =
+	    pod->nominated && *pod->nominated ? sim_view_node(driver->view, pod->nominated) : NULL;
 
 	if (!node || !node->spec || sim_view_refusal(driver->view, cycle->task->pod, node))
 		return false;

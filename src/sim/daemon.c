@@ -103,7 +103,8 @@ static void probe(uv_timer_t *timer)
 
 	snprintf(url, sizeof url, "%s/readyz", daemon->ops);
 	http_call(daemon->http,
-	    &(struct http_call_spec){.method = "GET", .url = url, .answer_max = 65536, .timeout_ms = 2000, .done = probed, .ctx = daemon});
+	    &(struct http_call_spec){
+	        .method = "GET", .url = url, .answer_max = 65536, .timeout_ms = 2000, .done = probed, .ctx = daemon});
 }
 
 static int spawn(uv_loop_t *loop, struct sim_daemon *daemon, struct err *err)
@@ -179,11 +180,11 @@ void sim_daemon_get(struct sim_daemon *daemon, const char *path, void (*done)(vo
 	question->ctx = ctx;
 	snprintf(url, sizeof url, "%s%s", daemon->ops, path);
 	http_call(daemon->http, &(struct http_call_spec){.method = "GET",
-				    .url = url,
-				    .answer_max = SIM_STATE_MAX,
-				    .timeout_ms = 3000,
-				    .done = answered,
-				    .ctx = question});
+	                            .url = url,
+	                            .answer_max = SIM_STATE_MAX,
+	                            .timeout_ms = 3000,
+	                            .done = answered,
+	                            .ctx = question});
 }
 
 static void kill_now(uv_timer_t *timer)

@@ -19,7 +19,8 @@ struct sim_daemon_options {
 	void *ctx;
 };
 
-BERTH_MUST_CHECK struct sim_daemon *sim_daemon_start(uv_loop_t *loop, const struct sim_daemon_options *options, struct err *err);
+BERTH_MUST_CHECK struct sim_daemon *sim_daemon_start(
+    uv_loop_t *loop, const struct sim_daemon_options *options, struct err *err);
 /* "http://127.0.0.1:PORT/v1" of the verbs. */
 const char *sim_daemon_verbs(const struct sim_daemon *daemon);
 /* GET of a path of the ops listener; the body is empty when it failed. */

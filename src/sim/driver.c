@@ -6,8 +6,8 @@
 #include "sim/driver_internal.h"
 #include "sim/podwrite.h"
 
-void sim_driver_tell(struct sim_driver *driver, enum sim_decision decision, const struct sim_task *task, const char *node,
-    const char *text)
+void sim_driver_tell(struct sim_driver *driver, enum sim_decision decision, const struct sim_task *task,
+    const char *node, const char *text)
 {
 	if (driver->options.decided && task->pod)
 		driver->options.decided(driver->options.ctx, decision, task->pod, node, text);
@@ -115,7 +115,7 @@ static void happened(void *ctx, enum sim_view_event event, struct sim_view_pod *
 static bool may_run(const struct sim_task *task)
 {
 	return task->pod && !task->pod->bound && !task->pod->pod->terminal && !task->pod->pod->deleting &&
-	    !task->pod->pod->gated;
+	       !task->pod->pod->gated;
 }
 
 static void pump(uv_timer_t *timer)
@@ -153,8 +153,8 @@ void sim_driver_kick(struct sim_driver *driver)
 
 /* --- life --- */
 
-struct sim_driver *sim_driver_start(uv_loop_t *loop, struct sim_view *view, const struct sim_driver_options *options,
-    struct err *err)
+struct sim_driver *sim_driver_start(
+    uv_loop_t *loop, struct sim_view *view, const struct sim_driver_options *options, struct err *err)
 {
 	struct http_client *verbs = http_client_open(loop, &(struct http_client_options){.connections_max = 4}, err);
 	struct http_client *binds =
@@ -182,7 +182,7 @@ struct sim_driver *sim_driver_start(uv_loop_t *loop, struct sim_view *view, cons
 	struct sim_view_pod *pod;
 
 	TAILQ_FOREACH(pod, &view->pending, link)
-		seen(driver, pod);
+	seen(driver, pod);
 	sim_driver_kick(driver);
 	return driver;
 }

@@ -61,8 +61,8 @@ void sim_driver_kick(struct sim_driver *driver);
 void sim_task_release(struct sim_task *task); /* frees it if it is gone and idle */
 /* PodScheduled=False, if that changes anything. */
 void sim_task_condition(struct sim_task *task, const char *reason, const char *message);
-void sim_driver_tell(struct sim_driver *driver, enum sim_decision decision, const struct sim_task *task, const char *node,
-    const char *text);
+void sim_driver_tell(struct sim_driver *driver, enum sim_decision decision, const struct sim_task *task,
+    const char *node, const char *text);
 
 /* cycle.c */
 void sim_cycle_begin(struct sim_driver *driver, struct sim_task *task);

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "base/json.h"
+#include "base/reader.h"
 #include "berth/map.h"
 
 void sim_extend_write(struct buf *out, struct slice pod, const char *const *names, size_t count)
@@ -86,31 +86,31 @@ struct failed_list {
 	size_t count, room;
 };
 
-static void read_failed(struct json *json, struct failed_list *list)
+static void read_failed(struct reader *json, struct failed_list *list)
 {
-	if (!json_object(json))
+	if (!reader_object(json))
 		return;
-	for (struct slice node; json_key(json, &node);) {
+	for (struct slice node; reader_key(json, &node);) {
 		struct slice text = {"", 0};
 
-		json_string(json, &text);
+		reader_string(json, &text);
 		list->items = xgrow(list->items, list->count, &list->room, sizeof *list->items);
 		list->items[list->count++] = (struct failed){node, text};
 	}
 }
 
-static void read_names(struct json *json, struct arena *arena, struct sim_filter_reply *reply)
+static void read_names(struct reader *json, struct arena *arena, struct sim_filter_reply *reply)
 {
 	size_t room = 0;
 	struct slice *names = NULL;
 
 	reply->count = 0;
-	if (!json_array(json))
+	if (!reader_array(json))
 		return;
-	while (json_next(json)) {
+	while (reader_next(json)) {
 		struct slice raw;
 
-		if (!json_string(json, &raw))
+		if (!reader_string(json, &raw))
 			continue;
 		names = xgrow(names, reply->count, &room, sizeof *names);
 		names[reply->count++] = raw;
@@ -140,14 +140,14 @@ int sim_extend_read_filter(struct slice body, struct arena *arena, struct sim_fi
     struct sim_refusals *refusals, struct err *err)
 {
 	struct failed_list plain = {0}, unresolvable = {0};
-	struct json json;
+	struct reader json;
 
 	*reply = (struct sim_filter_reply){.error = {"", 0}};
-	json_open(&json, body);
-	bool object = json_object(&json);
+	reader_open(&json, body);
+	bool object = reader_object(&json);
 
 	if (object) {
-		for (struct slice key; json_key(&json, &key);) {
+		for (struct slice key; reader_key(&json, &key);) {
 			if (slice_is(key, "NodeNames"))
 				read_names(&json, arena, reply);
 			else if (slice_is(key, "FailedNodes"))
@@ -155,12 +155,12 @@ int sim_extend_read_filter(struct slice body, struct arena *arena, struct sim_fi
 			else if (slice_is(key, "FailedAndUnresolvableNodes"))
 				read_failed(&json, &unresolvable);
 			else if (slice_is(key, "Error"))
-				json_string(&json, &reply->error);
+				reader_string(&json, &reply->error);
 			else
-				json_skip(&json);
+				reader_skip(&json);
 		}
 	}
-	if (json_close(&json) && object)
+	if (reader_close(&json) && object)
 		count_failed(&plain, &unresolvable, reply, refusals);
 	free(plain.items);
 	free(unresolvable.items);
@@ -171,48 +171,48 @@ int sim_extend_read_filter(struct slice body, struct arena *arena, struct sim_fi
 
 int sim_extend_read_scores(struct slice body, struct slice *best, struct err *err)
 {
-	struct json json;
+	struct reader json;
 	int64_t highest = INT64_MIN;
 
 	*best = (struct slice){"", 0};
-	json_open(&json, body);
-	if (!json_array(&json))
+	reader_open(&json, body);
+	if (!reader_array(&json))
 		return err_set(err, ERR_INPUT, "the extender's answer is no JSON list");
-	while (json_next(&json)) {
+	while (reader_next(&json)) {
 		struct slice host = {"", 0};
 		int64_t score = 0;
 
-		if (!json_object(&json))
+		if (!reader_object(&json))
 			continue;
-		for (struct slice key; json_key(&json, &key);) {
+		for (struct slice key; reader_key(&json, &key);) {
 			if (slice_is(key, "Host"))
-				json_string(&json, &host);
+				reader_string(&json, &host);
 			else if (slice_is(key, "Score"))
-				json_int(&json, &score);
+				reader_int(&json, &score);
 			else
-				json_skip(&json);
+				reader_skip(&json);
 		}
 		if (score > highest) {
 			highest = score;
 			*best = host;
 		}
 	}
-	return json_close(&json) ? 0 : err_set(err, ERR_INPUT, "the extender's answer is no JSON");
+	return reader_close(&json) ? 0 : err_set(err, ERR_INPUT, "the extender's answer is no JSON");
 }
 
 int sim_extend_read_bind(struct slice body, struct slice *error, struct err *err)
 {
-	struct json json;
+	struct reader json;
 
 	*error = (struct slice){"", 0};
-	json_open(&json, body);
-	if (!json_object(&json))
+	reader_open(&json, body);
+	if (!reader_object(&json))
 		return err_set(err, ERR_INPUT, "the extender's answer is no JSON object");
-	for (struct slice key; json_key(&json, &key);) {
+	for (struct slice key; reader_key(&json, &key);) {
 		if (slice_is(key, "Error"))
-			json_string(&json, error);
+			reader_string(&json, error);
 		else
-			json_skip(&json);
+			reader_skip(&json);
 	}
-	return json_close(&json) ? 0 : err_set(err, ERR_INPUT, "the extender's answer is no JSON");
+	return reader_close(&json) ? 0 : err_set(err, ERR_INPUT, "the extender's answer is no JSON");
 }

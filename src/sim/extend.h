@@ -12,7 +12,8 @@
 
 /* {"Pod":…,"Nodes":null,"NodeNames":[…]}: filter and prioritize, nodeCacheCapable. */
 void sim_extend_write(struct buf *out, struct slice pod, const char *const *names, size_t count);
-void sim_extend_write_bind(struct buf *out, const char *namespace_, const char *name, const char *uid, const char *node);
+void sim_extend_write_bind(
+    struct buf *out, const char *namespace_, const char *name, const char *uid, const char *node);
 
 struct sim_refusals {
 	size_t count;

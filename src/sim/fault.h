@@ -1,5 +1,5 @@
-/* The fault injector's rules: which requests get what instead of, or before, their answer. A rule is used up after its number of
- * times. Set in process, or by POST /sim/faults. */
+/* The fault injector's rules: which requests get what instead of, or before, their answer. A rule is used up after its
+ * number of times. Set in process, or by POST /sim/faults. */
 #ifndef SIM_FAULT_H
 #define SIM_FAULT_H
 
@@ -12,10 +12,10 @@
 #define SIM_FAULT_RULES_MAX 64
 
 struct sim_fault {
-	char method[12]; /* "" = any */
-	char path[256];  /* a part of the path; "" = any */
-	unsigned times;  /* requests still to be hit */
-	unsigned status; /* answered with this and not carried out; 0 = carried out */
+	char method[12];   /* "" = any */
+	char path[256];    /* a part of the path; "" = any */
+	unsigned times;    /* requests still to be hit */
+	unsigned status;   /* answered with this and not carried out; 0 = carried out */
 	int retry_after_s; /* header beside the status; -1 = none */
 	unsigned delay_ms; /* waits before anything else */
 	bool hold;         /* waits until released */

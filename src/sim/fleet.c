@@ -85,8 +85,8 @@ static const struct yaml_node *read_list(struct reader *r, const struct yaml_nod
 
 static void read_model(struct reader *r, const struct yaml_node *map, struct sim_node_kind *kind)
 {
-	static const char *const known[] = {"name", "product", "family", "machine", "memoryMiB", "compute", "gpus", "cpu", "ram",
-	    NULL};
+	static const char *const known[] = {
+	    "name", "product", "family", "machine", "memoryMiB", "compute", "gpus", "cpu", "ram", NULL};
 
 	check_keys(r, map, known);
 	kind->product = read_text(r, map, "product", true);
@@ -128,7 +128,8 @@ static void read_taint(struct reader *r, const struct yaml_node *map, struct sim
 	rack->taint_effect = read_text(r, map, "effect", true);
 }
 
-static void read_rack(struct reader *r, const struct yaml_node *map, const struct yaml_node *models, struct sim_fleet_rack *rack)
+static void read_rack(
+    struct reader *r, const struct yaml_node *map, const struct yaml_node *models, struct sim_fleet_rack *rack)
 {
 	static const char *const known[] = {"rack", "block", "model", "nodes", "mig", "taint", NULL};
 	bool found = false;
@@ -247,7 +248,7 @@ int sim_fleet_make(const struct sim_fleet *fleet, struct sim_store *store, struc
 			if (rack->taint_key)
 				json_object_set_new(json_object_get(node, "spec"), "taints",
 				    json_pack("[{s:s,s:s,s:s}]", "key", rack->taint_key, "value",
-					rack->taint_value ? rack->taint_value : "", "effect", rack->taint_effect));
+				        rack->taint_value ? rack->taint_value : "", "effect", rack->taint_effect));
 			if (!sim_store_create(store, SIM_NODES, node, err))
 				return err->code;
 		}
@@ -258,11 +259,13 @@ int sim_fleet_make(const struct sim_fleet *fleet, struct sim_store *store, struc
 static void apply(const struct sim_happening *happening, json_t *node, char *what, size_t room)
 {
 	const json_t *status = json_object_get(node, "status");
-	const char *capacity = json_string_value(json_object_get(json_object_get(status, "capacity"), "nvidia.com/gpu"));
+	const char *capacity =
+	    json_string_value(json_object_get(json_object_get(status, "capacity"), "nvidia.com/gpu"));
 
 	if (happening->condition) {
 		sim_condition_set(node, happening->condition, happening->status, "Simulated", NULL);
-		snprintf(what, room, "%s: condition %s is %s", happening->node, happening->condition, happening->status);
+		snprintf(
+		    what, room, "%s: condition %s is %s", happening->node, happening->condition, happening->status);
 	} else if (happening->gpus_lost >= 0) {
 		int64_t all = capacity ? strtoll(capacity, NULL, 10) : 0;
 

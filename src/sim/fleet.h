@@ -1,4 +1,5 @@
-/* A fleet file (config/fleet.yaml shows all of it): models, racks of nodes, and what happens to nodes at which second. */
+/* A fleet file (config/fleet.yaml shows all of it): models, racks of nodes, and what happens to nodes at which second.
+ */
 #ifndef SIM_FLEET_H
 #define SIM_FLEET_H
 
@@ -36,7 +37,8 @@ BERTH_MUST_CHECK struct sim_fleet *sim_fleet_load(struct slice text, const char 
 void sim_fleet_free(struct sim_fleet *fleet);
 /* Makes its nodes. */
 BERTH_MUST_CHECK int sim_fleet_make(const struct sim_fleet *fleet, struct sim_store *store, struct err *err);
-/* Does what is due at this second and not yet done, one at a time: false when nothing is. `what` gets a line for people. */
+/* Does what is due at this second and not yet done, one at a time: false when nothing is. `what` gets a line for
+ * people. */
 bool sim_fleet_play(struct sim_fleet *fleet, struct sim_store *store, double second, char *what, size_t room);
 
 #endif

@@ -26,7 +26,8 @@ static struct sim_view_node *first_fit(struct sim_view *view, const struct sim_v
 
 static bool is_mine(const struct sim_view_pod *pod)
 {
-	return pod->pod->scheduler && strcmp(pod->pod->scheduler, SCHEDULER) == 0 && !pod->pod->gated && !pod->pod->deleting;
+	return pod->pod->scheduler && strcmp(pod->pod->scheduler, SCHEDULER) == 0 && !pod->pod->gated &&
+	       !pod->pod->deleting;
 }
 
 static void tick(uv_timer_t *timer)

@@ -1,5 +1,6 @@
-/* Plays the default scheduler for foreign pods: each goes to the first node, by name, that the in-tree filters let it on. It binds
- * in the store, and only between the driver's cycles, so that the two do not race for one node (two real schedulers would). */
+/* Plays the default scheduler for foreign pods: each goes to the first node, by name, that the in-tree filters let it
+ * on. It binds in the store, and only between the driver's cycles, so that the two do not race for one node (two real
+ * schedulers would). */
 #ifndef SIM_FOREIGN_H
 #define SIM_FOREIGN_H
 

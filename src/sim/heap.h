@@ -1,4 +1,5 @@
-/* A binary heap of nodes that live in their owners' structs, smallest (major, minor) first; any node can be taken out. */
+/* A binary heap of nodes that live in their owners' structs, smallest (major, minor) first; any node can be taken out.
+ */
 #ifndef SIM_HEAP_H
 #define SIM_HEAP_H
 
@@ -24,6 +25,6 @@ void sim_heap_remove(struct sim_heap *heap, struct sim_heap_node *node);
 /* The smallest, or NULL. */
 struct sim_heap_node *sim_heap_first(const struct sim_heap *heap);
 
-#define sim_container_of(pointer, type, member) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define sim_container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #endif

@@ -1,5 +1,5 @@
-/* The latest changes of one resource, numbered from 1 without gaps, in a ring. What falls out, or is cleared, can no longer be
- * watched. The store's own; others go through sim_history_after and sim_history_at of store.h. */
+/* The latest changes of one resource, numbered from 1 without gaps, in a ring. What falls out, or is cleared, can no
+ * longer be watched. The store's own; others go through sim_history_after and sim_history_at of store.h. */
 #ifndef SIM_HISTORY_H
 #define SIM_HISTORY_H
 

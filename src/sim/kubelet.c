@@ -80,7 +80,8 @@ static void changed(void *ctx, const struct sim_change *change)
 		return;
 	if (pod->deleting)
 		plan(kubelet, pod, STEP_REMOVE, kubelet->stop_ns);
-	else if (strcmp(pod->phase, "Running") != 0 && strcmp(pod->phase, "Succeeded") != 0 && strcmp(pod->phase, "Failed") != 0)
+	else if (strcmp(pod->phase, "Running") != 0 && strcmp(pod->phase, "Succeeded") != 0 &&
+	         strcmp(pod->phase, "Failed") != 0)
 		plan(kubelet, pod, STEP_RUN, kubelet->start_ns);
 }
 
@@ -120,7 +121,8 @@ static void act(struct sim_kubelet *kubelet, enum step step, const struct sim_ve
 
 	set_phase(kubelet, pod, step == STEP_RUN ? "Running" : "Succeeded", step == STEP_RUN);
 	if (step == STEP_RUN && seconds > 0) {
-		const char *namespace_ = json_string_value(json_object_get(json_object_get(pod, "metadata"), "namespace"));
+		const char *namespace_ =
+		    json_string_value(json_object_get(json_object_get(pod, "metadata"), "namespace"));
 		const char *name = json_string_value(json_object_get(json_object_get(pod, "metadata"), "name"));
 
 		plan(kubelet, sim_store_get(kubelet->store, SIM_PODS, namespace_, name), STEP_SUCCEED,
@@ -155,7 +157,8 @@ static void arm(struct sim_kubelet *kubelet)
 		uv_timer_start(&kubelet->timer, tick, wait > 0 ? (uint64_t)(wait / NS_PER_MS + 1) : 0, 0);
 }
 
-struct sim_kubelet *sim_kubelet_start(uv_loop_t *loop, struct sim_store *store, const struct sim_kubelet_options *options)
+struct sim_kubelet *sim_kubelet_start(
+    uv_loop_t *loop, struct sim_store *store, const struct sim_kubelet_options *options)
 {
 	struct sim_kubelet *kubelet = xcalloc(1, sizeof *kubelet);
 

@@ -16,7 +16,8 @@ struct sim_kubelet_options {
 	unsigned stop_ms;  /* deleted → gone; 0 = 300 */
 };
 
-struct sim_kubelet *sim_kubelet_start(uv_loop_t *loop, struct sim_store *store, const struct sim_kubelet_options *options);
+struct sim_kubelet *sim_kubelet_start(
+    uv_loop_t *loop, struct sim_store *store, const struct sim_kubelet_options *options);
 /* Frees on a later turn of the loop; the store is not touched any more. */
 void sim_kubelet_stop(struct sim_kubelet *kubelet);
 

@@ -31,9 +31,8 @@ static struct sim_snapshot *find_snapshot(struct sim_api *api, uint64_t id, enum
 /* What is in the store now, of the selector's choice. */
 static struct sim_snapshot take_snapshot(const struct sim_call *call, const struct sim_selector *selector)
 {
-	struct sim_snapshot snapshot = {.rv = sim_store_rv(call->api->store),
-	    .resource = call->route.resource,
-	    .made_ns = clock_now()};
+	struct sim_snapshot snapshot = {
+	    .rv = sim_store_rv(call->api->store), .resource = call->route.resource, .made_ns = clock_now()};
 	size_t all, kept = 0;
 
 	snapshot.versions = sim_store_list(call->api->store, call->route.resource, &all);

@@ -72,7 +72,8 @@ static json_t *labels_of(const struct sim_node_kind *kind, const char *name, con
 	label_int(labels, "nvidia.com/gpu.memory", kind->memory_mib);
 	label_int(labels, "nvidia.com/gpu.compute.major", kind->compute_major);
 	label_int(labels, "nvidia.com/gpu.compute.minor", kind->compute_minor);
-	label(labels, "nvidia.com/mig.capable", kind->compute_major >= 8 && kind->compute_minor == 0 ? "true" : "false");
+	label(
+	    labels, "nvidia.com/mig.capable", kind->compute_major >= 8 && kind->compute_minor == 0 ? "true" : "false");
 	if (kind->mig_profile)
 		label_mig(labels, kind);
 	return labels;
@@ -99,10 +100,10 @@ json_t *sim_node_object(const struct sim_node_kind *kind, const char *name, cons
 {
 	json_t *resources = resources_of(kind);
 
-	return json_pack("{s:s,s:s,s:{s:s,s:o},s:{},s:{s:o,s:o,s:[{s:s,s:s,s:s}],s:[{s:s,s:s}]}}", "kind", "Node", "apiVersion",
-	    "v1", "metadata", "name", name, "labels", labels_of(kind, name, block, rack), "spec", "status", "capacity",
-	    json_deep_copy(resources), "allocatable", resources, "conditions", "type", "Ready", "status", "True", "reason",
-	    "KubeletReady", "addresses", "type", "Hostname", "address", name);
+	return json_pack("{s:s,s:s,s:{s:s,s:o},s:{},s:{s:o,s:o,s:[{s:s,s:s,s:s}],s:[{s:s,s:s}]}}", "kind", "Node",
+	    "apiVersion", "v1", "metadata", "name", name, "labels", labels_of(kind, name, block, rack), "spec",
+	    "status", "capacity", json_deep_copy(resources), "allocatable", resources, "conditions", "type", "Ready",
+	    "status", "True", "reason", "KubeletReady", "addresses", "type", "Hostname", "address", name);
 }
 
 void sim_node_set_gpus(json_t *node, int64_t healthy)
@@ -135,37 +136,47 @@ static const struct sim_node_kind a100 = {.product = "NVIDIA-A100-SXM4-80GB",
 
 static void synthetic_name(size_t i, char out[SYNTHETIC_NAME_MAX])
 {
-	snprintf(out, SYNTHETIC_NAME_MAX, "gpu-worker-%s-%05zu.cluster-a.region-1.local", i % 8 == 7 ? "a100" : "h100", i);
+	snprintf(
+	    out, SYNTHETIC_NAME_MAX, "gpu-worker-%s-%05zu.cluster-a.region-1.local", i % 8 == 7 ? "a100" : "h100", i);
 }
 
 static void write_pod(struct buf *out, size_t i, const char *node, bool gpu)
 {
 	buf_clear(out);
 	buf_printf(out,
-	    "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"worker-%06zu-%05zx\",\"generateName\":\"worker-\","
+	    "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"worker-%06zu-%05zx\",\"generateName\":"
+	    "\"worker-\","
 	    "\"namespace\":\"team-%02zu\",\"uid\":\"5c000000-0000-4000-8000-%012zx\",\"creationTimestamp\":"
-	    "\"2026-01-01T00:00:00Z\",\"labels\":{\"app\":\"worker\",\"app.kubernetes.io/name\":\"worker\",\"batch.kubernetes.io/"
+	    "\"2026-01-01T00:00:00Z\",\"labels\":{\"app\":\"worker\",\"app.kubernetes.io/"
+	    "name\":\"worker\",\"batch.kubernetes.io/"
 	    "job-name\":\"job-%05zu\",\"batch.kubernetes.io/controller-uid\":\"7d000000-0000-4000-8000-%012zx\"},"
 	    "\"ownerReferences\":[{\"apiVersion\":\"batch/v1\",\"kind\":\"Job\",\"name\":\"job-%05zu\",\"uid\":"
 	    "\"7d000000-0000-4000-8000-%012zx\",\"controller\":true,\"blockOwnerDeletion\":true}]},",
 	    i, i * 7919 % 0xfffff, i % 20, i, i / 8, i / 8, i / 8, i / 8);
 	buf_printf(out,
 	    "\"spec\":{\"schedulerName\":\"berth\",\"nodeName\":\"%s\",\"restartPolicy\":\"Never\",\"priority\":0,"
-	    "\"serviceAccountName\":\"default\",\"containers\":[{\"name\":\"main\",\"image\":\"registry.example.com/team/"
-	    "worker:1.4.2\",\"command\":[\"python\",\"-m\",\"worker\"],\"env\":[{\"name\":\"RANK\",\"value\":\"%zu\"},{\"name\":"
-	    "\"WORLD_SIZE\",\"value\":\"8\"},{\"name\":\"MASTER_ADDR\",\"value\":\"job-%05zu-0\"},{\"name\":\"NCCL_DEBUG\","
-	    "\"value\":\"WARN\"}],\"resources\":{\"limits\":{%s\"memory\":\"64Gi\"},\"requests\":{%s\"cpu\":\"%d\",\"memory\":"
-	    "\"%s\"}},\"volumeMounts\":[{\"name\":\"token\",\"readOnly\":true,\"mountPath\":\"/var/run/secrets/kubernetes.io/"
+	    "\"serviceAccountName\":\"default\",\"containers\":[{\"name\":\"main\",\"image\":\"registry.example.com/"
+	    "team/"
+	    "worker:1.4.2\",\"command\":[\"python\",\"-m\",\"worker\"],\"env\":[{\"name\":\"RANK\",\"value\":\"%zu\"},{"
+	    "\"name\":"
+	    "\"WORLD_SIZE\",\"value\":\"8\"},{\"name\":\"MASTER_ADDR\",\"value\":\"job-%05zu-0\"},{\"name\":\"NCCL_"
+	    "DEBUG\","
+	    "\"value\":\"WARN\"}],\"resources\":{\"limits\":{%s\"memory\":\"64Gi\"},\"requests\":{%s\"cpu\":\"%d\","
+	    "\"memory\":"
+	    "\"%s\"}},\"volumeMounts\":[{\"name\":\"token\",\"readOnly\":true,\"mountPath\":\"/var/run/secrets/"
+	    "kubernetes.io/"
 	    "serviceaccount\"}]}],\"volumes\":[{\"name\":\"token\",\"projected\":{\"defaultMode\":420,\"sources\":[{"
 	    "\"serviceAccountToken\":{\"expirationSeconds\":3607,\"path\":\"token\"}}]}}],\"tolerations\":[{\"key\":"
-	    "\"node.kubernetes.io/not-ready\",\"operator\":\"Exists\",\"effect\":\"NoExecute\",\"tolerationSeconds\":300},{"
+	    "\"node.kubernetes.io/"
+	    "not-ready\",\"operator\":\"Exists\",\"effect\":\"NoExecute\",\"tolerationSeconds\":300},{"
 	    "\"key\":\"nvidia.com/gpu\",\"operator\":\"Exists\"}]},",
-	    node, i % 8, i / 8, gpu ? "\"nvidia.com/gpu\":\"1\"," : "", gpu ? "\"nvidia.com/gpu\":\"1\"," : "", gpu ? 8 : 1,
-	    gpu ? "64Gi" : "1Gi");
+	    node, i % 8, i / 8, gpu ? "\"nvidia.com/gpu\":\"1\"," : "", gpu ? "\"nvidia.com/gpu\":\"1\"," : "",
+	    gpu ? 8 : 1, gpu ? "64Gi" : "1Gi");
 	buf_text(out,
 	    "\"status\":{\"phase\":\"Running\",\"startTime\":\"2026-01-01T00:00:02Z\",\"conditions\":[{\"type\":"
 	    "\"PodScheduled\",\"status\":\"True\",\"lastTransitionTime\":\"2026-01-01T00:00:00Z\"},{\"type\":\"Ready\","
-	    "\"status\":\"True\",\"lastTransitionTime\":\"2026-01-01T00:00:02Z\"}],\"containerStatuses\":[{\"name\":\"main\","
+	    "\"status\":\"True\",\"lastTransitionTime\":\"2026-01-01T00:00:02Z\"}],\"containerStatuses\":[{\"name\":"
+	    "\"main\","
 	    "\"ready\":true,\"restartCount\":0,\"started\":true,\"image\":\"registry.example.com/team/worker:1.4.2\","
 	    "\"imageID\":\"\",\"state\":{\"running\":{\"startedAt\":\"2026-01-01T00:00:02Z\"}}}]}}");
 }

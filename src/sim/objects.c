@@ -108,8 +108,8 @@ void sim_create(const struct sim_call *call)
 /* What no write changes. */
 static void keep_identity(json_t *after, const json_t *before)
 {
-	static const char *const keys[] = {"name", "namespace", "uid", "creationTimestamp", "deletionTimestamp",
-	    "deletionGracePeriodSeconds"};
+	static const char *const keys[] = {
+	    "name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"};
 	json_t *to = json_object_get(after, "metadata"), *from = json_object_get(before, "metadata");
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
@@ -148,14 +148,16 @@ static bool preconditions_hold(const struct sim_call *call, const json_t *sent, 
 
 	if (uid && strcmp(uid, version->uid) != 0) {
 		sim_answer_status(call, 409,
-		    "Operation cannot be fulfilled on %s \"%s\": Precondition failed: UID in precondition: %.64s, UID in object "
+		    "Operation cannot be fulfilled on %s \"%s\": Precondition failed: UID in precondition: %.64s, UID "
+		    "in object "
 		    "meta: %s",
 		    sim_resources[call->route.resource].plural, version->name, uid, version->uid);
 		return false;
 	}
 	if (rv && *rv && strtoull(rv, NULL, 10) != version->rv) {
 		sim_answer_status(call, 409,
-		    "Operation cannot be fulfilled on %s \"%s\": the object has been modified; please apply your changes to the "
+		    "Operation cannot be fulfilled on %s \"%s\": the object has been modified; please apply your "
+		    "changes to the "
 		    "latest version and try again",
 		    sim_resources[call->route.resource].plural, version->name);
 		return false;
@@ -253,7 +255,8 @@ bool sim_delete_object(const struct sim_call *call, const char *wanted_uid, int6
 	}
 	if (wanted_uid && strcmp(wanted_uid, version->uid) != 0) {
 		sim_answer_status(call, 409,
-		    "Operation cannot be fulfilled on %s \"%s\": Precondition failed: UID in precondition: %.64s, UID in object "
+		    "Operation cannot be fulfilled on %s \"%s\": Precondition failed: UID in precondition: %.64s, UID "
+		    "in object "
 		    "meta: %s",
 		    sim_resources[call->route.resource].plural, version->name, wanted_uid, version->uid);
 		return false;

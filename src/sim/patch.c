@@ -30,10 +30,17 @@ bool sim_patch_kind_of(const char *content_type, enum sim_patch_kind *kind)
 static const char *merge_key(const char *list)
 {
 	static const char *const keys[][2] = {
-	    {"conditions", "type"},       {"taints", "key"},          {"containers", "name"},
-	    {"initContainers", "name"},   {"volumes", "name"},        {"env", "name"},
-	    {"ownerReferences", "uid"},   {"schedulingGates", "name"}, {"imagePullSecrets", "name"},
-	    {"addresses", "type"},        {"topologySpreadConstraints", "topologyKey"},
+	    {"conditions", "type"},
+	    {"taints", "key"},
+	    {"containers", "name"},
+	    {"initContainers", "name"},
+	    {"volumes", "name"},
+	    {"env", "name"},
+	    {"ownerReferences", "uid"},
+	    {"schedulingGates", "name"},
+	    {"imagePullSecrets", "name"},
+	    {"addresses", "type"},
+	    {"topologySpreadConstraints", "topologyKey"},
 	};
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
@@ -81,9 +88,7 @@ static void merge_list(json_t *list, const json_t *patch, const char *key)
 	size_t i, at;
 	json_t *item;
 
-	json_array_foreach(patch, i, item)
-		if (directive_is(item, "replace"))
-			json_array_clear(list);
+	json_array_foreach(patch, i, item) if (directive_is(item, "replace")) json_array_clear(list);
 	json_array_foreach(patch, i, item)
 	{
 		const json_t *wanted = json_object_get(item, key);
@@ -214,7 +219,8 @@ static int apply_op(json_t *object, const json_t *step, struct err *err)
 
 	if (!op || !path)
 		return err_set(err, ERR_INPUT, "each operation needs op and path");
-	if (strcmp(op, "add") != 0 && strcmp(op, "remove") != 0 && strcmp(op, "replace") != 0 && strcmp(op, "test") != 0)
+	if (strcmp(op, "add") != 0 && strcmp(op, "remove") != 0 && strcmp(op, "replace") != 0 &&
+	    strcmp(op, "test") != 0)
 		return err_set(err, ERR_INPUT, "operation \"%.20s\" is not known here", op);
 	if (!value && strcmp(op, "remove") != 0)
 		return err_set(err, ERR_INPUT, "operation \"%s\" needs a value", op);

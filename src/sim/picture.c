@@ -159,7 +159,7 @@ void sim_picture_free(struct sim_picture *picture)
 
 /* What the node looks like now. */
 struct look {
-	size_t lost;  /* units that it has but cannot allocate */
+	size_t lost;      /* units that it has but cannot allocate */
 	bool ill, closed; /* a bad condition; cordoned or tainted for everybody */
 };
 
@@ -178,7 +178,7 @@ static struct look look_at(const struct sim_picture *picture, const struct tile 
 	look.closed = node->spec->unschedulable || !node->spec->ready;
 	for (size_t i = 0; i < node->spec->condition_count; i++)
 		look.ill |= strncmp(node->spec->conditions[i].type, "Gpu", 3) == 0 &&
-		    strcmp(node->spec->conditions[i].status, "True") == 0;
+		            strcmp(node->spec->conditions[i].status, "True") == 0;
 	return look;
 }
 
@@ -200,8 +200,8 @@ static const struct {
     [SIM_OTHER] = {"x", "36", "other scheduler"},
 };
 
-static void draw_cell(struct buf *out, const struct sim_picture_style *style, const struct cell *cell,
-    const struct look *look, bool lost)
+static void draw_cell(
+    struct buf *out, const struct sim_picture_style *style, const struct cell *cell, const struct look *look, bool lost)
 {
 	if (cell->uid)
 		paint(out, style, classes[cell->class_].color, classes[cell->class_].glyph);
@@ -213,7 +213,8 @@ static void draw_cell(struct buf *out, const struct sim_picture_style *style, co
 		paint(out, style, "2", style->utf8 ? "·" : ".");
 }
 
-static void draw_tile(struct buf *out, const struct sim_picture_style *style, const struct tile *tile, const struct look *look)
+static void draw_tile(
+    struct buf *out, const struct sim_picture_style *style, const struct tile *tile, const struct look *look)
 {
 	size_t lost = look->lost, free_whole = 0;
 
@@ -237,7 +238,8 @@ static size_t tile_columns(const struct tile *tile)
 	return tile->cells + (tile->cells > tile->whole ? 2 : 0) + 1;
 }
 
-static void draw_heading(const struct sim_picture *picture, const struct sim_picture_style *style, size_t at, struct buf *out)
+static void draw_heading(
+    const struct sim_picture *picture, const struct sim_picture_style *style, size_t at, struct buf *out)
 {
 	const struct tile *first = picture->tiles[at];
 	size_t all = 0, used = 0;

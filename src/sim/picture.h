@@ -1,5 +1,5 @@
-/* The fleet as text: pool by pool, rack by rack, a node as a row of cells, one a GPU or MIG instance. Which GPU of a node a pod
- * holds is kubelet's secret, so cells are filled from the left. Colour only repeats what the letters say. */
+/* The fleet as text: pool by pool, rack by rack, a node as a row of cells, one a GPU or MIG instance. Which GPU of a
+ * node a pod holds is kubelet's secret, so cells are filled from the left. Colour only repeats what the letters say. */
 #ifndef SIM_PICTURE_H
 #define SIM_PICTURE_H
 

@@ -17,8 +17,8 @@ void sim_pod_defaults(json_t *pod)
 	json_object_set_new(pod, "status", json_pack("{s:s}", "phase", "Pending"));
 	if (json_array_size(json_object_get(spec, "schedulingGates")) > 0) {
 		json_object_set_new(json_object_get(pod, "status"), "conditions",
-		    json_pack("[{s:s,s:s,s:s,s:s}]", "type", "PodScheduled", "status", "False", "reason", "SchedulingGated",
-			"message", "Scheduling is blocked due to non-empty scheduling gates"));
+		    json_pack("[{s:s,s:s,s:s,s:s}]", "type", "PodScheduled", "status", "False", "reason",
+		        "SchedulingGated", "message", "Scheduling is blocked due to non-empty scheduling gates"));
 	}
 }
 
@@ -27,9 +27,7 @@ static bool has_gate(const json_t *gates, const json_t *wanted)
 	size_t i;
 	json_t *gate;
 
-	json_array_foreach(gates, i, gate)
-		if (json_equal(gate, wanted))
-			return true;
+	json_array_foreach(gates, i, gate) if (json_equal(gate, wanted)) return true;
 	return false;
 }
 
@@ -45,7 +43,8 @@ bool sim_pod_change_allowed(const json_t *before, const json_t *after, const cha
 		return false;
 	}
 	if (json_is_string(json_object_get(from, "nodeName")) != json_is_string(json_object_get(to, "nodeName")) ||
-	    (json_object_get(to, "nodeName") && !json_equal(json_object_get(from, "nodeName"), json_object_get(to, "nodeName")))) {
+	    (json_object_get(to, "nodeName") &&
+	        !json_equal(json_object_get(from, "nodeName"), json_object_get(to, "nodeName")))) {
 		*why = "spec.nodeName: Forbidden: pod updates may not change it";
 		return false;
 	}
@@ -102,7 +101,8 @@ void sim_bind(const struct sim_call *call)
 	}
 	if (uid && *uid && strcmp(uid, version->uid) != 0) {
 		sim_answer_status(call, 409,
-		    "Operation cannot be fulfilled on pods/binding \"%s\": Precondition failed: UID in precondition: %.64s, UID "
+		    "Operation cannot be fulfilled on pods/binding \"%s\": Precondition failed: UID in precondition: "
+		    "%.64s, UID "
 		    "in object meta: %s",
 		    version->name, uid, version->uid);
 		return;
@@ -111,7 +111,8 @@ void sim_bind(const struct sim_call *call)
 	const char *refusal = bind_refusal(version, pod);
 
 	if (refusal) {
-		sim_answer_status(call, 409, "Operation cannot be fulfilled on pods/binding \"%s\": %s", version->name, refusal);
+		sim_answer_status(
+		    call, 409, "Operation cannot be fulfilled on pods/binding \"%s\": %s", version->name, refusal);
 		return;
 	}
 	if (sim_pod_bind(call->api->store, pod, node, json_object_get(metadata, "annotations"), &err) == 0)
@@ -138,7 +139,8 @@ void sim_evict(const struct sim_call *call)
 		const char *evictable = json_string_value(json_object_get(annotations, EVICTABLE));
 
 		if (evictable && strcmp(evictable, "false") == 0) {
-			sim_answer_status(call, 429, "Cannot evict pod as it would violate the pod's disruption budget.");
+			sim_answer_status(
+			    call, 429, "Cannot evict pod as it would violate the pod's disruption budget.");
 			return;
 		}
 	}

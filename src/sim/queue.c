@@ -37,12 +37,17 @@ void sim_queue_remove(struct sim_queue *queue, struct sim_queued *item)
 	item->place = SIM_NOT_QUEUED;
 }
 
-void sim_queue_add(struct sim_queue *queue, struct sim_queued *item, int64_t now_ns)
+static void activate(struct sim_queue *queue, struct sim_queued *item)
 {
 	sim_queue_remove(queue, item);
 	item->place = SIM_ACTIVE;
+	sim_heap_put(&queue->active, &item->heap, -(int64_t)item->priority, item->queued_ns);
+}
+
+void sim_queue_add(struct sim_queue *queue, struct sim_queued *item, int64_t now_ns)
+{
 	item->queued_ns = now_ns;
-	sim_heap_put(&queue->active, &item->heap, -(int64_t)item->priority, now_ns);
+	activate(queue, item);
 }
 
 static void back_off(struct sim_queue *queue, struct sim_queued *item)
@@ -55,7 +60,7 @@ static void back_off(struct sim_queue *queue, struct sim_queued *item)
 static void move_due_errors(struct sim_queue *queue, int64_t now_ns)
 {
 	for (struct sim_heap_node *node; (node = sim_heap_first(&queue->errors)) && node->major <= now_ns;)
-		sim_queue_add(queue, sim_container_of(node, struct sim_queued, heap), now_ns);
+		activate(queue, sim_container_of(node, struct sim_queued, heap));
 }
 
 struct sim_queued *sim_queue_pop(struct sim_queue *queue, int64_t now_ns)
@@ -87,7 +92,7 @@ void sim_queue_reject(struct sim_queue *queue, struct sim_queued *item, int64_t 
 {
 	item->errors = 0;
 	item->rejections++;
-	item->rejected_ns = now_ns;
+	item->queued_ns = now_ns;
 	item->backoff_ns = now_ns + backoff_of(item->rejections);
 	if (item->popped_at != queue->events) {
 		back_off(queue, item);
@@ -103,6 +108,7 @@ void sim_queue_error(struct sim_queue *queue, struct sim_queued *item, int64_t n
 {
 	int64_t until = now_ns + backoff_of(++item->errors);
 
+	item->queued_ns = now_ns;
 	sim_queue_remove(queue, item);
 	item->place = SIM_ERROR_BACKOFF;
 	sim_heap_put(&queue->errors, &item->heap, (until + NS_PER_S - 1) / NS_PER_S * NS_PER_S, 0);
@@ -115,7 +121,7 @@ void sim_queue_wake(struct sim_queue *queue, struct sim_queued *item, int64_t no
 	if (now_ns < item->backoff_ns)
 		back_off(queue, item);
 	else
-		sim_queue_add(queue, item, now_ns);
+		activate(queue, item);
 }
 
 void sim_queue_wake_all(struct sim_queue *queue, int64_t now_ns)
@@ -127,8 +133,8 @@ void sim_queue_wake_all(struct sim_queue *queue, int64_t now_ns)
 
 void sim_queue_flush(struct sim_queue *queue, int64_t now_ns)
 {
-	for (struct sim_queued *item; (item = TAILQ_FIRST(&queue->unschedulable)) &&
-	     now_ns - item->rejected_ns >= SIM_UNSCHEDULABLE_MAX_NS;)
+	for (struct sim_queued *item;
+	     (item = TAILQ_FIRST(&queue->unschedulable)) && now_ns - item->queued_ns >= SIM_UNSCHEDULABLE_MAX_NS;)
 		sim_queue_wake(queue, item, now_ns);
 }
 
@@ -140,7 +146,7 @@ int64_t sim_queue_next(const struct sim_queue *queue)
 
 	if (queue->active.count || queue->backoff.count)
 		return 0;
-	if (oldest && oldest->rejected_ns + SIM_UNSCHEDULABLE_MAX_NS < next)
-		next = oldest->rejected_ns + SIM_UNSCHEDULABLE_MAX_NS;
+	if (oldest && oldest->queued_ns + SIM_UNSCHEDULABLE_MAX_NS < next)
+		next = oldest->queued_ns + SIM_UNSCHEDULABLE_MAX_NS;
 	return next;
 }

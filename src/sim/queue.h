@@ -1,5 +1,6 @@
-/* kube-scheduler's scheduling queue: the active heap (priority, then time), those that back off after a rejection, those that
- * back off after an error, and the rejected ones that wait to be woken. Times are nanoseconds of clock_now. */
+/* kube-scheduler's scheduling queue: the active heap (priority, then time), those that back off after a rejection,
+ * those that back off after an error, and the rejected ones that wait to be woken. Times are nanoseconds of clock_now.
+ */
 #ifndef SIM_QUEUE_H
 #define SIM_QUEUE_H
 
@@ -18,11 +19,10 @@ struct sim_queued {
 	struct sim_heap_node heap;
 	TAILQ_ENTRY(sim_queued) link;
 	int32_t priority;
-	int64_t queued_ns;   /* when it entered the active heap: order among equals */
-	int64_t rejected_ns;
-	int64_t backoff_ns;  /* until when it backs off */
+	int64_t queued_ns;           /* when it entered the active heap: order among equals */
+	int64_t backoff_ns;          /* until when it backs off */
 	unsigned rejections, errors; /* errors in a row */
-	uint64_t popped_at;  /* the queue's count of events when its cycle began */
+	uint64_t popped_at;          /* the queue's count of events when its cycle began */
 };
 TAILQ_HEAD(sim_queued_list, sim_queued);
 
@@ -37,8 +37,8 @@ void sim_queue_init(struct sim_queue *queue);
 void sim_queue_free(struct sim_queue *queue);
 void sim_queue_add(struct sim_queue *queue, struct sim_queued *item, int64_t now_ns);
 void sim_queue_remove(struct sim_queue *queue, struct sim_queued *item);
-/* The next to try, taken out: of the active ones, else, at once, of those that back off after a rejection; those after an error
- * when their time has come. NULL when there is none. */
+/* The next to try, taken out: of the active ones, else, at once, of those that back off after a rejection; those after
+ * an error when their time has come. NULL when there is none. */
 struct sim_queued *sim_queue_pop(struct sim_queue *queue, int64_t now_ns);
 /* The pod fitted nowhere. If something happened during its cycle it backs off, else it waits. */
 void sim_queue_reject(struct sim_queue *queue, struct sim_queued *item, int64_t now_ns);

@@ -52,7 +52,8 @@ static bool find_resource(const char *group, struct slice plural, enum sim_resou
 
 		if (!slice_is(plural, info->plural))
 			continue;
-		if (strcmp(group, info->group_version) == 0 || (i == SIM_EVENTS && strcmp(group, "events.k8s.io/v1") == 0)) {
+		if (strcmp(group, info->group_version) == 0 ||
+		    (i == SIM_EVENTS && strcmp(group, "events.k8s.io/v1") == 0)) {
 			*resource = (enum sim_resource)i;
 			return true;
 		}

@@ -28,7 +28,8 @@ static int parse_term(struct sim_selector *selector, char *text, struct err *err
 		return err_set(err, ERR_INPUT, "\"%s\" is no field selector", text);
 	const char *value = op + (op[0] == '!' || op[1] == '=' ? 2 : 1);
 
-	if (name >= sizeof term->field || strlen(value) >= sizeof term->value || selector->count == SIM_SELECTOR_TERMS_MAX)
+	if (name >= sizeof term->field || strlen(value) >= sizeof term->value ||
+	    selector->count == SIM_SELECTOR_TERMS_MAX)
 		return err_set(err, ERR_TOO_LARGE, "the field selector is too long");
 	term->equal = *op != '!';
 	snprintf(term->field, sizeof term->field, "%.*s", (int)name, text);

@@ -1,5 +1,5 @@
-/* fieldSelector of lists and watches: terms joined by commas, `field=value`, `field==value`, `field!=value`, on the fields that
- * a version carries. */
+/* fieldSelector of lists and watches: terms joined by commas, `field=value`, `field==value`, `field!=value`, on the
+ * fields that a version carries. */
 #ifndef SIM_SELECTOR_H
 #define SIM_SELECTOR_H
 
@@ -18,7 +18,8 @@ struct sim_selector {
 };
 
 /* text NULL or "" selects everything. ERR_INPUT for a field that is not known, ERR_TOO_LARGE. */
-BERTH_MUST_CHECK int sim_selector_parse(struct sim_selector *selector, const char *namespace_, const char *text, struct err *err);
+BERTH_MUST_CHECK int sim_selector_parse(
+    struct sim_selector *selector, const char *namespace_, const char *text, struct err *err);
 bool sim_selector_matches(const struct sim_selector *selector, const struct sim_version *version);
 
 #endif

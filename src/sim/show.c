@@ -94,7 +94,8 @@ static void describe_decision(const struct sim_version *version, char *out, size
 		snprintf(out, room, "class %.60s%s%.60s", class_, pool ? ", pool " : "", pool ? pool : "");
 }
 
-void sim_show_decided(void *ctx, enum sim_decision decision, const struct sim_view_pod *pod, const char *node, const char *text)
+void sim_show_decided(
+    void *ctx, enum sim_decision decision, const struct sim_view_pod *pod, const char *node, const char *text)
 {
 	struct sim_show *show = ctx;
 	const char *arrow = show->options.style.utf8 ? "→" : "->";
@@ -105,9 +106,11 @@ void sim_show_decided(void *ctx, enum sim_decision decision, const struct sim_vi
 	describe_demand(sim_cluster_view(show->cluster), pod->pod, demand, sizeof demand);
 	if (decision == SIM_BOUND) {
 		describe_decision(pod->version, why, sizeof why);
-		snprintf(line, sizeof line, "%s/%s %s %s  %s  %s", pod->pod->namespace_, pod->pod->name, arrow, node, demand, why);
+		snprintf(line, sizeof line, "%s/%s %s %s  %s  %s", pod->pod->namespace_, pod->pod->name, arrow, node,
+		    demand, why);
 	} else if (decision == SIM_REJECTED && !sim_tally_told(show->tally, pod->version->uid)) {
-		snprintf(line, sizeof line, "%s/%s waits  %s  %.300s", pod->pod->namespace_, pod->pod->name, demand, text);
+		snprintf(
+		    line, sizeof line, "%s/%s waits  %s  %.300s", pod->pod->namespace_, pod->pod->name, demand, text);
 	} else if (decision == SIM_FAILED) {
 		snprintf(line, sizeof line, "%s/%s failed  %.300s", pod->pod->namespace_, pod->pod->name, text);
 	} else {
@@ -147,7 +150,8 @@ static void measure(struct sim_show *show, const struct sim_driver_stats *stats)
 
 	if (now - show->cycles_ns < NS_PER_S)
 		return;
-	show->per_second = (double)(stats->cycles - show->cycles_before) * (double)NS_PER_S / (double)(now - show->cycles_ns);
+	show->per_second =
+	    (double)(stats->cycles - show->cycles_before) * (double)NS_PER_S / (double)(now - show->cycles_ns);
 	show->cycles_before = stats->cycles;
 	show->cycles_ns = now;
 }
@@ -159,10 +163,10 @@ static void write_numbers(struct sim_show *show, struct buf *out)
 	double second = second_of(show);
 
 	measure(show, &stats);
-	buf_printf(out, "%3.0f s  GPUs %" PRId64 " used, %" PRId64 " of %" PRId64 " free", fmin(second, show->options.seconds),
-	    gpus.used, gpus.all - gpus.used, gpus.all);
-	buf_printf(out, "   pods %lu placed, %zu waiting   %.0f decisions/s   filter p50 %.2f ms", stats.placed, stats.waiting,
-	    show->per_second, (double)stats.filter_p50_ns / (double)NS_PER_MS);
+	buf_printf(out, "%3.0f s  GPUs %" PRId64 " used, %" PRId64 " of %" PRId64 " free",
+	    fmin(second, show->options.seconds), gpus.used, gpus.all - gpus.used, gpus.all);
+	buf_printf(out, "   pods %lu placed, %zu waiting   %.0f decisions/s   filter p50 %.2f ms", stats.placed,
+	    stats.waiting, show->per_second, (double)stats.filter_p50_ns / (double)NS_PER_MS);
 }
 
 /* --- the picture --- */
@@ -253,7 +257,8 @@ void sim_show_begin(struct sim_show *show, struct sim_cluster *cluster, struct s
 	show->fleet = fleet;
 	show->tally = sim_tally_new(sim_cluster_view(cluster));
 	show->picture = sim_picture_new(sim_cluster_view(cluster));
-	show->workload = sim_workload_new(show->options.seed, arriving > 1 ? arriving : show->options.seconds, show->options.speed);
+	show->workload =
+	    sim_workload_new(show->options.seed, arriving > 1 ? arriving : show->options.seconds, show->options.speed);
 	show->begun_ns = clock_now();
 	show->cycles_ns = show->begun_ns;
 	uv_timer_start(&show->play, play, 0, PLAY_MS);

@@ -1,4 +1,5 @@
-/* The demo as it is seen: plays fleet and workload on a cluster that is driven, draws it, and says at the end what came of it. */
+/* The demo as it is seen: plays fleet and workload on a cluster that is driven, draws it, and says at the end what came
+ * of it. */
 #ifndef SIM_SHOW_H
 #define SIM_SHOW_H
 
@@ -22,7 +23,8 @@ struct sim_show_options {
 
 struct sim_show *sim_show_new(uv_loop_t *loop, const struct sim_show_options *options);
 /* For the driver's options: a decision was taken. */
-void sim_show_decided(void *show, enum sim_decision decision, const struct sim_view_pod *pod, const char *node, const char *text);
+void sim_show_decided(
+    void *show, enum sim_decision decision, const struct sim_view_pod *pod, const char *node, const char *text);
 /* The cluster is driven and berth is ready: begin. The fleet stays the caller's. */
 void sim_show_begin(struct sim_show *show, struct sim_cluster *cluster, struct sim_fleet *fleet);
 /* Stops playing and drawing; `over` is not called any more. */

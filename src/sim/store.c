@@ -97,20 +97,20 @@ size_t sim_store_count(const struct sim_store *store, enum sim_resource resource
 	return store->tables[resource].by_key.count;
 }
 
-static struct object *find(const struct sim_store *store, enum sim_resource resource, const char *namespace_,
-    const char *name)
+static struct object *find(
+    const struct sim_store *store, enum sim_resource resource, const char *namespace_, const char *name)
 {
 	char key[600];
 	int len = namespace_ && *namespace_ ? snprintf(key, sizeof key, "%s/%s", namespace_, name)
-					    : snprintf(key, sizeof key, "%s", name);
+	                                    : snprintf(key, sizeof key, "%s", name);
 
 	if (len < 0 || (size_t)len >= sizeof key)
 		return NULL;
 	return map_get(&store->tables[resource].by_key, (struct slice){key, (size_t)len});
 }
 
-struct sim_version *sim_store_get(const struct sim_store *store, enum sim_resource resource, const char *namespace_,
-    const char *name)
+struct sim_version *sim_store_get(
+    const struct sim_store *store, enum sim_resource resource, const char *namespace_, const char *name)
 {
 	struct object *object = find(store, resource, namespace_, name);
 
@@ -128,8 +128,8 @@ json_t *sim_store_tree(const struct sim_version *version)
 }
 
 /* Notes the change and tells everybody; takes over both references. */
-static void commit(struct sim_store *store, enum sim_resource resource, enum sim_change_type type, struct sim_version *now,
-    struct sim_version *before)
+static void commit(struct sim_store *store, enum sim_resource resource, enum sim_change_type type,
+    struct sim_version *now, struct sim_version *before)
 {
 	struct sim_change change = {resource, type, now->rv, clock_now(), now, before};
 
@@ -149,7 +149,8 @@ static void remove_object(struct sim_store *store, enum sim_resource resource, s
 	commit(store, resource, SIM_DELETED, sim_version_at(before, ++store->rv), before);
 }
 
-static struct sim_version *add_object(struct sim_store *store, enum sim_resource resource, struct slice text, struct err *err)
+static struct sim_version *add_object(
+    struct sim_store *store, enum sim_resource resource, struct slice text, struct err *err)
 {
 	struct table *table = &store->tables[resource];
 
@@ -178,7 +179,8 @@ static struct sim_version *add_object(struct sim_store *store, enum sim_resource
 	return version;
 }
 
-struct sim_version *sim_store_load(struct sim_store *store, enum sim_resource resource, struct slice text, struct err *err)
+struct sim_version *sim_store_load(
+    struct sim_store *store, enum sim_resource resource, struct slice text, struct err *err)
 {
 	return add_object(store, resource, text, err);
 }
@@ -213,7 +215,8 @@ static int fill_metadata(struct sim_store *store, json_t *metadata, struct err *
 	return 0;
 }
 
-struct sim_version *sim_store_create(struct sim_store *store, enum sim_resource resource, json_t *object, struct err *err)
+struct sim_version *sim_store_create(
+    struct sim_store *store, enum sim_resource resource, json_t *object, struct err *err)
 {
 	json_t *metadata = json_object_get(object, "metadata");
 
@@ -235,7 +238,8 @@ struct sim_version *sim_store_create(struct sim_store *store, enum sim_resource 
 	return version;
 }
 
-struct sim_version *sim_store_update(struct sim_store *store, enum sim_resource resource, json_t *object, struct err *err)
+struct sim_version *sim_store_update(
+    struct sim_store *store, enum sim_resource resource, json_t *object, struct err *err)
 {
 	struct table *table = &store->tables[resource];
 
@@ -287,7 +291,7 @@ struct sim_version **sim_store_list(const struct sim_store *store, enum sim_reso
 
 	*count = 0;
 	TAILQ_FOREACH(object, &table->objects, link)
-		list[(*count)++] = sim_version_ref(object->version);
+	list[(*count)++] = sim_version_ref(object->version);
 	qsort(list, *count, sizeof *list, by_key);
 	return list;
 }
@@ -311,7 +315,8 @@ bool sim_history_after(const struct sim_store *store, enum sim_resource resource
 	return sim_history_find(&store->tables[resource].history, rv, number);
 }
 
-const struct sim_change *sim_history_at(const struct sim_store *store, enum sim_resource resource, uint64_t number, bool *lost)
+const struct sim_change *sim_history_at(
+    const struct sim_store *store, enum sim_resource resource, uint64_t number, bool *lost)
 {
 	return sim_history_get(&store->tables[resource].history, number, lost);
 }

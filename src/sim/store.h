@@ -1,9 +1,10 @@
-/* The objects of the embedded cluster: what etcd and the storage layer of an API server are to a real one. Every write makes
- * a new version with a resourceVersion of one counter, enters the history of its resource (a ring: what falls out can no
- * longer be watched) and is told to the observers, synchronously and in order.
+/* The objects of the embedded cluster: what etcd and the storage layer of an API server are to a real one. Every write
+ * makes a new version with a resourceVersion of one counter, enters the history of its resource (a ring: what falls out
+ * can no longer be watched) and is told to the observers, synchronously and in order.
  *
  * Objects passed as json_t stay the caller's. Versions returned are borrowed: valid until the next write, unless a
- * reference is taken. Observers must not write; they note what they have to do and do it on a later turn of the loop. */
+ * reference is taken. Observers must not write; they note what they have to do and do it on a later turn of the loop.
+ */
 #ifndef SIM_STORE_H
 #define SIM_STORE_H
 
@@ -44,21 +45,21 @@ void sim_store_unobserve(struct sim_store *store, const void *ctx);
 uint64_t sim_store_rv(const struct sim_store *store);
 size_t sim_store_count(const struct sim_store *store, enum sim_resource resource);
 /* namespace_ "" or NULL for resources without. */
-struct sim_version *sim_store_get(const struct sim_store *store, enum sim_resource resource, const char *namespace_,
-    const char *name);
+struct sim_version *sim_store_get(
+    const struct sim_store *store, enum sim_resource resource, const char *namespace_, const char *name);
 /* Parses the text of a version; the caller owns the tree. */
 json_t *sim_store_tree(const struct sim_version *version);
 
-/* A new object: gets uid, creationTimestamp, and a name from generateName. ERR_REFUSED when the name is taken, ERR_INPUT
- * when it is no object, ERR_TOO_LARGE. */
-BERTH_MUST_CHECK struct sim_version *sim_store_create(struct sim_store *store, enum sim_resource resource, json_t *object,
-    struct err *err);
+/* A new object: gets uid, creationTimestamp, and a name from generateName. ERR_REFUSED when the name is taken,
+ * ERR_INPUT when it is no object, ERR_TOO_LARGE. */
+BERTH_MUST_CHECK struct sim_version *sim_store_create(
+    struct sim_store *store, enum sim_resource resource, json_t *object, struct err *err);
 /* The next version of an object that is there. */
-BERTH_MUST_CHECK struct sim_version *sim_store_update(struct sim_store *store, enum sim_resource resource, json_t *object,
-    struct err *err);
+BERTH_MUST_CHECK struct sim_version *sim_store_update(
+    struct sim_store *store, enum sim_resource resource, json_t *object, struct err *err);
 /* Text as it is, complete but for resourceVersion: for large fleets made at start. */
-BERTH_MUST_CHECK struct sim_version *sim_store_load(struct sim_store *store, enum sim_resource resource, struct slice text,
-    struct err *err);
+BERTH_MUST_CHECK struct sim_version *sim_store_load(
+    struct sim_store *store, enum sim_resource resource, struct slice text, struct err *err);
 /* Returns false when it is not there. */
 bool sim_store_delete(struct sim_store *store, enum sim_resource resource, const char *namespace_, const char *name);
 
@@ -71,9 +72,11 @@ struct sim_version *sim_store_next(const struct sim_store *store, enum sim_resou
 
 /* --- history --- */
 /* The number of the first change after rv; false when changes after rv are lost (410 Gone). */
-BERTH_MUST_CHECK bool sim_history_after(const struct sim_store *store, enum sim_resource resource, uint64_t rv, uint64_t *number);
+BERTH_MUST_CHECK bool sim_history_after(
+    const struct sim_store *store, enum sim_resource resource, uint64_t rv, uint64_t *number);
 /* The change of that number. NULL with *lost = false: not yet made; with *lost = true: no longer kept. */
-const struct sim_change *sim_history_at(const struct sim_store *store, enum sim_resource resource, uint64_t number, bool *lost);
+const struct sim_change *sim_history_at(
+    const struct sim_store *store, enum sim_resource resource, uint64_t number, bool *lost);
 /* Forgets all of it. */
 void sim_history_compact(struct sim_store *store);
 

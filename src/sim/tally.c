@@ -104,13 +104,16 @@ struct sim_tally_class sim_tally_class(const struct sim_tally *tally, enum sim_c
 
 void sim_tally_table(const struct sim_tally *tally, double speed, struct buf *out)
 {
-	static const char *const shown[SIM_CLASS_COUNT] = {"training", "inference", "fine-tuning", "batch", "other scheduler"};
+	static const char *const shown[SIM_CLASS_COUNT] = {
+	    "training", "inference", "fine-tuning", "batch", "other scheduler"};
 
-	buf_printf(out, "%-16s %9s %7s %8s %7s %11s\n", "class", "submitted", "placed", "finished", "waiting", "median wait");
+	buf_printf(
+	    out, "%-16s %9s %7s %8s %7s %11s\n", "class", "submitted", "placed", "finished", "waiting", "median wait");
 	for (unsigned c = 0; c < SIM_CLASS_COUNT; c++) {
 		struct sim_tally_class sum = sim_tally_class(tally, (enum sim_class)c);
 
-		buf_printf(out, "%-16s %9zu %7zu %8zu %7zu ", shown[c], sum.submitted, sum.placed, sum.finished, sum.waiting);
+		buf_printf(
+		    out, "%-16s %9zu %7zu %8zu %7zu ", shown[c], sum.submitted, sum.placed, sum.finished, sum.waiting);
 		if (sum.median_wait_s < 0)
 			buf_printf(out, "%11s\n", "-");
 		else

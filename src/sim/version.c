@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/json.h"
+#include "base/reader.h"
 
 /* What sim_version_make finds in the text, raw. */
 struct found {
@@ -14,63 +14,63 @@ struct found {
 
 static void scan_metadata(struct slice text, struct found *found)
 {
-	struct json json;
+	struct reader json;
 
-	json_open(&json, text);
-	if (!json_object(&json))
+	reader_open(&json, text);
+	if (!reader_object(&json))
 		return;
-	for (struct slice key; json_key(&json, &key);) {
+	for (struct slice key; reader_key(&json, &key);) {
 		struct slice ignored;
 
 		if (slice_is(key, "name"))
-			json_string(&json, &found->name);
+			reader_string(&json, &found->name);
 		else if (slice_is(key, "namespace"))
-			json_string(&json, &found->namespace_);
+			reader_string(&json, &found->namespace_);
 		else if (slice_is(key, "uid"))
-			json_string(&json, &found->uid);
+			reader_string(&json, &found->uid);
 		else if (slice_is(key, "deletionTimestamp"))
-			found->deleting = json_string(&json, &ignored);
+			found->deleting = reader_string(&json, &ignored);
 		else {
 			found->has_rv |= slice_is(key, "resourceVersion");
-			json_skip(&json);
+			reader_skip(&json);
 		}
 	}
 }
 
 /* One member of the object ahead that is a string, two at most. */
-static void scan_strings(struct json *json, const char *first, struct slice *a, const char *second, struct slice *b)
+static void scan_strings(struct reader *json, const char *first, struct slice *a, const char *second, struct slice *b)
 {
-	if (!json_object(json))
+	if (!reader_object(json))
 		return;
-	for (struct slice key; json_key(json, &key);) {
+	for (struct slice key; reader_key(json, &key);) {
 		if (slice_is(key, first))
-			json_string(json, a);
+			reader_string(json, a);
 		else if (second && slice_is(key, second))
-			json_string(json, b);
+			reader_string(json, b);
 		else
-			json_skip(json);
+			reader_skip(json);
 	}
 }
 
 static int scan(struct slice text, struct found *found, struct err *err)
 {
-	struct json json;
+	struct reader json;
 
 	*found = (struct found){0};
-	json_open(&json, text);
-	if (!json_object(&json))
+	reader_open(&json, text);
+	if (!reader_object(&json))
 		return err_set(err, ERR_INPUT, "not a JSON object");
-	for (struct slice key; json_key(&json, &key);) {
+	for (struct slice key; reader_key(&json, &key);) {
 		if (slice_is(key, "metadata"))
-			json_value(&json, &found->metadata);
+			reader_value(&json, &found->metadata);
 		else if (slice_is(key, "spec"))
 			scan_strings(&json, "nodeName", &found->node, "schedulerName", &found->scheduler);
 		else if (slice_is(key, "status"))
 			scan_strings(&json, "phase", &found->phase, NULL, NULL);
 		else
-			json_skip(&json);
+			reader_skip(&json);
 	}
-	if (!json_close(&json))
+	if (!reader_close(&json))
 		return err_set(err, ERR_INPUT, "%s at byte %zu", json.error, (size_t)(json.at - json.start));
 	if (found->metadata.len == 0 || found->metadata.at[0] != '{')
 		return err_set(err, ERR_INPUT, "no metadata");
@@ -86,7 +86,7 @@ static const char *put_string(char **at, struct slice raw)
 {
 	char *start = *at;
 
-	*at += raw.len ? json_unescape(raw, start) : 0;
+	*at += raw.len ? reader_unescape(raw, start) : 0;
 	*(*at)++ = '\0';
 	return start;
 }
@@ -105,7 +105,8 @@ struct sim_version *sim_version_make(struct slice json, uint64_t rv, struct err 
 
 	size_t member_len = (size_t)snprintf(member, sizeof member, "\"resourceVersion\":\"%" PRIu64 "\",", rv);
 	size_t head = (size_t)(f.metadata.at - json.at) + 1;
-	size_t strings = 2 * (f.namespace_.len + f.name.len) + f.uid.len + f.node.len + f.phase.len + f.scheduler.len + 9;
+	size_t strings =
+	    2 * (f.namespace_.len + f.name.len) + f.uid.len + f.node.len + f.phase.len + f.scheduler.len + 9;
 	struct sim_version *version = xmalloc(sizeof *version + json.len + member_len + 1 + strings);
 	char *text = (char *)(version + 1), *at = text;
 

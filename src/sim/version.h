@@ -1,6 +1,6 @@
-/* One state of one object: its JSON text and the few fields that the server itself looks at. Never changed once made; the
- * store, its history and the lists under way share it by counted references. All of it is one block of memory, so a large
- * cluster costs little more than its texts. */
+/* One state of one object: its JSON text and the few fields that the server itself looks at. Never changed once made;
+ * the store, its history and the lists under way share it by counted references. All of it is one block of memory, so a
+ * large cluster costs little more than its texts. */
 #ifndef SIM_VERSION_H
 #define SIM_VERSION_H
 
@@ -18,11 +18,11 @@ struct sim_version {
 	uint64_t rv;
 	const char *key; /* "namespace/name", or "name" where there is no namespace */
 	const char *namespace_, *name, *uid, *node, *phase, *scheduler; /* "" where absent */
-	struct slice json, metadata;                                     /* metadata is a part of json */
+	struct slice json, metadata;                                    /* metadata is a part of json */
 };
 
-/* Makes a version, with one reference, of a text that has no metadata.resourceVersion; that is put in here. NULL for text
- * that is no object with a name. */
+/* Makes a version, with one reference, of a text that has no metadata.resourceVersion; that is put in here. NULL for
+ * text that is no object with a name. */
 BERTH_MUST_CHECK struct sim_version *sim_version_make(struct slice json, uint64_t rv, struct err *err);
 struct sim_version *sim_version_ref(struct sim_version *version);
 /* NULL is allowed. */

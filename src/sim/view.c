@@ -226,7 +226,8 @@ static const char *insufficient(struct sim_view *view, resource_id id)
 		size_t room = id + 16u;
 
 		view->insufficient = xrealloc(view->insufficient, room * sizeof(char *));
-		memset(view->insufficient + view->insufficient_room, 0, (room - view->insufficient_room) * sizeof(char *));
+		memset(
+		    view->insufficient + view->insufficient_room, 0, (room - view->insufficient_room) * sizeof(char *));
 		view->insufficient_room = room;
 	}
 	if (!view->insufficient[id]) {

@@ -1,6 +1,7 @@
-/* What kube-scheduler keeps in its cache, for the players that schedule: every node with what is taken of it, every pod, who
- * is bound, who is assumed (chosen, its Binding under way) and who waits. Fed by the store directly, so it is never behind.
- * In-tree filters are here, too. Pointers to pods and nodes are valid until the event that says they are gone. */
+/* What kube-scheduler keeps in its cache, for the players that schedule: every node with what is taken of it, every
+ * pod, who is bound, who is assumed (chosen, its Binding under way) and who waits. Fed by the store directly, so it is
+ * never behind. In-tree filters are here, too. Pointers to pods and nodes are valid until the event that says they are
+ * gone. */
 #ifndef SIM_VIEW_H
 #define SIM_VIEW_H
 
@@ -31,22 +32,23 @@ struct sim_view_pod {
 TAILQ_HEAD(sim_view_pods, sim_view_pod);
 
 enum sim_view_event {
-	SIM_POD_SEEN,   /* new or changed, and not bound */
-	SIM_POD_BOUND,  /* has a node now */
+	SIM_POD_SEEN,    /* new or changed, and not bound */
+	SIM_POD_BOUND,   /* has a node now */
 	SIM_POD_UPDATED, /* of a bound pod */
-	SIM_POD_OVER,   /* has ended, or is gone: it counts no more. Said once */
-	SIM_POD_GONE,   /* the pod is freed after this */
-	SIM_NODE_SEEN,  /* new or changed */
+	SIM_POD_OVER,    /* has ended, or is gone: it counts no more. Said once */
+	SIM_POD_GONE,    /* the pod is freed after this */
+	SIM_NODE_SEEN,   /* new or changed */
 	SIM_NODE_GONE,
 };
-typedef void sim_view_listener(void *ctx, enum sim_view_event event, struct sim_view_pod *pod, struct sim_view_node *node);
+typedef void sim_view_listener(
+    void *ctx, enum sim_view_event event, struct sim_view_pod *pod, struct sim_view_node *node);
 
 struct sim_view {
 	struct sim_store *store;
 	struct resource_names names;
-	struct map nodes, pods; /* by name; by uid */
+	struct map nodes, pods;       /* by name; by uid */
 	struct sim_view_pods pending; /* not bound, not terminal, oldest first */
-	char **insufficient;    /* by resource id */
+	char **insufficient;          /* by resource id */
 	size_t insufficient_room;
 	size_t listener_count;
 	struct {

@@ -6,7 +6,7 @@
 #include "sim/api_internal.h"
 #include "sim/selector.h"
 
-#define WATCH_TIMEOUT_S 1800 /* without timeoutSeconds */
+#define WATCH_TIMEOUT_S 1800     /* without timeoutSeconds */
 #define PIECE_BYTES (256u << 10) /* events are written in pieces of about this size */
 
 struct sim_watch {
@@ -48,7 +48,8 @@ static void flush(struct sim_watch *watch, struct buf *out)
 	buf_clear(out);
 }
 
-static void write_event(const struct sim_watch *watch, struct buf *out, const char *type, const struct sim_version *version)
+static void write_event(
+    const struct sim_watch *watch, struct buf *out, const char *type, const struct sim_version *version)
 {
 	buf_printf(out, "{\"type\":\"%s\",\"object\":", type);
 	sim_write_version(out, version, watch->metadata_only);
@@ -142,7 +143,8 @@ static void arm(struct sim_api *api, int64_t at_ns)
 {
 	int64_t now = clock_now();
 
-	if (api->stopping || at_ns == INT64_MAX || (uv_is_active((uv_handle_t *)&api->pump) && api->pump_at_ns <= at_ns))
+	if (api->stopping || at_ns == INT64_MAX ||
+	    (uv_is_active((uv_handle_t *)&api->pump) && api->pump_at_ns <= at_ns))
 		return;
 	api->pump_at_ns = at_ns;
 	uv_timer_start(&api->pump, sim_watch_pump, at_ns > now ? (uint64_t)((at_ns - now) / NS_PER_MS + 1) : 0, 0);
@@ -161,7 +163,8 @@ void sim_watch_pump(uv_timer_t *timer)
 	struct buf out;
 
 	buf_init(&out, 4 * SIM_OBJECT_MAX);
-	TAILQ_FOREACH(watch, &api->watches, link) {
+	TAILQ_FOREACH(watch, &api->watches, link)
+	{
 		if (!watch->http)
 			continue;
 		int64_t at = serve(watch, &out, clock_now());
@@ -204,14 +207,16 @@ static void write_initial(struct sim_watch *watch)
 void sim_watch_open(const struct sim_call *call)
 {
 	struct sim_api *api = call->api;
-	const char *rv_text = http_query(call->http, "resourceVersion"), *seconds = http_query(call->http, "timeoutSeconds");
+	const char *rv_text = http_query(call->http, "resourceVersion"),
+	           *seconds = http_query(call->http, "timeoutSeconds");
 	const char *bookmarks = http_query(call->http, "allowWatchBookmarks");
 	uint64_t rv = rv_text ? strtoull(rv_text, NULL, 10) : 0, current = sim_store_rv(api->store);
 	struct sim_watch *watch = xcalloc(1, sizeof *watch);
 	unsigned long timeout_s = seconds ? strtoul(seconds, NULL, 10) : 0;
 	struct err err;
 
-	if (sim_selector_parse(&watch->selector, call->route.namespace_, http_query(call->http, "fieldSelector"), &err) != 0) {
+	if (sim_selector_parse(
+	        &watch->selector, call->route.namespace_, http_query(call->http, "fieldSelector"), &err) != 0) {
 		free(watch);
 		sim_answer_status(call, 400, "%s", err.text);
 		return;
@@ -222,7 +227,8 @@ void sim_watch_open(const struct sim_call *call)
 	watch->metadata_only = sim_wants_metadata(call);
 	watch->bookmarks = bookmarks && (strcmp(bookmarks, "true") == 0 || strcmp(bookmarks, "1") == 0);
 	watch->bookmark_ns = clock_now() + api->bookmark_ns;
-	watch->until_ns = clock_now() + (int64_t)(timeout_s && timeout_s < 86400 ? timeout_s : WATCH_TIMEOUT_S) * NS_PER_S;
+	watch->until_ns =
+	    clock_now() + (int64_t)(timeout_s && timeout_s < 86400 ? timeout_s : WATCH_TIMEOUT_S) * NS_PER_S;
 	watch->seen_rv = rv ? rv : current;
 	if (rv > current || !sim_history_after(api->store, watch->resource, rv ? rv : current, &watch->next))
 		watch->next = 0; /* never kept: told as expired */
@@ -241,8 +247,8 @@ void sim_api_drop_watches(struct sim_api *api)
 	struct sim_watch *watch;
 
 	TAILQ_FOREACH(watch, &api->watches, link)
-		if (watch->http)
-			end(watch, true);
+	if (watch->http)
+		end(watch, true);
 }
 
 void sim_api_set_watch_lag(struct sim_api *api, unsigned lag_ms)

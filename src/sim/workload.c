@@ -89,9 +89,10 @@ static json_t *pod_metadata(const struct sim_workload *w, const struct unit *u, 
 		json_object_set_new(labels, "workload", json_string("finetune"));
 	if (strcmp(u->owner_kind, "ReplicaSet") == 0)
 		json_object_set_new(labels, "pod-template-hash", json_string("5d4f8c7b9"));
-	return json_pack("{s:s,s:s,s:o,s:o,s:[{s:s,s:s,s:s,s:o,s:b}]}", "name", name, "namespace", u->namespace_, "labels", labels,
-	    "annotations", annotations, "ownerReferences", "apiVersion", u->owner_api, "kind", u->owner_kind, "name", owner, "uid",
-	    json_sprintf("0a000000-0000-4000-8000-%012x", u->number), "controller", 1);
+	return json_pack("{s:s,s:s,s:o,s:o,s:[{s:s,s:s,s:s,s:o,s:b}]}", "name", name, "namespace", u->namespace_,
+	    "labels", labels, "annotations", annotations, "ownerReferences", "apiVersion", u->owner_api, "kind",
+	    u->owner_kind, "name", owner, "uid", json_sprintf("0a000000-0000-4000-8000-%012x", u->number), "controller",
+	    1);
 }
 
 static json_t *pod_of(const struct sim_workload *w, const struct unit *u, const char *name)
@@ -100,13 +101,14 @@ static json_t *pod_of(const struct sim_workload *w, const struct unit *u, const 
 
 	json_object_set_new(requests, u->resource, json_sprintf("%u", u->amount));
 	json_t *spec = json_pack("{s:s,s:i,s:[{s:s,s:s,s:{s:o,s:o}}]}", "schedulerName",
-	    u->class_ == SIM_OTHER ? "default-scheduler" : "berth", "priority", u->priority, "containers", "name", "main", "image",
-	    "registry.example.com/work:1", "resources", "limits", json_deep_copy(requests), "requests", requests);
+	    u->class_ == SIM_OTHER ? "default-scheduler" : "berth", "priority", u->priority, "containers", "name",
+	    "main", "image", "registry.example.com/work:1", "resources", "limits", json_deep_copy(requests), "requests",
+	    requests);
 
 	if (u->product)
 		json_object_set_new(spec, "nodeSelector", json_pack("{s:s}", "nvidia.com/gpu.product", u->product));
-	return json_pack("{s:s,s:s,s:o,s:o,s:{s:s}}", "kind", "Pod", "apiVersion", "v1", "metadata", pod_metadata(w, u, name), "spec",
-	    spec, "status", "phase", "Pending");
+	return json_pack("{s:s,s:s,s:o,s:o,s:{s:s}}", "kind", "Pod", "apiVersion", "v1", "metadata",
+	    pod_metadata(w, u, name), "spec", spec, "status", "phase", "Pending");
 }
 
 static void end_later(struct sim_workload *w, const struct unit *u, const char *name, double at_s)
@@ -149,7 +151,9 @@ static struct unit inference(struct sim_workload *w)
 	    .amount = 1,
 	    .cpu = "6",
 	    .ram = "24Gi",
-	    .gpu_memory = kind == 1 ? NULL : kind == 2 ? "40Gi" : "20Gi",
+	    .gpu_memory = kind == 1   ? NULL
+	                  : kind == 2 ? "40Gi"
+	                              : "20Gi",
 	    .dtype = kind == 0 ? "fp16" : NULL,
 	    .priority = 100};
 }
@@ -217,7 +221,9 @@ static int make_hopeless(struct sim_workload *w, struct sim_store *store, struct
 	units[0].prefix = "notebook";
 	units[0].amount = 4;
 	units[1].prefix = "train-fp8";
-	units[1].amount = 8;
+	units[1].amount = 1;
+	units[1].cpu = "4";
+	units[1].ram = "16Gi";
 	units[1].gpu_memory = "140Gi";
 	for (size_t i = 0; i < 2; i++) {
 		char name[64];
@@ -235,9 +241,11 @@ static int make_hopeless(struct sim_workload *w, struct sim_store *store, struct
 
 /* --- the stream --- */
 
-static int make_unit(struct sim_workload *w, struct sim_store *store, enum sim_class class_, double second, struct err *err)
+static int make_unit(
+    struct sim_workload *w, struct sim_store *store, enum sim_class class_, double second, struct err *err)
 {
-	static struct unit (*const makers[SIM_CLASS_COUNT])(struct sim_workload *) = {training, inference, finetune, batch, other};
+	static struct unit (*const makers[SIM_CLASS_COUNT])(struct sim_workload *) = {
+	    training, inference, finetune, batch, other};
 	struct unit unit = makers[class_](w);
 	double end_s = second + uniform(w, 14, 26);
 

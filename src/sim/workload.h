@@ -1,5 +1,5 @@
-/* The demo's pods: a seeded stream of training, inference, fine-tuning and batch work, and some of another scheduler's. The same
- * seed gives the same stream. */
+/* The demo's pods: a seeded stream of training, inference, fine-tuning and batch work, and some of another scheduler's.
+ * The same seed gives the same stream. */
 #ifndef SIM_WORKLOAD_H
 #define SIM_WORKLOAD_H
 
@@ -20,6 +20,7 @@ struct sim_workload;
 struct sim_workload *sim_workload_new(uint64_t seed, double seconds, double speed);
 void sim_workload_free(struct sim_workload *workload);
 /* Makes and deletes what is due at this second. */
-BERTH_MUST_CHECK int sim_workload_play(struct sim_workload *workload, struct sim_store *store, double second, struct err *err);
+BERTH_MUST_CHECK int sim_workload_play(
+    struct sim_workload *workload, struct sim_store *store, double second, struct err *err);
 
 #endif

@@ -101,27 +101,27 @@ static UNUSED void reply_free(struct reply *reply)
 }
 
 /* Starts a call; body NULL = none. */
-static UNUSED void start_call(struct harness *h, const char *method, const char *path, const char *type, const char *body,
-    struct reply *reply)
+static UNUSED void start_call(
+    struct harness *h, const char *method, const char *path, const char *type, const char *body, struct reply *reply)
 {
 	char url[512];
 
 	snprintf(url, sizeof url, "%s%s", h->base, path);
 	reply->done = false;
 	http_call(h->client, &(struct http_call_spec){.method = method,
-				 .url = url,
-				 .content_type = body ? (type ? type : "application/json") : NULL,
-				 .accept = !body ? type : NULL,
-				 .body = slice_of(body ? body : ""),
-				 .answer_max = 64u << 20,
-				 .timeout_ms = WAIT_MS,
-				 .done = reply_done,
-				 .ctx = reply});
+	                         .url = url,
+	                         .content_type = body ? (type ? type : "application/json") : NULL,
+	                         .accept = !body ? type : NULL,
+	                         .body = slice_of(body ? body : ""),
+	                         .answer_max = 64u << 20,
+	                         .timeout_ms = WAIT_MS,
+	                         .done = reply_done,
+	                         .ctx = reply});
 }
 
 /* The status, or 0 when no whole answer came. `type` is the body's Content-Type or, without body, what is accepted. */
-static UNUSED unsigned call(struct harness *h, const char *method, const char *path, const char *type, const char *body,
-    struct reply *reply)
+static UNUSED unsigned call(
+    struct harness *h, const char *method, const char *path, const char *type, const char *body, struct reply *reply)
 {
 	start_call(h, method, path, type, body, reply);
 	assert_true(run_until(h, &reply->done, 2 * WAIT_MS));
@@ -196,12 +196,12 @@ static UNUSED void watch_open(struct harness *h, const char *path, const char *a
 	buf_init(&w->text, 64u << 20);
 	snprintf(url, sizeof url, "%s%s", h->base, path);
 	w->call = http_call(h->client, &(struct http_call_spec){.method = "GET",
-					   .url = url,
-					   .accept = accept,
-					   .answer_max = 1u << 20,
-					   .piece = watched_piece,
-					   .done = watched_done,
-					   .ctx = w});
+	                                   .url = url,
+	                                   .accept = accept,
+	                                   .answer_max = 1u << 20,
+	                                   .piece = watched_piece,
+	                                   .done = watched_done,
+	                                   .ctx = w});
 }
 
 /* Runs until the text has come over the watch. */
@@ -239,8 +239,10 @@ static UNUSED struct sim_version *make_node(struct sim_store *store, const char 
 
 	snprintf(text, sizeof text,
 	    "{\"metadata\":{\"name\":\"%s\",\"labels\":{\"kubernetes.io/hostname\":\"%s\"}},\"spec\":{},\"status\":{"
-	    "\"allocatable\":{\"cpu\":\"64\",\"memory\":\"256Gi\",\"pods\":\"110\",\"nvidia.com/gpu\":\"%d\"},\"capacity\":{"
-	    "\"cpu\":\"64\",\"memory\":\"256Gi\",\"pods\":\"110\",\"nvidia.com/gpu\":\"%d\"},\"conditions\":[{\"type\":\"Ready\","
+	    "\"allocatable\":{\"cpu\":\"64\",\"memory\":\"256Gi\",\"pods\":\"110\",\"nvidia.com/"
+	    "gpu\":\"%d\"},\"capacity\":{"
+	    "\"cpu\":\"64\",\"memory\":\"256Gi\",\"pods\":\"110\",\"nvidia.com/"
+	    "gpu\":\"%d\"},\"conditions\":[{\"type\":\"Ready\","
 	    "\"status\":\"True\"}]}}",
 	    name, name, gpus, gpus);
 	return make(store, SIM_NODES, text);
@@ -252,8 +254,10 @@ static UNUSED struct sim_version *make_pod(struct sim_store *store, const char *
 	char text[1024];
 
 	snprintf(text, sizeof text,
-	    "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"d\"},\"spec\":{\"schedulerName\":\"berth\",\"containers\":[{\"name\":"
-	    "\"c\",\"resources\":{\"requests\":{\"cpu\":\"1\",\"nvidia.com/gpu\":\"%d\"}}}]%s},\"status\":{\"phase\":\"Pending\"}}",
+	    "{\"metadata\":{\"name\":\"%s\",\"namespace\":\"d\"},\"spec\":{\"schedulerName\":\"berth\",\"containers\":["
+	    "{\"name\":"
+	    "\"c\",\"resources\":{\"requests\":{\"cpu\":\"1\",\"nvidia.com/"
+	    "gpu\":\"%d\"}}}]%s},\"status\":{\"phase\":\"Pending\"}}",
 	    name, gpus, more ? more : "");
 	return make(store, SIM_PODS, text);
 }

@@ -21,21 +21,23 @@ static const struct patch_case cases[] = {
     {SIM_PATCH_MERGE, "{\"l\":[1,2]}", "{\"l\":[3]}", "{\"l\":[3]}", 0},
     {SIM_PATCH_MERGE, "{}", "{\"a\":{\"b\":null,\"c\":1}}", "{\"a\":{\"c\":1}}", 0},
     {SIM_PATCH_MERGE, "{\"conditions\":[{\"type\":\"A\"}]}", "{\"conditions\":[{\"type\":\"B\"}]}",
-	"{\"conditions\":[{\"type\":\"B\"}]}", 0},
+        "{\"conditions\":[{\"type\":\"B\"}]}", 0},
     {SIM_PATCH_MERGE, "{}", "[]", NULL, ERR_INPUT},
     {SIM_PATCH_STRATEGIC, "{\"status\":{\"conditions\":[{\"type\":\"A\",\"status\":\"True\"},{\"type\":\"B\"}]}}",
-	"{\"status\":{\"conditions\":[{\"type\":\"A\",\"status\":\"False\"},{\"type\":\"C\"}]}}",
-	"{\"status\":{\"conditions\":[{\"type\":\"A\",\"status\":\"False\"},{\"type\":\"B\"},{\"type\":\"C\"}]}}", 0},
+        "{\"status\":{\"conditions\":[{\"type\":\"A\",\"status\":\"False\"},{\"type\":\"C\"}]}}",
+        "{\"status\":{\"conditions\":[{\"type\":\"A\",\"status\":\"False\"},{\"type\":\"B\"},{\"type\":\"C\"}]}}", 0},
     {SIM_PATCH_STRATEGIC, "{\"schedulingGates\":[{\"name\":\"a\"},{\"name\":\"b\"}]}",
-	"{\"schedulingGates\":[{\"$patch\":\"delete\",\"name\":\"a\"}],\"$setElementOrder/schedulingGates\":[]}",
-	"{\"schedulingGates\":[{\"name\":\"b\"}]}", 0},
+        "{\"schedulingGates\":[{\"$patch\":\"delete\",\"name\":\"a\"}],\"$setElementOrder/schedulingGates\":[]}",
+        "{\"schedulingGates\":[{\"name\":\"b\"}]}", 0},
     {SIM_PATCH_STRATEGIC, "{\"a\":{\"x\":1}}", "{\"a\":{\"$patch\":\"replace\",\"y\":2}}", "{\"a\":{\"y\":2}}", 0},
     {SIM_PATCH_STRATEGIC, "{\"args\":[\"x\"]}", "{\"args\":[\"y\"]}", "{\"args\":[\"y\"]}", 0},
-    {SIM_PATCH_JSON, "{\"a\":{\"b/c\":1}}", "[{\"op\":\"replace\",\"path\":\"/a/b~1c\",\"value\":2}]", "{\"a\":{\"b/c\":2}}", 0},
-    {SIM_PATCH_JSON, "{\"l\":[1,3]}", "[{\"op\":\"add\",\"path\":\"/l/1\",\"value\":2},{\"op\":\"add\",\"path\":\"/l/-\",\"value\":4}]",
-	"{\"l\":[1,2,3,4]}", 0},
-    {SIM_PATCH_JSON, "{\"l\":[1,2]}", "[{\"op\":\"test\",\"path\":\"/l/0\",\"value\":1},{\"op\":\"remove\",\"path\":\"/l/0\"}]",
-	"{\"l\":[2]}", 0},
+    {SIM_PATCH_JSON, "{\"a\":{\"b/c\":1}}", "[{\"op\":\"replace\",\"path\":\"/a/b~1c\",\"value\":2}]",
+        "{\"a\":{\"b/c\":2}}", 0},
+    {SIM_PATCH_JSON, "{\"l\":[1,3]}",
+        "[{\"op\":\"add\",\"path\":\"/l/1\",\"value\":2},{\"op\":\"add\",\"path\":\"/l/-\",\"value\":4}]",
+        "{\"l\":[1,2,3,4]}", 0},
+    {SIM_PATCH_JSON, "{\"l\":[1,2]}",
+        "[{\"op\":\"test\",\"path\":\"/l/0\",\"value\":1},{\"op\":\"remove\",\"path\":\"/l/0\"}]", "{\"l\":[2]}", 0},
     {SIM_PATCH_JSON, "{\"l\":[1,2]}", "[{\"op\":\"test\",\"path\":\"/l/0\",\"value\":9}]", NULL, ERR_REFUSED},
     {SIM_PATCH_JSON, "{}", "[{\"op\":\"remove\",\"path\":\"/nothing\"}]", NULL, ERR_REFUSED},
     {SIM_PATCH_JSON, "{}", "[{\"op\":\"replace\",\"path\":\"/a/b\",\"value\":1}]", NULL, ERR_REFUSED},
@@ -79,9 +81,10 @@ static void content_types_are_told_apart(void **state)
 
 static void paths_are_read(void **state)
 {
-	static const char *const unknown[] = {"/", "", "/api", "/api/v1", "/api/v1/", "/api/v1/secrets", "/apis/batch/v1/pods",
-	    "/api/v2/pods", "/api/v1/namespaces/d/nodes", "/api/v1/pods/a", "/api/v1/namespaces/d/pods/a/exec",
-	    "/api/v1/namespaces/d/pods/a/status/x", "/api/v1/nodes/n/binding", "/api/v1/namespaces//pods"};
+	static const char *const unknown[] = {"/", "", "/api", "/api/v1", "/api/v1/", "/api/v1/secrets",
+	    "/apis/batch/v1/pods", "/api/v2/pods", "/api/v1/namespaces/d/nodes", "/api/v1/pods/a",
+	    "/api/v1/namespaces/d/pods/a/exec", "/api/v1/namespaces/d/pods/a/status/x", "/api/v1/nodes/n/binding",
+	    "/api/v1/namespaces//pods"};
 	struct sim_route route;
 
 	(void)state;

@@ -75,7 +75,8 @@ static void names_and_uids_are_unique(void **state)
 	json_decref(nameless);
 	sim_store_delete(store, SIM_PODS, "d", "a");
 	assert_string_not_equal(make_pod(store, "a", 1, NULL)->uid, uid);
-	struct sim_version *generated = make(store, SIM_PODS, "{\"metadata\":{\"generateName\":\"g-\",\"namespace\":\"d\"}}");
+	struct sim_version *generated =
+	    make(store, SIM_PODS, "{\"metadata\":{\"generateName\":\"g-\",\"namespace\":\"d\"}}");
 
 	assert_memory_equal(generated->name, "g-", 2);
 	assert_true(strlen(generated->name) > 2);
@@ -141,6 +142,7 @@ static void compaction_loses_what_was(void **state)
 	make_node(store, "b", 1);
 	sim_history_compact(store);
 	assert_false(sim_history_after(store, SIM_NODES, rv, &number));
+	assert_false(sim_history_after(store, SIM_PODS, rv, &number)); /* of which there is nothing at all */
 	assert_true(sim_history_after(store, SIM_NODES, sim_store_rv(store), &number));
 	sim_store_free(store);
 }
@@ -163,7 +165,9 @@ static void text_is_checked_when_loaded(void **state)
 	assert_string_equal(node->name, "qA");
 	json_t *tree = sim_store_tree(node);
 
-	assert_int_equal(strtoull(json_string_value(json_object_get(json_object_get(tree, "metadata"), "resourceVersion")), NULL, 10),
+	assert_int_equal(
+	    strtoull(
+	        json_string_value(json_object_get(json_object_get(tree, "metadata"), "resourceVersion")), NULL, 10),
 	    node->rv);
 	json_decref(tree);
 	sim_store_free(store);
