@@ -2,22 +2,38 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"time"
 )
 
-// freePort asks the kernel for a loopback port that nothing listens on. The
-// program that is to have it binds it a moment later; ports are handed out in
-// turn, so nothing else is given the same one meanwhile.
+// Ports below the range from which the kernel takes those of outgoing
+// connections: a port that is free when it is picked is still free when the
+// program that is to have it binds it, a moment later.
+const (
+	firstPort = 20000
+	lastPort  = 29999
+)
+
+var nextPort = firstPort + os.Getpid()%(lastPort-firstPort)
+
+// freePort returns a loopback port that nothing listens on; ports are handed
+// out in turn.
 func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	for range lastPort - firstPort {
+		nextPort++
+		if nextPort > lastPort {
+			nextPort = firstPort
+		}
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", nextPort))
+		if err == nil {
+			return nextPort, listener.Close()
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
+	return 0, errors.New("no free port on 127.0.0.1")
 }
 
 // freeAddresses returns n loopback addresses with free ports.
