@@ -216,6 +216,7 @@ int cli_serve(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	chosen.catalogue = catalogue;
+	chosen.namespace_ = getenv("POD_NAMESPACE") ? getenv("POD_NAMESPACE") : "default";
 	chosen.kube = &kube;
 	int code = run(&chosen);
 	kube_config_free(&kube);

@@ -8,8 +8,9 @@
 #include "scheduler/internal.h"
 
 #define BIND_DEADLINE_MS 25000 /* kube-scheduler's timeout of the bind entry is longer; given up well before 30 s */
-#define ANNOTATION_MAX 4096
+#define READ_DEADLINE_MS 12000 /* of it, for reading a pod that is not known here */
 #define PATH_MAX_BYTES 1024
+#define ANNOTATIONS_MAX 8192
 
 struct waiter {
 	struct verbs_bind *parked;
@@ -74,41 +75,6 @@ static void finish(struct bind_job *job, enum reason reason)
 
 /* --- the Binding --- */
 
-static void write_devices(const struct ledger_entry *entry, struct buf *out)
-{
-	if (entry->device_count == 0)
-		return; /* which GPU it is, kubelet decides */
-	buf_text(out, ",\"devices\":[");
-	for (size_t i = 0; i < entry->device_count; i++)
-		buf_printf(out, "%s{\"index\":%d,\"milli\":%d}", i ? "," : "", (int)entry->devices[i].index,
-		    (int)entry->devices[i].milli);
-	buf_char(out, ']');
-}
-
-/* berth.dev/decision, version 1: a JSON object inside a JSON string. */
-static void write_annotations(
-    struct scheduler *s, const struct pod *pod, const struct ledger_entry *entry, struct buf *out)
-{
-	enum reason why;
-	struct buf decision;
-	const struct policy *policy = s->policy.inforce;
-	const struct policy_class *class_ = policy_class_of(policy, pod, &why);
-	buf_init(&decision, ANNOTATION_MAX);
-	buf_text(&decision, "{\"version\":1,\"class\":");
-	buf_json_string(&decision, slice_of(class_ ? class_->name : ""));
-	if (entry->node->pool != POOL_NONE) {
-		buf_text(&decision, ",\"pool\":");
-		buf_json_string(&decision, slice_of(policy->pools[entry->node->pool].name));
-	}
-	buf_printf(&decision, ",\"policy\":\"%s\"", policy->hash);
-	write_devices(entry, &decision);
-	buf_char(&decision, '}');
-	buf_text(out, "{\"berth.dev/decision\":");
-	buf_json_string(out, buf_slice(&decision));
-	buf_char(out, '}');
-	buf_free(&decision);
-}
-
 static void binding_done(void *ctx, enum kube_bind_result result, const char *error)
 {
 	static const enum reason reasons[] = {
@@ -127,27 +93,46 @@ static void binding_done(void *ctx, enum kube_bind_result result, const char *er
 	if (result == KUBE_POD_GONE && entry && entry->state != LEDGER_BOUND) {
 		feed_forget(s, slice_of(job->uid), REASON_CODE_WAKE_ROOM);
 	} else if (result == KUBE_BOUND && entry && !job->pod_gone) {
+		waiting_remove(s->waiting, slice_of(job->uid));
 		struct tracked *tracked = roster_find(s->roster, slice_of(job->uid));
 		if (tracked && entry->state != LEDGER_BOUND)
-			ledger_reserve(s->fleet, tracked->pod, slice_of(job->node), LEDGER_BOUND, true, clock_now(), 0);
+			ledger_reserve(s->fleet, tracked->pod, slice_of(job->node), LEDGER_BOUND,
+			    scheduler_owns(tracked->pod), clock_now(), 0);
 	}
 	finish(job, reasons[result]);
+}
+
+/* Of the deadline, which is one for reading the pod and for its Binding. Not 0, which would stand for a default. */
+static unsigned left_ms(const struct bind_job *job)
+{
+	int64_t left = job->began_ns + BIND_DEADLINE_MS * NS_PER_MS - clock_now();
+	return left > NS_PER_MS ? (unsigned)(left / NS_PER_MS) : 1;
 }
 
 static void post(struct bind_job *job, const struct pod *pod, struct ledger_entry *entry)
 {
 	struct scheduler *s = job->s;
 	struct buf annotations;
-	buf_init(&annotations, 2 * ANNOTATION_MAX);
+	buf_init(&annotations, ANNOTATIONS_MAX);
 	ledger_pin(s->fleet, entry, true, clock_now());
-	write_annotations(s, pod, entry, &annotations);
+	annotation_write(s, pod, entry, &annotations);
 	kube_bind(s->kube, (struct kube_pod_ref){job->namespace_, job->name, job->uid}, job->node,
-	    buf_slice(&annotations), BIND_DEADLINE_MS, binding_done, job);
+	    buf_slice(&annotations), left_ms(job), binding_done, job);
 	buf_free(&annotations);
 }
 
-/* Room on the given node for a pod that holds none there, or whose node has gone since (the API server would take a Binding to it):
- * it is judged anew. */
+static void reserve_then_post(struct bind_job *job, const struct pod *pod)
+{
+	struct scheduler *s = job->s;
+	struct ledger_entry *entry = ledger_reserve(s->fleet, pod, slice_of(job->node), LEDGER_ASSUMED,
+	    scheduler_owns(pod), clock_now(), scheduler_ttl(s, pod));
+	waiting_remove(s->waiting, slice_of(job->uid));
+	wake_soon(s, REASON_CODE_WAKE_ROOM); /* its turn, or room held elsewhere, may just have been given up */
+	post(job, pod, entry);
+}
+
+/* Room on the given node for a pod that holds none there, or whose node has gone since (the API server would take a
+ * Binding to it): it is judged anew. */
 static void place_then_post(struct bind_job *job, const struct pod *pod)
 {
 	struct scheduler *s = job->s;
@@ -160,13 +145,19 @@ static void place_then_post(struct bind_job *job, const struct pod *pod)
 		finish(job, reason);
 		return;
 	}
-	waiting_remove(s->waiting, slice_of(job->uid));
-	post(job, pod,
-	    ledger_reserve(
-	        s->fleet, pod, slice_of(job->node), LEDGER_ASSUMED, true, clock_now(), scheduler_ttl(s, pod)));
+	reserve_then_post(job, pod);
 }
 
 /* --- a pod that is not known here --- */
+
+/* The tracked pod, its owners as known by now; no hint may follow. */
+static const struct pod *asked_for(struct scheduler *s, struct tracked *tracked)
+{
+	tracked->asked = true;
+	roster_backlog_remove(s->roster, tracked);
+	owners_resolve(s->owners, tracked->pod);
+	return tracked->pod;
+}
 
 static void pod_was_read(void *ctx, const struct kube_answer *answer)
 {
@@ -184,20 +175,23 @@ static void pod_was_read(void *ctx, const struct kube_answer *answer)
 		finish(job, REASON_CODE_BIND_FAILED);
 		return;
 	}
-	enum reason reason = strcmp(pod->uid, job->uid) != 0 || pod->terminal ? REASON_CODE_POD_GONE : REASON_CODE_FITS;
-	if (reason == REASON_CODE_FITS && pod->node)
-		reason = strcmp(pod->node, job->node) == 0 ? REASON_CODE_BOUND : REASON_CODE_BOUND_ELSEWHERE;
-	if (reason == REASON_CODE_FITS && !roster_find(s->roster, slice_of(pod->uid))) {
-		owners_resolve(s->owners, pod);
-		roster_put(s->roster, pod, clock_now(), &old)->asked = true;
-		place_then_post(job, pod);
+	bool gone = job->pod_gone || strcmp(pod->uid, job->uid) != 0 || pod->terminal;
+	enum reason reason = gone ? REASON_CODE_POD_GONE : REASON_CODE_FITS;
+	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(job->uid));
+	const char *bound_to = entry && entry->state == LEDGER_BOUND ? entry->node->name : pod->node;
+	if (!gone && bound_to)
+		reason = strcmp(bound_to, job->node) == 0 ? REASON_CODE_BOUND : REASON_CODE_BOUND_ELSEWHERE;
+	if (reason != REASON_CODE_FITS) {
+		finish(job, reason);
+		pod_free(pod);
 		return;
 	}
-	if (reason == REASON_CODE_FITS)
-		place_then_post(job, pod);
+	struct tracked *tracked = roster_find(s->roster, slice_of(pod->uid));
+	if (tracked)
+		pod_free(pod); /* the watch has shown it meanwhile, no older */
 	else
-		finish(job, reason);
-	pod_free(pod);
+		tracked = roster_put(s->roster, pod, clock_now(), &old);
+	place_then_post(job, asked_for(s, tracked));
 }
 
 static void read_pod_first(struct bind_job *job)
@@ -207,14 +201,14 @@ static void read_pod_first(struct bind_job *job)
 	kube_call(job->s->kube, &(struct kube_call_spec){.method = "GET",
 	                            .path = path,
 	                            .repeatable = true,
-	                            .deadline_ms = BIND_DEADLINE_MS,
+	                            .deadline_ms = READ_DEADLINE_MS,
 	                            .done = pod_was_read,
 	                            .ctx = job});
 }
 
 /* --- the verb --- */
 
-static bool path_safe(struct slice name)
+bool bind_path_safe(struct slice name)
 {
 	for (size_t i = 0; i < name.len; i++)
 		if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-.", name.at[i]) || name.at[i] == '\0')
@@ -241,7 +235,7 @@ void bind_begin(void *ctx, const struct wire_bind *bind, struct verbs_bind *park
 		reason = slice_is(bind->node, entry->node->name) ? REASON_CODE_BOUND : REASON_CODE_BOUND_ELSEWHERE;
 	else if (job)
 		reason = job->pod_gone ? REASON_CODE_POD_GONE : REASON_CODE_BOUND_ELSEWHERE;
-	else if (!path_safe(bind->pod_namespace) || !path_safe(bind->pod_name))
+	else if (!bind_path_safe(bind->pod_namespace) || !bind_path_safe(bind->pod_name))
 		reason = REASON_CODE_BIND_REFUSED;
 	if (reason != REASON_CODE_FITS) {
 		verbs_bind_answer(parked, reason == REASON_CODE_BOUND ? NULL : reason_text(reason));
@@ -260,9 +254,9 @@ void bind_begin(void *ctx, const struct wire_bind *bind, struct verbs_bind *park
 	if (!tracked)
 		read_pod_first(job);
 	else if (entry && entry->node->spec && strcmp(entry->node->name, job->node) == 0)
-		post(job, tracked->pod, entry);
+		reserve_then_post(job, asked_for(s, tracked));
 	else
-		place_then_post(job, tracked->pod);
+		place_then_post(job, asked_for(s, tracked));
 }
 
 void bind_gone(void *ctx, struct verbs_bind *parked)

@@ -25,13 +25,16 @@ static bool pods_known(const struct scheduler *s)
 static void expire(struct scheduler *s, struct ledger_entry *entry)
 {
 	struct tracked *tracked = roster_find(s->roster, slice_of(entry->uid));
-	bool planned = entry->state == LEDGER_PLANNED;
 	log_info("reservation expired", "pod=%s/%s node=%s state=%s", entry->namespace_, entry->name, entry->node->name,
 	    ledger_state_name(entry->state));
 	ledger_release(s->fleet, entry);
-	if (tracked && planned)
-		hint_withdraw(s, tracked);
-	else if (tracked && tracked->mark == 0)
+	if (!tracked)
+		return;
+	/* A hint that nobody took up is not given again: it would hold the room for ever. */
+	tracked->asked = true;
+	roster_backlog_remove(s->roster, tracked);
+	hint_withdraw(s, tracked);
+	if (tracked->mark == 0 && !waiting_find(s->waiting, slice_of(tracked->pod->uid)))
 		roster_remove(s->roster, tracked);
 }
 
@@ -52,15 +55,28 @@ void expire_on_timer(uv_timer_t *timer)
 	expire_soon(s);
 }
 
+/* A reservation has its own end; what the watch has shown bound ends with the watch's word. */
+static bool ends_otherwise(const struct scheduler *s, const struct tracked *tracked)
+{
+	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(tracked->pod->uid));
+	return entry && (entry->state != LEDGER_BOUND || entry->mark != 0);
+}
+
 void sweep_on_timer(uv_timer_t *timer)
 {
 	struct scheduler *s = timer->data;
 	int64_t now = clock_now();
+	bool known = pods_known(s);
 	size_t cursor = 0, count = 0;
 	char **unseen = xcalloc(roster_count(s->roster) + 1, sizeof *unseen);
-	for (struct tracked *tracked; (tracked = roster_next(s->roster, &cursor));)
-		if (tracked->mark == 0 && now - tracked->since_ns > UNSEEN_NS)
+	for (struct tracked *tracked; (tracked = roster_next(s->roster, &cursor));) {
+		if (tracked->mark != 0)
+			continue;
+		if (!known)
+			tracked->since_ns = now; /* time without contact proves nothing */
+		else if (now - tracked->since_ns > UNSEEN_NS && !ends_otherwise(s, tracked))
 			unseen[count++] = xstrdup(tracked->pod->uid);
+	}
 	while (count > 0) {
 		feed_forget(s, slice_of(unseen[--count]), REASON_CODE_WAKE_ROOM);
 		free(unseen[count]);

@@ -81,6 +81,9 @@ static void nodes_synced(void *ctx)
 	free(gone);
 	s->nodes_synced = true;
 	log_info("nodes listed", "nodes=%zu", fleet_node_count(s->fleet));
+	/* Whichever of the two first lists ends last: what waited for both goes on now. */
+	wake_soon(s, REASON_CODE_WAKE_NODE);
+	hint_soon(s);
 }
 
 const struct kube_watch_handlers feed_nodes = {.begin = nodes_begin, .object = nodes_object, .synced = nodes_synced};
@@ -97,13 +100,13 @@ static void pods_begin(void *ctx)
 void feed_forget(struct scheduler *s, struct slice uid, enum reason why)
 {
 	bind_pod_gone(s, uid);
-	waiting_remove(s->waiting, uid);
 	struct ledger_entry *entry = ledger_find(s->fleet, uid);
 	struct tracked *tracked = roster_find(s->roster, uid);
-	if (entry) {
+	if (entry || waiting_find(s->waiting, uid))
+		wake_soon(s, why); /* its room, or its turn, is for others now */
+	waiting_remove(s->waiting, uid);
+	if (entry)
 		ledger_release(s->fleet, entry);
-		wake_soon(s, why);
-	}
 	if (tracked)
 		roster_remove(s->roster, tracked);
 }
@@ -111,12 +114,12 @@ void feed_forget(struct scheduler *s, struct slice uid, enum reason why)
 static void pod_bound(struct scheduler *s, struct pod *pod)
 {
 	struct slice uid = slice_of(pod->uid);
-	bool ours = strcmp(pod->scheduler, SCHEDULER_NAME) == 0;
 	struct ledger_entry *entry = ledger_find(s->fleet, uid);
 	if (entry && entry->state == LEDGER_BOUND)
 		ledger_update(s->fleet, entry, pod);
 	else
-		entry = ledger_reserve(s->fleet, pod, slice_of(pod->node), LEDGER_BOUND, ours, clock_now(), 0);
+		entry = ledger_reserve(
+		    s->fleet, pod, slice_of(pod->node), LEDGER_BOUND, scheduler_owns(pod), clock_now(), 0);
 	entry->mark = s->pod_list;
 	waiting_remove(s->waiting, uid);
 	struct tracked *tracked = roster_find(s->roster, uid);
@@ -146,6 +149,7 @@ static void pod_pending(struct scheduler *s, struct pod *pod)
 	} else if (pod->deleting) {
 		roster_backlog_remove(s->roster, tracked);
 		waiting_remove(s->waiting, slice_of(pod->uid));
+		wake_soon(s, REASON_CODE_WAKE_ROOM); /* if it had a turn, the turn passes on */
 	}
 }
 
@@ -167,16 +171,16 @@ static void pods_object(void *ctx, enum kube_change change, struct slice object)
 		pod_free(pod);
 	} else if (pod->node) {
 		pod_bound(s, pod);
-	} else if (strcmp(pod->scheduler, SCHEDULER_NAME) == 0) {
+	} else if (scheduler_owns(pod)) {
 		pod_pending(s, pod);
 	} else {
 		pod_free(pod);
 	}
 }
 
-/* Whether the finished list proves that the pod of this entry is no more: it was shown before and is not now, or it was
- * bound by us well before the list was asked for. A reservation for a pod that no watch has shown yet is left to its
- * expiry. */
+/* Whether the finished list proves that the pod of this entry is no more: the entry was shown before and is not now, or
+ * it was bound by us well before the list was asked for. A reservation for a pod that no watch has shown yet is left to
+ * its expiry; one made for a pod that a watch had shown goes with that pod. */
 static bool entry_is_gone(const struct scheduler *s, const struct ledger_entry *entry)
 {
 	if (entry->mark == s->pod_list)
@@ -194,14 +198,15 @@ static void pods_synced(void *ctx)
 			gone[count++] = xstrdup(entry->uid);
 	cursor = 0;
 	for (struct tracked *tracked; (tracked = roster_next(s->roster, &cursor));)
-		if (tracked->mark != 0 && tracked->mark != s->pod_list &&
-		    !ledger_find(s->fleet, slice_of(tracked->pod->uid)))
+		if (tracked->mark != 0 && tracked->mark != s->pod_list)
 			gone[count++] = xstrdup(tracked->pod->uid);
 	while (count > 0) {
 		feed_forget(s, slice_of(gone[--count]), REASON_CODE_WAKE_ROOM);
 		free(gone[count]);
 	}
 	free(gone);
+	if (!s->pods_synced)
+		wake_sleepers_later(s);
 	s->pods_synced = true;
 	log_info("pods listed", "bound=%zu pending=%zu", s->fleet->ledger.count[LEDGER_BOUND], roster_count(s->roster));
 	wake_soon(s, REASON_CODE_WAKE_ROOM);

@@ -1,15 +1,12 @@
-/* The verbs that never wait: filter decides and reserves, prioritize agrees with it, preempt allows nothing. */
-#include <math.h>
+/* The filter verb: decides and reserves. */
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "cluster/node.h"
 #include "cluster/pod.h"
-#include "scheduler/internal.h"
+#include "scheduler/filter.h"
 
-#define SCORE_BEST 10 /* extender/v1 MaxExtenderPriority */
-
-static unsigned refuse(struct buf *reply, unsigned status, const char *text)
+unsigned filter_refuse(struct buf *reply, unsigned status, const char *text)
 {
 	buf_text(reply, "{\"error\":");
 	buf_json_string(reply, slice_of(text));
@@ -28,16 +25,22 @@ static void scratch(struct scheduler *s, size_t count)
 	s->refusals = xrealloc(s->refusals, count * sizeof *s->refusals);
 }
 
-static struct pod *read_pod(struct scheduler *s, const struct wire_args *args, struct buf *reply, unsigned *status)
+struct pod *filter_read_pod(struct scheduler *s, const struct wire_args *args, struct buf *reply, unsigned *status)
 {
 	struct err err;
 	if (!scheduler_synced(s)) {
-		*status = refuse(reply, 503, reason_text(REASON_CODE_NOT_SYNCED));
+		*status = filter_refuse(reply, 503, reason_text(REASON_CODE_NOT_SYNCED));
 		return NULL;
 	}
 	struct pod *pod = cluster_pod_decode(args->pod, &s->fleet->names, true, &err);
 	if (!pod) {
-		*status = refuse(reply, 400, err.text);
+		*status = filter_refuse(reply, 400, err.text);
+		return NULL;
+	}
+	/* No such pod can exist: its name stands in paths, logs and answers from here on. */
+	if (!bind_path_safe(slice_of(pod->namespace_)) || !bind_path_safe(slice_of(pod->name))) {
+		pod_free(pod);
+		*status = filter_refuse(reply, 400, "pod: its name or namespace is none");
 		return NULL;
 	}
 	owners_resolve(s->owners, pod);
@@ -45,7 +48,7 @@ static struct pod *read_pod(struct scheduler *s, const struct wire_args *args, s
 }
 
 /* The fleet's nodes of the names in the call. */
-static void find_candidates(struct scheduler *s, const struct wire_args *args)
+void filter_find_candidates(struct scheduler *s, const struct wire_args *args)
 {
 	scratch(s, args->count);
 	for (size_t i = 0; i < args->count; i++) {
@@ -98,6 +101,7 @@ static void remember(struct scheduler *s, struct pod *pod, enum reason reason)
 		pod_free(pod);
 	tracked->asked = true;
 	roster_backlog_remove(s->roster, tracked);
+	owners_resolve(s->owners, tracked->pod); /* what has become known of its Job since the watch showed it */
 	waiting_put(s->waiting, tracked->pod, reason, clock_now(), clock_wall());
 	wake_soon(s, REASON_CODE_WAKE_ROOM); /* if it had a turn, the turn passes on */
 }
@@ -106,9 +110,14 @@ static void take_room(struct scheduler *s, struct pod *pod, const struct node *n
 {
 	struct tracked *tracked = roster_find(s->roster, slice_of(pod->uid));
 	struct pod *old = NULL;
-	ledger_reserve(s->fleet, pod, slice_of(node->name), LEDGER_ASSUMED, true, clock_now(), scheduler_ttl(s, pod));
+	struct ledger_entry *entry = ledger_reserve(s->fleet, pod, slice_of(node->name), LEDGER_ASSUMED,
+	    scheduler_owns(pod), clock_now(), scheduler_ttl(s, pod));
 	expire_soon(s);
 	waiting_remove(s->waiting, slice_of(pod->uid));
+	if (!tracked && entry->state == LEDGER_BOUND) {
+		pod_free(pod); /* a late call: only the ledger counts what is bound */
+		return;
+	}
 	if (!tracked)
 		tracked = roster_put(s->roster, pod, clock_now(), &old);
 	else
@@ -123,13 +132,19 @@ static void count_decision(struct scheduler *s, enum reason reason)
 	    s->instruments.decisions, 1, reason == REASON_CODE_FITS ? "placed" : "rejected", reason_code(reason), NULL);
 }
 
+/* A Binding exists or is under way: until that is over there is one node only, whatever is offered. */
+static bool is_settled(const struct ledger_entry *entry)
+{
+	return entry && (entry->state == LEDGER_BOUND || entry->pinned);
+}
+
 /* The room the pod holds already, if the call offers it and it still fits: calls are idempotent per UID. */
-static struct node *held_node(
+struct node *filter_held_node(
     struct scheduler *s, const struct wire_args *args, const struct pod *pod, const struct ledger_entry *entry)
 {
 	if (!entry || !offered(args, entry->node->name))
 		return NULL;
-	if (entry->state == LEDGER_BOUND)
+	if (is_settled(entry))
 		return entry->node;
 	return decide_node(s->fleet, pod, entry->node, NULL) == REASON_CODE_FITS ? entry->node : NULL;
 }
@@ -142,22 +157,36 @@ static void decide_offered(
 	decide_fleet_best(s->fleet, pod, decision);
 	if (decision->node && offered(args, decision->node->name))
 		return;
-	find_candidates(s, args);
+	filter_find_candidates(s, args);
 	decide_among(s->fleet, pod, s->candidates, args->count, decision, s->verdicts);
+}
+
+/* Rejected everywhere, the pod holds nothing any more; a nomination left behind would keep the room from its equals. */
+static void give_up(struct scheduler *s, struct slice uid, struct ledger_entry *entry)
+{
+	struct tracked *tracked = roster_find(s->roster, uid);
+	if (tracked)
+		hint_withdraw(s, tracked);
+	if (!entry)
+		return;
+	ledger_release(s->fleet, entry);
+	wake_soon(s, REASON_CODE_WAKE_ROOM);
 }
 
 static void filter_names(struct scheduler *s, const struct wire_args *args, struct pod *pod, struct buf *reply)
 {
 	struct decision decision = {.reason = REASON_CODE_FITS};
 	struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
-	struct node *node = held_node(s, args, pod, entry);
-	if (!node && entry && entry->state == LEDGER_BOUND) {
+	struct node *node = filter_held_node(s, args, pod, entry);
+	if (!node && is_settled(entry)) {
 		decision.reason = REASON_CODE_BOUND_ELSEWHERE;
 		scratch(s, args->count);
 		for (size_t i = 0; i < args->count; i++)
 			s->verdicts[i] = decision.reason;
 	} else if (!node) {
 		decide_offered(s, args, pod, &decision);
+		if (reason_kind_of(decision.reason) == REASON_CAPACITY && hint_make_way(s, pod))
+			decide_offered(s, args, pod, &decision);
 		node = decision.node;
 	}
 	count_decision(s, decision.reason);
@@ -170,23 +199,20 @@ static void filter_names(struct scheduler *s, const struct wire_args *args, stru
 		return;
 	}
 	answer_none(s, args, reply);
-	if (decision.reason == REASON_CODE_BOUND_ELSEWHERE) {
+	if (entry && entry->state == LEDGER_BOUND) {
 		pod_free(pod);
 		return;
 	}
-	/* The nominated node is tried alone before all others: failing there gives up nothing that is held elsewhere.
-	 */
+	/* The nominated node is tried alone before all others: failing there gives up nothing held elsewhere. */
 	bool nominated_alone = args->count == 1 && pod->nominated && slice_is(args->items[0], pod->nominated);
-	if (entry && !entry->pinned && !nominated_alone) {
-		ledger_release(s->fleet, entry);
-		wake_soon(s, REASON_CODE_WAKE_ROOM);
-	}
+	if (!nominated_alone && !is_settled(entry))
+		give_up(s, slice_of(pod->uid), entry);
 	remember(s, pod, decision.reason);
 }
 
 /* --- requests that carry whole Nodes: judged by what they carry, nothing is kept --- */
 
-static bool whole_nodes(struct scheduler *s, const struct wire_args *args, struct err *err)
+bool filter_whole_nodes(struct scheduler *s, const struct wire_args *args, struct err *err)
 {
 	scratch(s, args->count);
 	for (size_t i = 0; i < args->count; i++) {
@@ -202,7 +228,7 @@ static bool whole_nodes(struct scheduler *s, const struct wire_args *args, struc
 	return true;
 }
 
-static void free_whole_nodes(struct scheduler *s, size_t count)
+void filter_free_whole_nodes(struct scheduler *s, size_t count)
 {
 	while (count > 0)
 		decide_whole_node_free(s->candidates[--count]);
@@ -213,8 +239,8 @@ static unsigned filter_whole(
 {
 	struct err err;
 	struct decision decision;
-	if (!whole_nodes(s, args, &err))
-		return refuse(reply, 400, err.text);
+	if (!filter_whole_nodes(s, args, &err))
+		return filter_refuse(reply, 400, err.text);
 	decide_among(s->fleet, pod, s->candidates, args->count, &decision, s->verdicts);
 	if (decision.node) {
 		wire_write_nodes(reply, &args->items[candidate_at(s, args, decision.node)], 1, NULL, 0);
@@ -224,7 +250,7 @@ static unsigned filter_whole(
 			    (struct wire_refusal){slice_of(s->candidates[i]->name), reason_text(s->verdicts[i])};
 		wire_write_nodes(reply, NULL, 0, s->refusals, args->count);
 	}
-	free_whole_nodes(s, args->count);
+	filter_free_whole_nodes(s, args->count);
 	return 200;
 }
 
@@ -232,7 +258,7 @@ unsigned filter_answer(void *ctx, const struct wire_args *args, struct buf *repl
 {
 	struct scheduler *s = ctx;
 	unsigned status;
-	struct pod *pod = read_pod(s, args, reply, &status);
+	struct pod *pod = filter_read_pod(s, args, reply, &status);
 	if (!pod)
 		return status;
 	if (args->by_name && args->count > 0) {
@@ -247,68 +273,4 @@ unsigned filter_answer(void *ctx, const struct wire_args *args, struct buf *repl
 	}
 	pod_free(pod);
 	return status;
-}
-
-/* --- prioritize --- */
-
-static int64_t scaled(double total, double best)
-{
-	if (best <= 0)
-		return 0;
-	int64_t score = (int64_t)floor(total / best * SCORE_BEST);
-	return score >= SCORE_BEST ? SCORE_BEST - 1 : score < 0 ? 0 : score;
-}
-
-static void score_candidates(
-    struct scheduler *s, const struct wire_args *args, const struct pod *pod, struct buf *reply)
-{
-	struct decision decision;
-	struct score score;
-	struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
-	struct wire_score *scores = xcalloc(args->count + 1, sizeof *scores);
-	decide_among(s->fleet, pod, s->candidates, args->count, &decision, s->verdicts);
-	/* What filter would answer wins alone: the room already held, else the best. */
-	struct node *chosen = args->by_name ? held_node(s, args, pod, entry) : NULL;
-	if (!chosen)
-		chosen = decision.node;
-	for (size_t i = 0; i < args->count; i++) {
-		struct node *node = s->candidates[i];
-		scores[i].host = args->by_name ? args->items[i] : slice_of(node->name);
-		if (s->verdicts[i] != REASON_CODE_FITS)
-			continue;
-		decide_node(s->fleet, pod, node, &score);
-		scores[i].score = node == chosen ? SCORE_BEST : scaled(score.total, decision.score.total);
-	}
-	wire_write_scores(reply, scores, args->count);
-	free(scores);
-}
-
-unsigned prioritize_answer(void *ctx, const struct wire_args *args, struct buf *reply)
-{
-	struct scheduler *s = ctx;
-	struct err err;
-	unsigned status = 200;
-	struct pod *pod = read_pod(s, args, reply, &status);
-	if (!pod)
-		return status;
-	if (args->by_name) {
-		find_candidates(s, args);
-		score_candidates(s, args, pod, reply);
-	} else if (whole_nodes(s, args, &err)) {
-		score_candidates(s, args, pod, reply);
-		free_whole_nodes(s, args->count);
-	} else {
-		status = refuse(reply, 400, err.text);
-	}
-	pod_free(pod);
-	return status;
-}
-
-unsigned preempt_answer(void *ctx, const struct wire_preempt *preempt, struct buf *reply)
-{
-	(void)ctx;
-	(void)preempt;
-	/* No class may preempt: the scheduler then looks for no victims. */
-	wire_write_no_victims(reply);
-	return 200;
 }

@@ -1,12 +1,14 @@
 /* The hinted road. A pod's cycle costs kube-scheduler most where all feasible nodes are filtered and sent; with
  * status.nominatedNodeName set it tries that node alone. So when pods stand in line, berth plans those in front as its
  * watch shows them, reserves, and writes the name. A hint that comes late, or is lost, changes nothing but speed. */
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "scheduler/internal.h"
 
-#define HINT_BACKLOG_MIN 4    /* fewer are served by the direct road as fast */
 #define HINTS_OUTSTANDING 256 /* planned reservations at a time: what the scheduler takes within a few seconds */
 #define HINT_DELAY_MS 5
+#define HINT_FULL_MS 100  /* until the next look while no more may be outstanding */
 #define HINTS_PER_TURN 32 /* then other work of the loop comes in between */
 #define STATUS_MAX 512
 
@@ -45,18 +47,24 @@ static void hint(struct scheduler *s, struct tracked *tracked)
 	ledger_reserve(
 	    s->fleet, pod, slice_of(decision.node->name), LEDGER_PLANNED, true, clock_now(), scheduler_ttl(s, pod));
 	expire_soon(s);
-	tracked->hinted = true;
+	free(tracked->hint);
+	tracked->hint = xstrdup(decision.node->name);
 	log_debug("pod hinted", "pod=%s/%s node=%s", pod->namespace_, pod->name, decision.node->name);
 	metric_add(s->instruments.hints, 1, NULL);
 	if (!pod->nominated || strcmp(pod->nominated, decision.node->name) != 0)
 		nominate(s, pod, decision.node->name);
 }
 
+static bool is_full(const struct scheduler *s)
+{
+	return s->fleet->ledger.count[LEDGER_PLANNED] >= HINTS_OUTSTANDING;
+}
+
 void hint_soon(struct scheduler *s)
 {
 	if (!s->stopping && s->roster->backlog_count >= HINT_BACKLOG_MIN &&
 	    !uv_is_active((uv_handle_t *)&s->hint_timer))
-		uv_timer_start(&s->hint_timer, hint_on_timer, HINT_DELAY_MS, 0);
+		uv_timer_start(&s->hint_timer, hint_on_timer, is_full(s) ? HINT_FULL_MS : HINT_DELAY_MS, 0);
 }
 
 void hint_on_timer(uv_timer_t *timer)
@@ -65,8 +73,8 @@ void hint_on_timer(uv_timer_t *timer)
 	unsigned done = 0;
 	if (!scheduler_synced(s))
 		return;
-	while (s->roster->backlog_count >= HINT_BACKLOG_MIN && done < HINTS_PER_TURN &&
-	       s->fleet->ledger.count[LEDGER_PLANNED] < HINTS_OUTSTANDING) {
+	wake_now(s); /* those who were rejected stand before those who have not asked yet */
+	while (s->roster->backlog_count >= HINT_BACKLOG_MIN && done < HINTS_PER_TURN && !is_full(s)) {
 		struct tracked *tracked = roster_backlog_pop(s->roster);
 		/* A pod whose scores only kube-scheduler knows is left to its full pass. */
 		if (!tracked->pod->soft_spread)
@@ -76,10 +84,33 @@ void hint_on_timer(uv_timer_t *timer)
 	hint_soon(s);
 }
 
+bool hint_make_way(struct scheduler *s, const struct pod *pod)
+{
+	const struct ledger *ledger = &s->fleet->ledger;
+	bool any = false;
+	for (size_t i = 0; i < ledger->heap_count;) {
+		struct ledger_entry *entry = ledger->heap[i];
+		struct tracked *tracked = roster_find(s->roster, slice_of(entry->uid));
+		if (entry->state != LEDGER_PLANNED || !tracked || tracked->pod->priority >= pod->priority) {
+			i++;
+			continue;
+		}
+		ledger_release(s->fleet, entry);
+		roster_backlog_add(s->roster, tracked);
+		any = true;
+		i = 0; /* the heap has moved */
+	}
+	if (any)
+		hint_soon(s);
+	return any;
+}
+
 void hint_withdraw(struct scheduler *s, struct tracked *tracked)
 {
-	if (!tracked->hinted)
-		return;
-	tracked->hinted = false;
-	nominate(s, tracked->pod, NULL);
+	const char *nominated = tracked->pod->nominated;
+	/* What somebody else has nominated since is not berth's to take away. */
+	if (tracked->hint && (!nominated || strcmp(nominated, tracked->hint) == 0))
+		nominate(s, tracked->pod, NULL);
+	free(tracked->hint);
+	tracked->hint = NULL;
 }

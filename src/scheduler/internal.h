@@ -23,6 +23,7 @@ struct bind_job;
 /* The policy file and what came of it. */
 struct policy_file {
 	char *path;
+	char *namespace_; /* of the Events about it */
 	struct policy *inforce;
 	uint64_t bytes_hash; /* of the bytes read last, good or bad */
 	int64_t loaded_wall; /* when the one in force was read */
@@ -60,7 +61,7 @@ struct scheduler {
 	struct map binds; /* pod UID → struct bind_job */
 	struct instruments instruments;
 
-	uv_timer_t wake_timer, hint_timer, expiry_timer, sweep_timer;
+	uv_timer_t wake_timer, sleepers_timer, hint_timer, expiry_timer, sweep_timer;
 	enum reason wake_cause;
 	bool wake_due;
 
@@ -83,6 +84,10 @@ static inline int64_t scheduler_ttl(const struct scheduler *s, const struct pod 
 {
 	return pod->slow_binding ? s->ttl_volumes_ns : s->ttl_ns;
 }
+static inline bool scheduler_owns(const struct pod *pod)
+{
+	return strcmp(pod->scheduler, SCHEDULER_NAME) == 0;
+}
 static inline struct kube_pod_ref pod_ref(const struct pod *pod)
 {
 	return (struct kube_pod_ref){pod->namespace_, pod->name, pod->uid};
@@ -93,7 +98,7 @@ extern const struct kube_watch_handlers feed_nodes, feed_pods, feed_jobs;
 /* The pod is gone or has ended: nothing of it stays. */
 void feed_forget(struct scheduler *s, struct slice uid, enum reason why);
 
-/* filter.c */
+/* filter.c, prioritize.c */
 unsigned filter_answer(void *ctx, const struct wire_args *args, struct buf *reply);
 unsigned prioritize_answer(void *ctx, const struct wire_args *args, struct buf *reply);
 unsigned preempt_answer(void *ctx, const struct wire_preempt *preempt, struct buf *reply);
@@ -104,16 +109,29 @@ void bind_gone(void *ctx, struct verbs_bind *parked);
 /* The pod was deleted: whoever waits for its Binding is told now. */
 void bind_pod_gone(struct scheduler *s, struct slice uid);
 void bind_close(struct scheduler *s);
+/* Whether it can be the name of a pod or a namespace, and so stand in a path. */
+bool bind_path_safe(struct slice name);
+
+/* annotation.c: the Binding's annotations, a JSON object */
+void annotation_write(
+    const struct scheduler *s, const struct pod *pod, const struct ledger_entry *entry, struct buf *out);
 
 /* wake.c */
 /* Something changed in pods' favour: the nodes are in the fleet's chain. */
 void wake_soon(struct scheduler *s, enum reason cause);
 void wake_on_timer(uv_timer_t *timer);
+/* Does at once what is due, if anything is. */
+void wake_now(struct scheduler *s);
+/* After the first list: pods that nobody asks about were rejected before this process began. */
+void wake_sleepers_later(struct scheduler *s);
 
 /* hint.c */
+#define HINT_BACKLOG_MIN 4 /* fewer are served by the direct road as fast */
 void hint_soon(struct scheduler *s);
 void hint_on_timer(uv_timer_t *timer);
-/* A planned entry expired: the hint on the pod is taken back. */
+/* Takes back the hints of pods that stand behind this one by priority; true if there were any. They get new ones. */
+bool hint_make_way(struct scheduler *s, const struct pod *pod);
+/* The room hinted is held no more: the hint on the pod, if it has one, is taken back. */
 void hint_withdraw(struct scheduler *s, struct tracked *tracked);
 
 /* expire.c: reservations that ran out, and pods that only a filter call ever showed */

@@ -50,10 +50,26 @@ static void put_in_force(struct scheduler *s, struct policy *policy)
 	    policy->pool_count, policy->class_count);
 }
 
+/* Said where people look at a cluster, too; losing it is no loss, the log and /readyz have it. */
+static void emit(struct scheduler *s, const char *line)
+{
+	kube_emit(s->kube,
+	    &(struct kube_event){.api_version = "berth.dev/v1alpha1",
+	        .kind = "PlacementPolicy",
+	        .namespace_ = s->policy.namespace_,
+	        .name = base_name(s->policy.path),
+	        .type = "Warning",
+	        .reason = "PolicyNotReloaded",
+	        .action = "Reload",
+	        .note = line},
+	    NULL, NULL);
+}
+
 static void refuse(struct scheduler *s, const char *line)
 {
 	set_error(&s->policy, xstrdup(line));
 	metric_set(s->instruments.reload_success, 0, NULL);
+	emit(s, line);
 	log_error("policy not reloaded, the last good one stays in force", "error=\"%s\"", line);
 }
 
@@ -128,4 +144,5 @@ void reload_close(struct scheduler *s)
 		policy_free(s->policy.inforce);
 	free(s->policy.error);
 	free(s->policy.path);
+	free(s->policy.namespace_);
 }

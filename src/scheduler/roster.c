@@ -9,13 +9,18 @@ struct roster *roster_new(void)
 	return xcalloc(1, sizeof(struct roster));
 }
 
+static void tracked_free(struct tracked *tracked)
+{
+	pod_free(tracked->pod);
+	free(tracked->hint);
+	free(tracked);
+}
+
 void roster_free(struct roster *roster)
 {
 	size_t cursor = 0;
-	for (struct tracked *tracked; (tracked = map_next(&roster->by_uid, &cursor));) {
-		pod_free(tracked->pod);
-		free(tracked);
-	}
+	for (struct tracked *tracked; (tracked = map_next(&roster->by_uid, &cursor));)
+		tracked_free(tracked);
 	map_free(&roster->by_uid);
 	free(roster->backlog);
 	free(roster);
@@ -117,8 +122,7 @@ void roster_remove(struct roster *roster, struct tracked *tracked)
 {
 	roster_backlog_remove(roster, tracked);
 	map_remove(&roster->by_uid, slice_of(tracked->pod->uid));
-	pod_free(tracked->pod);
-	free(tracked);
+	tracked_free(tracked);
 }
 
 size_t roster_count(const struct roster *roster)

@@ -14,8 +14,8 @@ struct tracked {
 	struct pod *pod;
 	uint32_t mark;     /* the list in which the watch last showed it; 0 = only a verb has named it so far */
 	int64_t since_ns;  /* when it came here */
-	bool asked;        /* filter was called for it: it leaves the backlog for good */
-	bool hinted;       /* berth wrote its nominatedNodeName */
+	bool asked;        /* filter or bind was called for it, or its hint ran out: it leaves the backlog for good */
+	char *hint;        /* the nominatedNodeName berth wrote and has not taken back, or NULL */
 	size_t backlog_at; /* place in the backlog's heap; SIZE_MAX = not in it */
 };
 

@@ -78,8 +78,10 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	s->waiting = waiting_new();
 	s->roster = roster_new();
 	s->owners = owners_new();
+	s->policy.namespace_ = xstrdup(options->namespace_);
 	instruments_open(&s->instruments);
 	start_timer(s, &s->wake_timer);
+	start_timer(s, &s->sleepers_timer);
 	start_timer(s, &s->hint_timer);
 	start_timer(s, &s->expiry_timer);
 	start_timer(s, &s->sweep_timer);
@@ -126,7 +128,8 @@ static void timer_closed(uv_handle_t *handle)
 
 void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 {
-	uv_timer_t *timers[] = {&s->wake_timer, &s->hint_timer, &s->expiry_timer, &s->sweep_timer, &s->policy.timer};
+	uv_timer_t *timers[] = {
+	    &s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->expiry_timer, &s->sweep_timer, &s->policy.timer};
 	s->stopping = true;
 	s->done = done;
 	s->done_ctx = ctx;

@@ -7,6 +7,7 @@
 #define WAKE_DELAY_MS 20 /* events of one burst are answered together */
 #define WAKE_INTERVAL_MS 50
 #define WAKES_PER_PASS 100 /* with the interval: at most 2,000 PATCHes a second */
+#define SLEEPERS_MS 5000   /* kube-scheduler asks sooner about what it has in its queue */
 #define ANNOTATION_MAX 256
 
 static void patched(void *ctx, const struct kube_answer *answer)
@@ -69,4 +70,49 @@ void wake_on_timer(uv_timer_t *timer)
 	} else if (turn_ends != LEDGER_NEVER) {
 		start_timer(s, turn_ends > now ? (uint64_t)((turn_ends - now) / NS_PER_MS) + 1 : 1);
 	}
+}
+
+/* --- pods rejected by the process before this one: kube-scheduler does not ask again, and nothing here remembers ---
+ */
+
+static bool sleeps(const struct scheduler *s, const struct tracked *tracked)
+{
+	return !tracked->asked && !tracked->pod->gated && !tracked->pod->deleting &&
+	       !ledger_find(s->fleet, slice_of(tracked->pod->uid));
+}
+
+static void sleepers_on_timer(uv_timer_t *timer)
+{
+	struct scheduler *s = timer->data;
+	size_t cursor = 0;
+	/* A backlog is hinted, which wakes its pods, too. */
+	if (!scheduler_synced(s) || s->roster->backlog_count >= HINT_BACKLOG_MIN) {
+		wake_sleepers_later(s);
+		return;
+	}
+	for (struct tracked *tracked; (tracked = roster_next(s->roster, &cursor));) {
+		if (!sleeps(s, tracked))
+			continue;
+		tracked->asked = true;
+		roster_backlog_remove(s->roster, tracked);
+		waiting_put(s->waiting, tracked->pod, REASON_CODE_NOT_SYNCED, clock_now(), clock_wall());
+	}
+	if (waiting_count(s->waiting) == 0)
+		return;
+	fleet_set_policy(s->fleet, s->policy.inforce); /* every node is offered anew */
+	wake_soon(s, REASON_CODE_WAKE_NODE);
+}
+
+void wake_sleepers_later(struct scheduler *s)
+{
+	if (!s->stopping)
+		uv_timer_start(&s->sleepers_timer, sleepers_on_timer, SLEEPERS_MS, 0);
+}
+
+void wake_now(struct scheduler *s)
+{
+	if (!s->wake_due)
+		return;
+	uv_timer_stop(&s->wake_timer);
+	wake_on_timer(&s->wake_timer);
 }

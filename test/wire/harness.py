@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
 SOURCE = os.environ.get("BERTH_SOURCE", os.path.join(os.path.dirname(__file__), "..", ".."))
 BERTH = os.environ.get("BERTH_BIN", os.path.join(SOURCE, "build", "berth"))
+
+NAMES = ["n0", "n1", "n2"]  # the nodes of a WireTest
 
 POLICY = """\
 apiVersion: berth.dev/v1alpha1
@@ -83,7 +86,6 @@ class Process:
                 self.process.stdout.close()
         return code
 
-
     def stderr(self):
         self.errors.seek(0)
         return self.errors.read().decode(errors="replace")
@@ -123,13 +125,17 @@ def node(name, gpus=8, product="NVIDIA-H100-80GB-HBM3", memory=81559, labels=Non
     }
 
 
-def pod(name, gpus=1, namespace="team", uid=None, scheduler="berth", annotations=None, **spec):
+def pod(name, gpus=1, namespace="team", uid=None, scheduler="berth", annotations=None, owner=None, **spec):
     resources = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {}}
     if gpus:
         resources["requests"]["nvidia.com/gpu"] = resources["limits"]["nvidia.com/gpu"] = str(gpus)
     metadata = {"name": name, "namespace": namespace, "annotations": annotations or {}}
     if uid:
         metadata["uid"] = uid
+    if owner:
+        metadata["ownerReferences"] = [{
+            "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"],
+            "uid": owner["metadata"]["uid"], "controller": True}]
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -166,6 +172,20 @@ class Cluster:
 
     def pod(self, *args, **kwargs):
         return self.create("pods", pod(*args, **kwargs))
+
+    def job(self, name, owner=None, namespace="team"):
+        """A Job, controlled by an object of the kind `owner`; its UID is what pods name."""
+        metadata = {"name": name, "namespace": namespace}
+        if owner:
+            metadata["ownerReferences"] = [{
+                "apiVersion": "batch/v1", "kind": owner, "name": "its-owner", "uid": "its-owner-uid", "controller": True}]
+        status, made = self.api.json("POST", f"/apis/batch/v1/namespaces/{namespace}/jobs", {
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata})
+        assert status == 201, (status, made)
+        return made
+
+    def stats(self):
+        return self.api.json("GET", "/sim/stats")[1]
 
     def get_pod(self, name, namespace="team"):
         return self.api.json("GET", f"/api/v1/namespaces/{namespace}/pods/{name}")[1]
@@ -222,6 +242,13 @@ class Daemon:
     def filter(self, thing, names):
         return self.verbs.json("POST", "/v1/filter", {"Pod": thing, "Nodes": None, "NodeNames": names})
 
+    def spawn_bind(self, thing, target):
+        """A bind in a thread of its own: (thread, list that gets its answer)."""
+        result = []
+        thread = threading.Thread(target=lambda: result.append(self.bind(thing, target)))
+        thread.start()
+        return thread, result
+
     def placed(self, thing, names):
         """The one node that filter answers, or None."""
         status, answer = self.filter(thing, names)
@@ -267,14 +294,21 @@ class WireTest(unittest.TestCase):
         self.addCleanup(self.stop_daemon)
 
     def nodes(self):
-        for i in range(3):
-            self.cluster.node(f"n{i}")
+        for name in NAMES:
+            self.cluster.node(name)
 
     def stop_daemon(self):
         if self.daemon.process.process.poll() is None:
             code = self.daemon.stop()
             if code != 0:
                 self.fail(f"the daemon ended with {code}:\n{self.daemon.process.stderr()}")
+
+    def nominated(self, name):
+        return self.cluster.get_pod(name).get("status", {}).get("nominatedNodeName")
+
+    def wake(self, name, namespace="team"):
+        """The pod's wake-up annotation, or None."""
+        return self.cluster.get_pod(name, namespace)["metadata"].get("annotations", {}).get("berth.dev/wake")
 
     def seen(self, thing):
         """Waits until the daemon's watch has shown the pod."""

@@ -1,16 +1,12 @@
-"""`berth serve` against the embedded cluster, called as kube-scheduler calls it."""
-
+"""`berth serve` against the embedded cluster, called as kube-scheduler calls it: the verbs, the ops listener, the start."""
 
 import signal
-
 import subprocess
 import threading
 import time
 import unittest
 
-from harness import BERTH, POLICY, Cluster, Daemon, WireTest, node, pod, wait_for
-
-NAMES = ["n0", "n1", "n2"]
+from harness import BERTH, NAMES, Cluster, Daemon, WireTest, node, pod, wait_for
 
 
 class Filter(WireTest):
@@ -189,108 +185,6 @@ class Bind(WireTest):
         self.assertEqual(self.daemon.stop(), 0, self.daemon.process.stderr())
         thread.join()
         self.assertEqual(result[0], (200, {"Error": "berth is stopping"}))
-
-
-class Wakes(WireTest):
-    args = ("--reservation-ttl", "2s")
-
-    def nodes(self):
-        self.cluster.node("n0", gpus=1)
-
-    def wake(self, name):
-        return self.cluster.get_pod(name)["metadata"].get("annotations", {}).get("berth.dev/wake")
-
-    def fill(self):
-        holder = self.seen(self.cluster.pod("holder"))
-        self.assertEqual(self.daemon.placed(holder, ["n0"]), "n0")
-        return holder
-
-    def reject(self, *names):
-        things = [self.seen(self.cluster.pod(n)) for n in names]
-        for thing in things:
-            self.assertIsNone(self.daemon.placed(thing, ["n0"]))
-        return things
-
-    def test_expiry_wakes_one_pod_for_one_gpu(self):
-        self.fill()
-        self.reject("a", "b")
-        wait_for(lambda: self.wake("a"), 4, "the wake-up")
-        self.assertTrue(self.wake("a").startswith("ReservationExpired/"))
-        time.sleep(1)
-        self.assertIsNone(self.wake("b"))
-
-    def test_what_is_not_taken_passes_on(self):
-        self.fill()
-        self.reject("a", "b")
-        wait_for(lambda: self.wake("b"), 16, "the second's turn")
-
-    def test_a_deleted_pod_and_a_repaired_node_wake(self):
-        holder = self.fill()
-        self.assertEqual(self.daemon.bind(holder, "n0")[1]["Error"], "")
-        (a,) = self.reject("a")
-        self.cluster.delete_pod("holder")
-        wait_for(lambda: self.wake("a"), 2, "the wake-up")
-        self.assertEqual(self.daemon.placed(a, ["n0"]), "n0")
-        self.daemon.bind(a, "n0")
-        self.cluster.node("n1", gpus=1, conditions=[{"type": "GpuUnhealthy", "status": "True"}])
-        wait_for(lambda: len(self.daemon.state()["nodes"]) == 2)
-        b = self.seen(self.cluster.pod("b"))
-        self.assertIsNone(self.daemon.placed(b, ["n0", "n1"]))
-        self.assertIsNone(self.wake("b"))
-        self.cluster.patch("/api/v1/nodes/n1/status", {"status": {"conditions": [
-            {"type": "Ready", "status": "True"}, {"type": "GpuUnhealthy", "status": "False"}]}})
-        wait_for(lambda: self.wake("b"), 2, "the wake-up")
-
-    def test_reload_wakes_and_a_bad_file_changes_nothing(self):
-        (a,) = [self.seen(self.cluster.pod("a", namespace="x-dev"))]
-        self.assertIsNone(self.daemon.placed(a, ["n0"]))
-        wake = lambda: self.cluster.get_pod("a", "x-dev")["metadata"].get("annotations", {}).get("berth.dev/wake")
-        self.daemon.write_policy(POLICY.replace("only: [t4]", "onyl: [t4]"))
-        wait_for(lambda: self.daemon.state()["policy"]["error"], 3, "the error")
-        status, text = self.daemon.ready()
-        self.assertEqual(status, 200)
-        self.assertIn("policy.yaml:9:3", text)
-        self.assertEqual(self.daemon.metric("berth_policy_reload_success"), 0)
-        self.assertIsNone(wake())
-        self.daemon.write_policy(POLICY.replace("only: [t4]", "only: [h100]"))
-        wait_for(wake, 3, "the wake-up")
-        self.assertEqual(self.daemon.metric("berth_policy_reload_success"), 1)
-        self.assertEqual(self.daemon.placed(a, ["n0"]), "n0")
-
-
-class Watches(WireTest):
-    def test_dropped_and_expired_watches_lose_nothing(self):
-        self.cluster.pod("f", gpus=8, scheduler="other", nodeName="n0")
-        wait_for(lambda: len(self.daemon.state()["ledger"]) == 1)
-        self.cluster.faults({"dropWatches": True})
-        self.cluster.pod("g", gpus=8, scheduler="other", nodeName="n1")
-        wait_for(lambda: len(self.daemon.state()["ledger"]) == 2, 15, "the pod behind the dropped watch")
-        self.cluster.faults({"dropWatches": True, "compact": True})
-        self.cluster.delete_pod("f")
-        self.cluster.pod("h", gpus=8, scheduler="other", nodeName="n2")
-        wait_for(lambda: sorted(e["pod"] for e in self.daemon.state()["ledger"]) == ["team/g", "team/h"], 15, "the relist")
-        self.assertEqual(self.daemon.placed(self.cluster.pod("a", gpus=8), NAMES), "n0")
-
-    def test_a_node_that_goes_takes_no_pod(self):
-        thing = self.seen(self.cluster.pod("a", gpus=8))
-        where = self.daemon.placed(thing, NAMES)
-        self.cluster.api.call("DELETE", f"/api/v1/nodes/{where}")
-        wait_for(lambda: all(n["name"] != where or "NodeUnknown" in n["codes"] for n in self.daemon.state()["nodes"]))
-        again = self.daemon.placed(thing, [n for n in NAMES if n != where])
-        self.assertNotEqual(again, where)
-
-
-class Hints(WireTest):
-    def test_a_backlog_is_hinted_in_order(self):
-        things = [self.cluster.pod(f"p{i}", gpus=4, priority=i) for i in range(8)]
-        nominated = lambda i: self.cluster.get_pod(f"p{i}").get("status", {}).get("nominatedNodeName")
-        # Six fit, and those of high priority go first; the last few below the backlog's threshold are left to their own cycle.
-        wait_for(lambda: nominated(7) and nominated(6), what="hints")
-        where = nominated(7)
-        entry = self.daemon.entry(things[7])
-        self.assertEqual((entry["node"], entry["state"]), (where, "planned"))
-        self.assertEqual(self.daemon.placed(things[7], [where]), where)
-        self.assertEqual(self.daemon.entry(things[7])["state"], "assumed")
 
 
 class Ops(WireTest):

@@ -1,0 +1,79 @@
+"""The hinted road of `berth serve`: with a backlog, nominatedNodeName ahead of the cycle."""
+
+import time
+import unittest
+
+from harness import NAMES, Cluster, Daemon, WireTest, wait_for
+
+
+class Hints(WireTest):
+    def test_a_backlog_is_hinted_in_order(self):
+        things = [self.cluster.pod(f"p{i}", gpus=4, priority=i) for i in range(8)]
+        nominated = lambda i: self.nominated(f"p{i}")
+        # Six fit, and those of high priority go first; the last few below the backlog's threshold are left to their own cycle.
+        wait_for(lambda: nominated(7) and nominated(6), what="hints")
+        where = nominated(7)
+        entry = self.daemon.entry(things[7])
+        self.assertEqual((entry["node"], entry["state"]), (where, "planned"))
+        self.assertEqual(self.daemon.placed(things[7], [where]), where)
+        self.assertEqual(self.daemon.entry(things[7])["state"], "assumed")
+
+    def test_a_pod_of_higher_priority_goes_before_hints(self):
+        for i in range(6):
+            self.cluster.pod(f"p{i}", gpus=5)
+        wait_for(lambda: len(self.daemon.state()["ledger"]) == 3, what="a hint on each node")
+        self.assertIsNone(self.daemon.placed(self.cluster.pod("equal", gpus=8), NAMES))
+        urgent = self.cluster.pod("urgent", gpus=8, priority=1000)
+        self.assertIn(self.daemon.placed(urgent, NAMES), NAMES)
+        planned = lambda: [e for e in self.daemon.state()["ledger"] if e["state"] == "planned"]
+        wait_for(planned, what="hints, given again beside the turn of the pod that was rejected")
+
+    def test_a_hinted_pod_that_is_rejected_gives_its_nomination_back(self):
+        things = [self.cluster.pod(f"p{i}", priority=i) for i in range(8)]
+        wait_for(lambda: self.nominated("p7"), what="the hint")
+        self.assertIsNone(self.daemon.placed(things[7], ["elsewhere", "nowhere"]))
+        self.assertIsNone(self.daemon.entry(things[7]))
+        wait_for(lambda: not self.nominated("p7"), 3, "the withdrawal")
+
+    def test_gated_pods_are_neither_hinted_nor_backlog(self):
+        gates = [{"name": "example.com/gate"}]
+        for i in range(8):
+            self.seen(self.cluster.pod(f"p{i}", schedulingGates=gates))
+        self.assertEqual(self.daemon.metric('berth_pods{state="backlog"}'), 0)
+        self.assertEqual(self.daemon.metric('berth_pods{state="pending"}'), 8)
+        self.assertEqual(self.daemon.state()["ledger"], [])
+        for i in range(8):
+            self.cluster.patch(f"/api/v1/namespaces/team/pods/p{i}", {"spec": {"schedulingGates": None}})
+        wait_for(lambda: self.daemon.state()["ledger"], what="hints for what is gated no more")
+
+
+class Expiry(WireTest):
+    args = ("--reservation-ttl", "1s")
+
+    def test_a_hint_that_nobody_takes_up_is_not_given_again(self):
+        for i in range(8):
+            self.cluster.pod(f"p{i}", priority=i)
+        wait_for(lambda: self.nominated("p7"), what="the hint")
+        wait_for(lambda: not self.nominated("p7"), 4, "the withdrawal")
+        given = self.daemon.metric("berth_hints_total")
+        time.sleep(1.5)
+        self.assertEqual(self.daemon.metric("berth_hints_total"), given)
+        self.assertEqual(self.daemon.state()["ledger"], [])
+
+
+class Start(unittest.TestCase):
+    def test_a_backlog_is_hinted_though_the_nodes_are_listed_last(self):
+        cluster = Cluster()
+        self.addCleanup(cluster.stop)
+        for name in NAMES:
+            cluster.node(name)
+        for i in range(8):
+            cluster.pod(f"p{i}", priority=i)
+        cluster.faults({"rules": [{"method": "GET", "path": "/api/v1/nodes", "delayMs": 1500}]})
+        daemon = Daemon(cluster.kubeconfig)
+        self.addCleanup(daemon.stop)
+        wait_for(lambda: cluster.get_pod("p7").get("status", {}).get("nominatedNodeName"), 2, "the hint")
+
+
+if __name__ == "__main__":
+    unittest.main()
