@@ -59,6 +59,7 @@ struct gpu_resource {
 	const char *pattern;
 	enum gpu_unit unit;
 	const char *product_label, *memory_label, *count_label, *replicas_label; /* NULL = none */
+	const char *sharing_label; /* says "mps" where each share has its part of the memory, too; NULL = none */
 	int64_t memory_unit_mib_num, memory_unit_mib_den; /* memory label's unit in MiB: MiB 1/1, GiB 1024/1 */
 };
 

@@ -19,6 +19,7 @@ struct gpu_lane {
 	uint16_t replicas;  /* units that make one GPU; 1 unless shared. Of a slice: 1 */
 	int64_t memory_mib; /* of what one unit gives: the GPU, the whole GPU for a share, the instance for a slice; 0
 	                       unknown */
+	bool memory_split;  /* each of the replicas has its part of the memory, and memory_mib is that part (MPS) */
 	uint32_t dtypes;    /* proven by the catalogue or by labels */
 	const struct gpu_model *model;     /* NULL unknown, or unreliable because the node mixes models */
 	const struct gpu_profile *profile; /* slices only; NULL unknown */

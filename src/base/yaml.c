@@ -4,6 +4,7 @@
 
 #define CORE_TAG_PREFIX "tag:yaml.org,2002:"
 #define ITEMS_FIRST_ROOM 8
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
 
 struct reading {
 	yaml_parser_t parser;
@@ -213,14 +214,19 @@ static int read_stream(struct reading *reading, struct yaml_node **root)
 
 int yaml_parse(struct arena *arena, struct slice text, struct yaml_node **root, struct yaml_mark *mark, struct err *err)
 {
-	struct reading reading = {.arena = arena, .text = text, .mark = mark, .err = err};
-	const char *nul = text.len ? memchr(text.at, '\0', text.len) : NULL;
+	struct reading reading = {.arena = arena, .mark = mark, .err = err};
+	const char *nul;
 	int result;
 
 	*root = NULL;
 	*mark = (struct yaml_mark){1, 1};
+	/* What some editors put in front; libyaml would count it as a column. */
+	if (text.len >= strlen(BYTE_ORDER_MARK) && memcmp(text.at, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0)
+		text = (struct slice){text.at + strlen(BYTE_ORDER_MARK), text.len - strlen(BYTE_ORDER_MARK)};
 	if (text.len > YAML_TEXT_MAX)
 		return err_set(err, ERR_TOO_LARGE, "larger than %u bytes", YAML_TEXT_MAX);
+	reading.text = text;
+	nul = text.len ? memchr(text.at, '\0', text.len) : NULL;
 	if (nul)
 		return refuse_byte(&reading, (size_t)(nul - text.at), "a NUL byte");
 	if (!yaml_parser_initialize(&reading.parser))

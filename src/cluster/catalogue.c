@@ -32,6 +32,7 @@ static int read_resource(const struct yaml_reader *reader, const struct yaml_nod
 	    {"memoryUnit", YAML_KEY_WORD, offsetof(struct raw_resource, memory_unit), false, 0, 0, memory_unit_words},
 	    {"count", YAML_KEY_TEXT, offsetof(struct raw_resource, resource.count_label), false, 0, 0, NULL},
 	    {"replicas", YAML_KEY_TEXT, offsetof(struct raw_resource, resource.replicas_label), false, 0, 0, NULL},
+	    {"sharing", YAML_KEY_TEXT, offsetof(struct raw_resource, resource.sharing_label), false, 0, 0, NULL},
 	};
 	int result = yaml_read_map(reader, node, "a resource", keys, sizeof keys / sizeof *keys, &raw);
 
@@ -39,7 +40,7 @@ static int read_resource(const struct yaml_reader *reader, const struct yaml_nod
 		return result;
 	if (!one_star(raw.resource.pattern) || !one_star(raw.resource.product_label) ||
 	    !one_star(raw.resource.memory_label) || !one_star(raw.resource.count_label) ||
-	    !one_star(raw.resource.replicas_label))
+	    !one_star(raw.resource.replicas_label) || !one_star(raw.resource.sharing_label))
 		return yaml_read_error(reader, node, "more than one '*' in a name");
 	*resource = raw.resource;
 	resource->unit = (enum gpu_unit)raw.unit;

@@ -213,6 +213,14 @@ static int64_t memory_of(const struct node_spec *spec, const struct sighting *si
 	return lane->model && profile_name(sighting).len == 0 && lane->unit != GPU_SLICE ? lane->model->memory_mib : 0;
 }
 
+/* MPS gives each client its part of the memory; a time slice may take it all. */
+static bool shares_memory_out(const struct node_spec *spec, const struct sighting *sighting)
+{
+	const char *strategy = label_value(spec, sighting->resource->sharing_label, sighting->star);
+
+	return is_shared(sighting) && strategy && strcmp(strategy, "mps") == 0;
+}
+
 static struct gpu_lane make_lane(
     const struct node_spec *spec, resource_id id, const struct sighting *sighting, const struct gpu_model *model)
 {
@@ -230,6 +238,9 @@ static struct gpu_lane make_lane(
 	else if (!spec->mixed_models)
 		lane.dtypes = dtypes_by_labels(spec, sighting->resource);
 	lane.memory_mib = memory_of(spec, sighting, &lane);
+	lane.memory_split = shares_memory_out(spec, sighting);
+	if (lane.memory_split)
+		lane.memory_mib /= lane.replicas;
 	return lane;
 }
 

@@ -13,6 +13,7 @@
  *   gpu.count     GPUs, MIG-enabled ones included; instances in the single strategy
  *   gpu.replicas  units per GPU: 1 unshared, 0 for MIG-enabled or invalid GPUs
  *   gpu.memory    MiB of a GPU, or of an instance in the single strategy; never divided by replicas
+ *   gpu.sharing-strategy  mps: the server gives each client 1/replicas of the memory; time-slicing: no limit
  * A node with two models prints the labels of only one of them: capacity above count x replicas gives it away. Capacity
  * below it does not: MIG-enabled GPUs are counted, but are not in nvidia.com/gpu. */
 void lanes_read(struct node_spec *spec, const struct resource_names *names, const struct gpu_catalogue *catalogue);

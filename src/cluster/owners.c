@@ -175,3 +175,23 @@ void owners_resolve(const struct owners *owners, struct pod *pod)
 	if (job && job->owner_kind && !pod_has_owner_kind(pod, job->owner_kind))
 		pod_add_owner_kind(pod, field_text(&pod->arena, slice_of(job->owner_kind)));
 }
+
+/* A label counts beside the kind that the controller puts between itself and its pods, so that a copied one says
+ * nothing. */
+void owners_infer(struct pod *pod)
+{
+	static const struct {
+		const char *label, *between, *kind;
+	} known[] = {
+	    {"leaderworkerset.sigs.k8s.io/name", "StatefulSet", "LeaderWorkerSet"},
+	    {"notebook-name", "StatefulSet", "Notebook"},
+	    {"jobset.sigs.k8s.io/jobset-name", "Job", "JobSet"},
+	    {"serving.kserve.io/inferenceservice", "ReplicaSet", "InferenceService"},
+	};
+
+	if (pod_has_owner_kind(pod, "ReplicaSet"))
+		pod_add_owner_kind(pod, "Deployment");
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (pod_has_owner_kind(pod, known[i].between) && labels_get(&pod->labels, known[i].label))
+			pod_add_owner_kind(pod, known[i].kind);
+}

@@ -1,6 +1,5 @@
 /* Who owns the Jobs: a pod names only its nearest controller, so Jobs' own owners (CronJob, JobSet, Workflow …) are
- * kept here, fed by an optional metadata watch on Jobs. A ReplicaSet needs none: a pod of a Deployment carries
- * pod-template-hash. */
+ * kept here, fed by an optional metadata watch on Jobs. Of others, only what the pod itself tells is known. */
 #ifndef CLUSTER_OWNERS_H
 #define CLUSTER_OWNERS_H
 
@@ -17,7 +16,10 @@ void owners_synced(struct owners *owners);
 /* A Job's (partial) object. */
 BERTH_MUST_CHECK int owners_put(struct owners *owners, struct slice json, struct err *err);
 BERTH_MUST_CHECK int owners_remove(struct owners *owners, struct slice json, struct err *err);
-/* Adds to the pod's chain what is known by now. */
+/* Adds to the pod's chain what follows from its nearest controller and its own labels: a ReplicaSet counts as its
+ * Deployment, and some controllers of controllers leave a label. */
+void owners_infer(struct pod *pod);
+/* Adds what is known by now of the Job that owns it. */
 void owners_resolve(const struct owners *owners, struct pod *pod);
 
 #endif

@@ -4,6 +4,7 @@
 #include "berth/gpu.h"
 #include "cluster/demand.h"
 #include "cluster/fields.h"
+#include "cluster/owners.h"
 #include "cluster/placement.h"
 
 /* First the pass over the document, which notes slices of its text, since what is worth keeping is only known at its
@@ -24,7 +25,6 @@ struct reading {
 	struct slice labels, node_selector, affinity, tolerations, spread; /* JSON text */
 	struct said by_annotation, by_label;
 	struct owner owner;
-	bool templated; /* label pod-template-hash: its ReplicaSet belongs to a Deployment */
 	bool deleting, gated, slow_binding;
 	int64_t priority;
 	struct demand demand;
@@ -64,7 +64,6 @@ static void read_labels(struct reader *json, struct reading *reading)
 	first = json->at;
 	if (reader_object(json))
 		for (struct slice key; reader_key(json, &key);) {
-			reading->templated |= slice_is(key, "pod-template-hash");
 			if (!read_said(json, key, &reading->by_label))
 				reader_skip(json);
 		}
@@ -279,8 +278,6 @@ static void keep_owner(const struct reading *reading, struct arena *arena, struc
 	pod->owner_uid = kept_text(arena, owner->uid);
 	pod->owner_name = kept_text(arena, owner->name);
 	pod_add_owner_kind(pod, field_text(arena, owner->kind));
-	if (slice_is(owner->kind, "ReplicaSet") && reading->templated)
-		pod_add_owner_kind(pod, "Deployment");
 }
 
 static void keep_placement(const struct reading *reading, struct arena *arena, struct pod *pod)
@@ -358,6 +355,7 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 	keep_owner(reading, &arena, pod);
 	if (whole)
 		keep_placement(reading, &arena, pod);
+	owners_infer(pod);
 	pods = resource_list_at(&demand, RESOURCE_PODS);
 	if (pods)
 		*pods = 1;

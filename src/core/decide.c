@@ -60,10 +60,26 @@ bool decide__maybe_unmeetable(const struct decision *decision)
 {
 	if (decision->by_reason[REASON_CODE_ONLY_FORBIDS] == 0)
 		return false;
-	for (int reason = REASON_CODE_ONLY_FORBIDS + 1; reason < REASON_COUNT; reason++)
+	for (int reason = REASON_CODE_GPU_MEMORY + 1; reason < REASON_COUNT; reason++)
 		if (decision->by_reason[reason] > 0)
 			return false;
 	return true;
+}
+
+void decide__weigh_only(const struct need *need, const struct node *node, struct only_balance *balance)
+{
+	if (judge_meant_for(need, node))
+		balance->allowed++;
+	else if (judge_only_forbids(need, node))
+		balance->forbidden++;
+}
+
+/* Where the allowed GPUs are too small for the pod, others must be large enough, or it is not the class that stands in
+ * its way. */
+bool decide__unmeetable(const struct decision *decision, const struct only_balance *balance)
+{
+	bool too_small = decision->by_reason[REASON_CODE_DTYPE] + decision->by_reason[REASON_CODE_GPU_MEMORY] > 0;
+	return balance->allowed == 0 && (balance->forbidden > 0 || !too_small);
 }
 
 void decide__end(const struct need *need, struct decision *decision, bool unmeetable)
@@ -77,16 +93,16 @@ void decide__end(const struct need *need, struct decision *decision, bool unmeet
 		decision->reason = REASON_CODE_ONLY_UNMEETABLE;
 }
 
-/* The class forbids all that the pod's own words leave open, and no node that it allows is only away for now. */
 static bool unmeetable_among(
     const struct need *need, const struct decision *decision, struct node *const *nodes, size_t count)
 {
+	struct only_balance balance = {0, 0};
 	if (!decide__maybe_unmeetable(decision))
 		return false;
 	for (size_t i = 0; i < count; i++)
-		if (nodes[i] && judge_meant_for(need, nodes[i]))
-			return false;
-	return true;
+		if (nodes[i])
+			decide__weigh_only(need, nodes[i], &balance);
+	return decide__unmeetable(decision, &balance);
 }
 
 void decide_among(const struct fleet *fleet, const struct pod *pod, struct node *const *nodes, size_t count,

@@ -108,10 +108,11 @@ static void explain(const struct need *need, struct decision *decision)
 		if (node->spec)
 			decide__look(need, node, decision);
 	bool unmeetable = decide__maybe_unmeetable(decision);
+	struct only_balance balance = {0, 0};
 	cursor = 0;
 	for (const struct node *node; unmeetable && (node = map_next(nodes, &cursor));)
-		unmeetable = !judge_meant_for(need, node);
-	decide__end(need, decision, unmeetable);
+		decide__weigh_only(need, node, &balance);
+	decide__end(need, decision, unmeetable && decide__unmeetable(decision, &balance));
 }
 
 void decide_fleet_best(const struct fleet *fleet, const struct pod *pod, struct decision *decision)

@@ -45,6 +45,15 @@ static bool has_only(const struct policy_class *class_)
 	return class_ && class_->has_only;
 }
 
+static enum reason judge_model(const struct need *need, const struct gpu_lane *lane)
+{
+	if ((lane->dtypes & need->dtypes) != need->dtypes)
+		return REASON_CODE_DTYPE;
+	if (lane->memory_mib < need->memory_least_mib)
+		return REASON_CODE_GPU_MEMORY;
+	return REASON_CODE_FITS;
+}
+
 enum reason judge_gpu(const struct need *need, const struct gpu_lane *lane, uint16_t pool, bool in_two_pools)
 {
 	if (!lane)
@@ -53,11 +62,7 @@ enum reason judge_gpu(const struct need *need, const struct gpu_lane *lane, uint
 		return REASON_CODE_NODE_IN_TWO_POOLS;
 	if (!need_pool_allowed(need, pool))
 		return REASON_CODE_ONLY_FORBIDS;
-	if ((lane->dtypes & need->dtypes) != need->dtypes)
-		return REASON_CODE_DTYPE;
-	if (lane->memory_mib < need->memory_least_mib)
-		return REASON_CODE_GPU_MEMORY;
-	return REASON_CODE_FITS;
+	return judge_model(need, lane);
 }
 
 /* A lane that has nothing, and never had, is none. */
@@ -146,6 +151,19 @@ bool judge_meant_for(const struct need *need, const struct node *node)
 {
 	return node->spec && pod_selects(need->pod, node->name, &node->spec->labels) &&
 	       judge_kind(need, node) == REASON_CODE_FITS;
+}
+
+bool judge_only_forbids(const struct need *need, const struct node *node)
+{
+	if (!node->spec || need_pool_allowed(need, node->pool) ||
+	    !pod_selects(need->pod, node->name, &node->spec->labels))
+		return false;
+	for (size_t i = 0; i < need->gpu_count; i++) {
+		const struct gpu_lane *lane = lane_of(node->spec, need->gpus[i].id);
+		if (!lane || judge_model(need, lane) != REASON_CODE_FITS)
+			return false;
+	}
+	return true;
 }
 
 struct offer offer_of_node(const struct need *need, const struct node *node)

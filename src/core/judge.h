@@ -26,5 +26,7 @@ enum reason judge_gpu(const struct need *need, const struct gpu_lane *lane, uint
 enum reason judge_node(const struct need *need, const struct node *node);
 /* Whether the pod could use the node if only it were ready, uncordoned, healthy and without taints. */
 bool judge_meant_for(const struct need *need, const struct node *node);
+/* Whether that would hold but for `only`. */
+bool judge_only_forbids(const struct need *need, const struct node *node);
 
 #endif

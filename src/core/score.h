@@ -3,7 +3,8 @@
  *
  *   preferNoSchedule  1/(1+n) with n PreferNoSchedule taints that the pod does not tolerate
  *   nodeAffinity      share of the weights of the preferred node affinity's terms that hold
- *   modelFit          (p-i)/p with the node's pool at place i of p in the class's prefer list; 0 if it is not in it
+ *   modelFit          (p-i)/p with the node's pool at place i of p in the class's prefer list; 0 if it is not in it.
+ *                     Where p > 4 the policy gives it p/4 times its default weight
  *   siblingsApart     1/(1+n) with n siblings in the node's domain of the class's replicas.spreadOver
  *   bestFit           1 - what stays free / allocatable, in units of the GPU resource asked for
  *   wholeNodes        0 where the pod takes a part of GPUs that are all free, or else 1

@@ -88,7 +88,7 @@ static struct device_share share_of(const struct node *node, const struct resour
 		milli += at_most(amount, milli_of(lane), MILLI_GPU);
 		if (lane->unit == GPU_WHOLE && amount > 0)
 			vram += whole;
-		else if (lane->unit == GPU_SLICE)
+		else if (lane->unit == GPU_SLICE || lane->memory_split)
 			vram += at_most(amount, lane->memory_mib, whole);
 	}
 	return (struct device_share){
@@ -128,7 +128,7 @@ static struct device device_of(const struct node_spec *spec)
 	int64_t vram = spec->model ? spec->model->memory_mib : 0;
 	for (size_t i = 0; i < spec->lane_count; i++)
 		if (spec->lanes[i].unit != GPU_SLICE && spec->lanes[i].memory_mib > 0)
-			vram = spec->lanes[i].memory_mib;
+			vram = spec->lanes[i].memory_mib * (spec->lanes[i].memory_split ? spec->lanes[i].replicas : 1);
 	/* So that the sum of any number of shares stays in range. */
 	vram = vram < (1 << 20) ? vram : 1 << 20;
 	return (struct device){

@@ -149,6 +149,7 @@ static void check_expression(struct checker *checker, const struct doc_expressio
 static void check_model(
     struct checker *checker, const struct gpu_catalogue *catalogue, const struct yaml_node *gpu, size_t pool)
 {
+	const struct gpu_model *product;
 	struct words models;
 
 	if (!gpu || !catalogue || gpu_model_named(catalogue, gpu->text))
@@ -156,6 +157,10 @@ static void check_model(
 	models.count = 0;
 	for (size_t i = 0; i < catalogue->model_count; i++)
 		words_add(&models, catalogue->models[i].name);
+	/* A node label's value, copied from the cluster. */
+	product = gpu_model_of_product(catalogue, gpu->text);
+	if (product)
+		words_add_synonym(&models, gpu->text.at, product->name);
 	PROBLEM(checker, PROBLEM_UNKNOWN_MODEL, gpu, "pools[%zu].gpu %s is not one of the models in the catalogue: %s",
 	    pool, show(gpu->text).text, words_listed(&models, gpu->text).text);
 }

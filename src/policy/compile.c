@@ -4,6 +4,7 @@
 #include "policy/table.h"
 
 #define FIRST_CHUNK 4096
+#define FULL_PREFER 4 /* preferred pools that the default weight of modelFit is made for */
 
 static const char *copy(struct arena *arena, const struct yaml_node *node)
 {
@@ -126,6 +127,17 @@ static int compile_spread(const struct policy *policy, const struct yaml_node *l
 	return i;
 }
 
+/* One place in a long list of preferred pools counts as much as one in a list of four, so that prefer goes before
+ * packing by default. */
+static double default_weight(enum score_term term, size_t prefer_count)
+{
+	double weight = score_term_default_weight(term);
+
+	if (term != SCORE_MODEL_FIT || prefer_count <= FULL_PREFER)
+		return weight;
+	return weight * (double)prefer_count / FULL_PREFER;
+}
+
 static void compile_class(
     const struct policy *policy, struct arena *arena, const struct doc_class *in, struct policy_class *class)
 {
@@ -145,8 +157,8 @@ static void compile_class(
 	class->spread_level = compile_spread(policy, in->replicas.spread_over);
 	class->max_gpus_per_pod = (int64_t)in->max_gpus_per_pod.value;
 	for (size_t i = 0; i < SCORE_TERM_COUNT; i++)
-		class->weights[i] =
-		    in->place.terms[i].node ? in->place.terms[i].value : score_term_default_weight((enum score_term)i);
+		class->weights[i] = in->place.terms[i].node ? in->place.terms[i].value
+		                                            : default_weight((enum score_term)i, class->prefer_count);
 }
 
 static void compile_avoid(struct policy *policy, struct arena *arena, const struct doc_list *rules)

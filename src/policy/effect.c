@@ -2,12 +2,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "policy/cover.h"
+#include "policy/kinds.h"
 #include "policy/words.h"
-
-#define KIND_LONG 10 /* letters; in a shorter kind one letter may well make another */
 
 #define PROBLEM(report, problem, node, ...) report_add(report, problem, place_of(node), __VA_ARGS__)
 
@@ -28,34 +26,10 @@ static void check_overlap(const struct doc_list *pools, size_t i, struct policy_
 	}
 }
 
-static bool is_slip(struct slice given, const char *kind)
-{
-	size_t len = strlen(kind);
-	struct words known;
-
-	if (given.len == len && strncasecmp(given.at, kind, len) == 0)
-		return true;
-	if (given.len == len + 1 && given.at[len] == 's' && strncasecmp(given.at, kind, len) == 0)
-		return true;
-	known.count = 0;
-	words_add(&known, kind);
-	return len >= KIND_LONG && given.len + 1 >= len && given.len <= len + 1 && words_nearest(&known, given);
-}
-
-/* Only the case, a plural, or a slip in a long word, so that a kind of one's own is not taken for another. */
 static void check_owner(const struct yaml_node *owner, const char *path, struct policy_report *report)
 {
-	static const char *const kinds[] = {"CronJob", "DaemonSet", "Deployment", "InferenceService", "Job", "JobSet",
-	    "LeaderWorkerSet", "MPIJob", "Notebook", "PaddleJob", "PyTorchJob", "RayCluster", "RayJob", "RayService",
-	    "ReplicaSet", "SparkApplication", "StatefulSet", "TFJob", "TrainJob", "Workflow", "XGBoostJob"};
-	const char *meant = NULL;
+	const char *meant = kind_meant(owner->text);
 
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-		if (slice_is(owner->text, kinds[i]))
-			return;
-		if (!meant && is_slip(owner->text, kinds[i]))
-			meant = kinds[i];
-	}
 	if (meant)
 		PROBLEM(report, PROBLEM_KIND_SPELLING, owner, "%s %s is not a known kind. Did you mean \"%s\"?", path,
 		    show(owner->text).text, meant);
@@ -118,7 +92,18 @@ static bool has_text(const struct doc_list *list, struct slice text)
 	return i < list->count;
 }
 
-static void check_class(const struct doc_class *class, size_t i, struct policy_report *report)
+static bool is_pool(const struct doc_list *pools, struct slice name)
+{
+	for (size_t i = 0; i < pools->count; i++) {
+		const struct doc_pool *pool = DOC_ITEM(doc_pool, pools, i);
+
+		if (pool->name && slice_equal(pool->name->text, name))
+			return true;
+	}
+	return false;
+}
+
+static void check_class(const struct doc *doc, const struct doc_class *class, size_t i, struct policy_report *report)
 {
 	const struct doc_number *apart = &class->place.terms[SCORE_SIBLINGS_APART];
 	const struct doc_number *fit = &class->place.terms[SCORE_MODEL_FIT];
@@ -129,7 +114,7 @@ static void check_class(const struct doc_class *class, size_t i, struct policy_r
 	for (size_t j = 0; j < class->prefer.count; j++) {
 		const struct yaml_node *pool = doc_text(&class->prefer, j);
 
-		if (class->only.node && !has_text(&class->only, pool->text))
+		if (class->only.node && is_pool(&doc->pools, pool->text) && !has_text(&class->only, pool->text))
 			PROBLEM(report, PROBLEM_NO_EFFECT, pool,
 			    "classes[%zu].prefer[%zu] %s has no effect: it is not in \"only\"", i, j,
 			    show(pool->text).text);
@@ -151,6 +136,6 @@ void policy_check_effect(const struct doc *doc, struct policy_report *report)
 
 		check_owners(class, i, report);
 		check_reach(&doc->classes, i, report);
-		check_class(class, i, report);
+		check_class(doc, class, i, report);
 	}
 }

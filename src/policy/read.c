@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "policy/kinds.h"
 #include "policy/scalar.h"
 #include "policy/table.h"
 #include "policy/words.h"
@@ -99,10 +100,13 @@ static bool is_word(struct reader *reader, const struct field *field, const stru
 
 static bool meets_rule(struct reader *reader, enum text_rule rule, const struct yaml_node *node)
 {
+	const char *meant;
+
 	if (text_rule_met(rule, node->text))
 		return true;
-	PROBLEM(reader, text_rule_problem(rule), node, "%s %s %s", path(reader), show(node->text).text,
-	    text_rule_says(rule));
+	meant = rule == TEXT_KIND ? kind_meant(node->text) : NULL;
+	PROBLEM(reader, text_rule_problem(rule), node, "%s %s %s%s%s%s", path(reader), show(node->text).text,
+	    text_rule_says(rule), meant ? ". Did you mean \"" : "", meant ? meant : "", meant ? "\"?" : "");
 	return false;
 }
 

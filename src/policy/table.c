@@ -220,7 +220,8 @@ static const struct field class_fields[] = {
         .offset = offsetof(struct doc_class, prefer),
         .list_max = POLICY_POOLS_MAX,
         .rule = TEXT_NAME,
-        .help = "Pools, best first. A score, never a filter."},
+        .help = "Pools, best first. A score, never a filter; of more than four, the default weight of modelFit "
+                "grows with their number."},
     {.key = "assume",
         .offset = offsetof(struct doc_class, assume),
         .list_max = DTYPE_COUNT,
@@ -274,7 +275,7 @@ static const struct field avoid_fields[] = {
 };
 static const struct object avoid_object = {
     .name = "avoid",
-    .help = "A sign that a node's GPUs are not well: a condition or a taint.",
+    .help = "A sign that a node is not well: a condition or a taint.",
     .size = sizeof(struct doc_avoid),
     .choice = CHOICE_EXACTLY_ONE,
     .choice_problem = PROBLEM_BAD_COMBINATION,
@@ -287,7 +288,7 @@ static const struct field health_fields[] = {
         .object = &avoid_object,
         .list_max = DOC_CHOICES_MAX,
         .offset = offsetof(struct doc_health, avoid),
-        .help = "Pods with GPUs are not placed on nodes that show one of these."},
+        .help = "No pods are placed on nodes that show one of these."},
 };
 static const struct object health_object = {
     .name = "health",

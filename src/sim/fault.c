@@ -31,7 +31,7 @@ static int read_text(const json_t *json, const char *key, char *out, size_t room
 
 static int read_member(struct sim_fault *rule, const char *key, const json_t *value, struct err *err)
 {
-	long number;
+	long number = 0;
 	int code;
 
 	if (strcmp(key, "method") == 0)

@@ -4,6 +4,25 @@
 
 #define EVICTABLE "sim.berth.dev/evictable" /* "false": an eviction is answered 429, as by a disruption budget */
 
+/* What a container limits and does not request, it requests: the API server's defaulting. */
+static void default_requests(const json_t *containers)
+{
+	size_t i;
+	json_t *container, *amount;
+	const char *name;
+
+	json_array_foreach(containers, i, container)
+	{
+		json_t *resources = json_object_get(container, "resources");
+		json_t *limits = json_object_get(resources, "limits");
+		if (json_object_size(limits) > 0 && !json_is_object(json_object_get(resources, "requests")))
+			json_object_set_new(resources, "requests", json_object());
+		json_object_foreach(
+		    limits, name, amount) if (!json_object_get(json_object_get(resources, "requests"), name))
+		    json_object_set(json_object_get(resources, "requests"), name, amount);
+	}
+}
+
 void sim_pod_defaults(json_t *pod)
 {
 	json_t *spec = json_object_get(pod, "spec");
@@ -12,6 +31,8 @@ void sim_pod_defaults(json_t *pod)
 		spec = json_object();
 		json_object_set_new(pod, "spec", spec);
 	}
+	default_requests(json_object_get(spec, "initContainers"));
+	default_requests(json_object_get(spec, "containers"));
 	if (!json_object_get(spec, "schedulerName"))
 		json_object_set_new(spec, "schedulerName", json_string("default-scheduler"));
 	json_object_set_new(pod, "status", json_pack("{s:s}", "phase", "Pending"));

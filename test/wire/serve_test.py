@@ -23,6 +23,13 @@ class Filter(WireTest):
         self.assertEqual(entry["requests"]["nvidia.com/gpu"], 4)
         self.assertIsNotNone(entry["expires"])
 
+    def test_limits_alone_are_requests(self):
+        thing = pod("limited", gpus=0)
+        thing["spec"]["containers"][0]["resources"] = {"limits": {"nvidia.com/gpu": "4"}}
+        thing = self.cluster.create("pods", thing)
+        self.assertIn(self.daemon.placed(thing, NAMES), NAMES)
+        self.assertEqual(self.daemon.entry(thing)["requests"]["nvidia.com/gpu"], 4)
+
     def test_is_idempotent_and_plans_again_among_other_names(self):
         thing = self.seen(self.cluster.pod("a", gpus=4))
         first = self.daemon.placed(thing, NAMES)

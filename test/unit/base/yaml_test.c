@@ -183,6 +183,23 @@ static void test_refused(void **state)
 	}
 }
 
+static void test_byte_order_mark(void **state)
+{
+	struct yaml_node *root = parse("\xef\xbb\xbf"
+	                               "a: 1\nb: 2\n");
+
+	(void)state;
+	assert_int_equal(root->count, 2);
+	assert_string_equal(yaml_text(yaml_get(root, "b")), "2");
+	assert_int_equal(root->keys[0]->mark.column, 1);
+	assert_int_equal(yaml_parse(&arena,
+	                     slice_of("\xef\xbb\xbf"
+	                              "a: \xff\n"),
+	                     &root, &mark, &err),
+	    ERR_INPUT);
+	assert_int_equal(mark.column, 4);
+}
+
 static void test_nul_byte(void **state)
 {
 	static const char text[] = "a: 1\nb: x\0y\n";
@@ -267,6 +284,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_core_tags, open_arena, free_arena),
 	    cmocka_unit_test_setup_teardown(test_block_scalars_are_strings, open_arena, free_arena),
 	    cmocka_unit_test_setup_teardown(test_refused, open_arena, free_arena),
+	    cmocka_unit_test_setup_teardown(test_byte_order_mark, open_arena, free_arena),
 	    cmocka_unit_test_setup_teardown(test_nul_byte, open_arena, free_arena),
 	    cmocka_unit_test_setup_teardown(test_depth, open_arena, free_arena),
 	    cmocka_unit_test_setup_teardown(test_size, open_arena, free_arena),

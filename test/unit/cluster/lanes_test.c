@@ -108,6 +108,31 @@ static void time_slices_under_the_old_name(void **state)
 	node_spec_free(spec);
 }
 
+static void mps_clients_have_their_part_of_the_memory(void **state)
+{
+	static const char sharing[] = ",\"nvidia.com/gpu.sharing-strategy\":\"";
+	static const struct {
+		const char *strategy;
+		int64_t memory_mib;
+	} cases[] = {{"mps", 15360 / 4}, {"time-slicing", 15360}};
+	char labels[1024];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct node_spec *spec;
+		const struct gpu_lane *lane;
+
+		snprintf(labels, sizeof labels, "%s%s%s\"", NVIDIA("Tesla-T4-SHARED", "15360", "2", "4"), sharing,
+		    cases[i].strategy);
+		spec = node_of(labels, GPUS("8"), GPUS("8"));
+		lane = lane_of(spec, "nvidia.com/gpu");
+		assert_int_equal(lane->unit, GPU_SHARE);
+		assert_int_equal(lane->memory_mib, cases[i].memory_mib);
+		assert_int_equal(lane->memory_split, i == 0);
+		node_spec_free(spec);
+	}
+}
+
 static void shares_under_their_own_name(void **state)
 {
 	struct node_spec *spec =
@@ -119,7 +144,7 @@ static void shares_under_their_own_name(void **state)
 	assert_int_equal(spec->lane_count, 1);
 	assert_int_equal(lane->unit, GPU_SHARE);
 	assert_int_equal(lane->replicas, 10);
-	assert_int_equal(lane->memory_mib, 23028);
+	assert_int_equal(lane->memory_mib, 23028 / 10);
 	assert_int_equal(spec->gpu_count, 2);
 	node_spec_free(spec);
 }
@@ -342,6 +367,7 @@ int main(void)
 	    cmocka_unit_test(whole_gpus),
 	    cmocka_unit_test(unhealthy_gpus_are_degraded_not_gone),
 	    cmocka_unit_test(time_slices_under_the_old_name),
+	    cmocka_unit_test(mps_clients_have_their_part_of_the_memory),
 	    cmocka_unit_test(shares_under_their_own_name),
 	    cmocka_unit_test(mig_single_strategy),
 	    cmocka_unit_test(mig_single_strategy_shared),

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -107,6 +108,38 @@ static void a_bound_pod_keeps_little(void **state)
 	pod_free(pod);
 }
 
+static void the_chain_of_controllers(void **state)
+{
+	static const struct {
+		const char *kind, *labels, *more; /* more: the kind further up, or NULL */
+	} cases[] = {
+	    {"ReplicaSet", "", "Deployment"},
+	    {"StatefulSet", "", NULL},
+	    {"StatefulSet", "\"leaderworkerset.sigs.k8s.io/name\":\"l\"", "LeaderWorkerSet"},
+	    {"StatefulSet", "\"statefulset\":\"n\",\"notebook-name\":\"n\"", "Notebook"},
+	    {"Job", "\"jobset.sigs.k8s.io/jobset-name\":\"j\"", "JobSet"},
+	    {"Job", "\"notebook-name\":\"n\"", NULL},
+	};
+	char json[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct pod *pod;
+
+		snprintf(json, sizeof json,
+		    "{\"metadata\":{" ID
+		    ",\"labels\":{%s},\"ownerReferences\":[{\"kind\":\"%s\",\"uid\":\"o\",\"name\":\"o\","
+		    "\"controller\":true}]}}",
+		    cases[i].labels, cases[i].kind);
+		pod = decode(json, true);
+		assert_true(pod_has_owner_kind(pod, cases[i].kind));
+		assert_int_equal(pod->owner_kind_count, cases[i].more ? 2 : 1);
+		if (cases[i].more)
+			assert_true(pod_has_owner_kind(pod, cases[i].more));
+		pod_free(pod);
+	}
+}
+
 static void annotation_before_label(void **state)
 {
 	struct pod *pod = decode(
@@ -189,6 +222,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_pending_pod),
 	    cmocka_unit_test(a_bound_pod_keeps_little),
+	    cmocka_unit_test(the_chain_of_controllers),
 	    cmocka_unit_test(annotation_before_label),
 	    cmocka_unit_test(trouble),
 	    cmocka_unit_test(flags),

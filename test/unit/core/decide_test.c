@@ -231,6 +231,39 @@ static void what_only_forbids_for_good(void **state)
 	assert_int_equal(decision.reason, REASON_CODE_ONLY_FORBIDS);
 }
 
+/* More memory, or another number format, than any GPU of the class's pools has is asking for what the class forbids, as
+ * long as there is such a GPU; else it is the fleet that lacks it. */
+static void what_only_leaves_is_too_small(void **state)
+{
+	struct scene *scene = *state;
+	struct fleet *fleet = scene->fleet;
+	struct pod *pod = scene->pod;
+	struct decision decision;
+	struct node *nodes[2] = {
+	    fleet_put_node(fleet, spec_simple(fleet, "t", T4, 4)), fleet_put_node(fleet, h100(scene))};
+	pod->class_name = "only";
+	pod->gpu_memory_bytes = 40 * GIB;
+	decide_fleet(fleet, pod, &decision);
+	assert_int_equal(decision.reason, REASON_CODE_ONLY_UNMEETABLE);
+	decide_among(fleet, pod, nodes, 2, &decision, NULL);
+	assert_int_equal(decision.reason, REASON_CODE_ONLY_UNMEETABLE);
+	decide_among(fleet, pod, nodes, 1, &decision, NULL);
+	assert_int_equal(decision.reason, REASON_CODE_GPU_MEMORY);
+	pod->gpu_memory_bytes = 200 * GIB;
+	decide_fleet(fleet, pod, &decision);
+	assert_int_equal(decision.reason, REASON_CODE_GPU_MEMORY);
+	pod->gpu_memory_bytes = 0;
+	pod->dtypes = DTYPE_BIT(DTYPE_BF16);
+	decide_fleet(fleet, pod, &decision);
+	assert_int_equal(decision.reason, REASON_CODE_ONLY_UNMEETABLE);
+	/* An A100 is allowed, and is only away. */
+	struct node_spec *a100 = spec_simple(fleet, "a", A100, 8);
+	a100->ready = false;
+	fleet_put_node(fleet, a100);
+	decide_fleet(fleet, pod, &decision);
+	assert_int_equal(decision.reason, REASON_CODE_DTYPE);
+}
+
 /* ---- scores ---- */
 
 static struct score score_on(struct scene *scene, const struct pod *pod, struct node_spec *spec)
@@ -384,6 +417,7 @@ int main(void)
 	    CASE(its_own_entry_is_not_in_its_way),
 	    CASE(the_pods_own_reason),
 	    CASE(what_only_forbids_for_good),
+	    CASE(what_only_leaves_is_too_small),
 	    CASE(terms_for_gpus),
 	    CASE(terms_of_the_nodes_words),
 	    CASE(siblings_go_apart),

@@ -124,6 +124,35 @@ static void test_match_of_everything(void **state)
 	policy_free(policy);
 }
 
+/* By default a place in the prefer list outweighs packing, however long the list is. */
+static void test_long_prefer_lists_go_before_packing(void **state)
+{
+	struct policy *policy =
+	    load_valid(HEAD "pools:\n"
+	                    "- {name: p0, nodeSelector: {matchLabels: {pool: p0}}}\n"
+	                    "- {name: p1, nodeSelector: {matchLabels: {pool: p1}}}\n"
+	                    "- {name: p2, nodeSelector: {matchLabels: {pool: p2}}}\n"
+	                    "- {name: p3, nodeSelector: {matchLabels: {pool: p3}}}\n"
+	                    "- {name: p4, nodeSelector: {matchLabels: {pool: p4}}}\n"
+	                    "- {name: p5, nodeSelector: {matchLabels: {pool: p5}}}\n"
+	                    "- {name: p6, nodeSelector: {matchLabels: {pool: p6}}}\n"
+	                    "- {name: p7, nodeSelector: {matchLabels: {pool: p7}}}\n"
+	                    "classes:\n"
+	                    "- {name: c, match: [{}], prefer: [p0, p1, p2, p3, p4, p5, p6, p7]}\n"
+	                    "- {name: said, prefer: [p0, p1, p2, p3, p4, p5, p6, p7], place: {modelFit: 7}}\n"
+	                    "- {name: short, prefer: [p0, p1]}\n"
+	                    "fallback: c\n");
+	double step = policy->classes[0].weights[SCORE_MODEL_FIT] / 8, packing = 0;
+
+	(void)state;
+	for (int i = SCORE_BEST_FIT; i < SCORE_TERM_COUNT; i++)
+		packing += score_term_default_weight((enum score_term)i);
+	assert_true(step > packing);
+	assert_true(policy->classes[1].weights[SCORE_MODEL_FIT] == 7);
+	assert_true(policy->classes[2].weights[SCORE_MODEL_FIT] == score_term_default_weight(SCORE_MODEL_FIT));
+	policy_free(policy);
+}
+
 /* Annotations carry this hash, so a text must have the same in every version: FNV-1a. */
 static void test_hash(void **state)
 {
@@ -301,6 +330,7 @@ int main(void)
 	    cmocka_unit_test(test_classes),
 	    cmocka_unit_test(test_health),
 	    cmocka_unit_test(test_match_of_everything),
+	    cmocka_unit_test(test_long_prefer_lists_go_before_packing),
 	    cmocka_unit_test(test_hash),
 	    cmocka_unit_test(test_every_key_has_an_effect),
 	};

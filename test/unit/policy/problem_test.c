@@ -85,7 +85,10 @@ static const struct case_ cases[] = {
     {HEAD TAIL "pools: [{name: p, nodeSelector: {matchLabels: {a: b c}}}]\n", "P010", 5, 51, "is no label value"},
     {HEAD TAIL "pools: [{name: p, nodeSelector: {matchLabels: {a/: b}}}]\n", "P010", 5, 48, "is no label key"},
     {HEAD "classes: [{name: c, match: [{owners: [deployment]}]}]\nfallback: c\n", "P010", 3, 39,
-        "a capital letter first"},
+        "a capital letter first, like StatefulSet. Did you mean \"Deployment\"?"},
+    {HEAD "classes: [{name: c, match: [{owners: [apps/Deployment]}]}]\nfallback: c\n", "P010", 3, 39,
+        "Did you mean \"Deployment\"?"},
+    {HEAD "classes: [{name: c, match: [{owners: [myKind]}]}]\nfallback: c\n", "P010", 3, 39, "like StatefulSet"},
     {HEAD TAIL "health: {avoid: [{taintKey: a b}]}\n", "P010", 5, 29, "is no label key"},
     {HEAD "classes: [{name: c, match: [{namespaces: [\"a[bc]\"]}]}]\nfallback: c\n", "P011", 3, 43, "for a namespace"},
     {HEAD "classes: [{name: c, match: [{namespaces: [\"\"]}]}]\nfallback: c\n", "P011", 3, 43, "for a namespace"},
@@ -122,6 +125,7 @@ static const struct case_ cases[] = {
     {HEAD TAIL "pools: [{name: p, gpu: H10}]\n", "P015", 5, 24, "Did you mean \"H100\"?"},
     {HEAD TAIL "pools: [{name: p, gpu: a100}]\n", "P015", 5, 24, "Did you mean \"A100\"?"},
     {HEAD TAIL "pools: [{name: p, gpu: H100-SXM}]\n", "P015", 5, 24, "Did you mean \"H100\"?"},
+    {HEAD TAIL "pools: [{name: p, gpu: NVIDIA-A100-SXM4-80GB-MIG-1g.10gb}]\n", "P015", 5, 24, "Did you mean \"A100\"?"},
     {HEAD "classes: [{name: c, assume: [bfloat16]}]\nfallback: c\n", "P016", 3, 30,
         "fp64, fp32, tf32, bf16, fp16, fp8, int8"},
     {HEAD "classes: [{name: c, assume: [tf23]}]\nfallback: c\n", "P016", 3, 30, "Did you mean \"tf32\"?"},
@@ -269,6 +273,13 @@ static void test_follow_ups_are_not_reported(void **state)
 	assert_null(policy_load(
 	    slice_of(HEAD "pools: [{name: 1, gpu: T4}]\nclasses: [{name: c, prefer: [\"1\"]}]\nfallback: c\n"),
 	    test_catalogue(), &report));
+	assert_int_equal(report.count, 1);
+	policy_report_free(&report);
+	/* A pool that is not defined is not said to be missing in "only" as well. */
+	assert_null(
+	    policy_load(slice_of(HEAD "pools: [{name: p, gpu: T4}]\nclasses: [{name: d, only: [p], prefer: [q]}, "
+	                              "{name: c}]\nfallback: c\n"),
+	        test_catalogue(), &report));
 	assert_int_equal(report.count, 1);
 	policy_report_free(&report);
 }

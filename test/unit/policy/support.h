@@ -21,8 +21,10 @@
 
 static inline const struct gpu_catalogue *test_catalogue(void)
 {
-	static struct gpu_model models[] = {
-	    {.name = "H100"}, {.name = "H200"}, {.name = "A100"}, {.name = "L4"}, {.name = "L40S"}, {.name = "T4"}};
+	static const char *products[] = {"NVIDIA-A100-SXM4-80GB"};
+	static struct gpu_model models[] = {{.name = "H100"}, {.name = "H200"},
+	    {.name = "A100", .product_count = 1, .products = products}, {.name = "L4"}, {.name = "L40S"},
+	    {.name = "T4"}};
 	static const struct gpu_catalogue catalogue = {.model_count = sizeof models / sizeof *models, .models = models};
 
 	return &catalogue;
