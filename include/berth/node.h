@@ -29,6 +29,9 @@ struct node_condition {
 	const char *type, *status;
 };
 
+/* NVIDIA's operator upgrades drivers node by node: all are due at once and keep working until it is their turn. */
+enum node_upgrade { UPGRADE_NONE, UPGRADE_DUE, UPGRADE_UNDER_WAY };
+
 struct node_spec {
 	struct arena arena; /* owns all below and the spec itself */
 	const char *name;
@@ -44,6 +47,8 @@ struct node_spec {
 	const struct gpu_model *model; /* of the node's GPUs; NULL unknown or mixed */
 	uint32_t gpu_count;            /* physical GPUs; 0 unknown or none */
 	bool mixed_models;
+	enum node_upgrade upgrade; /* of the GPU driver */
+	bool for_machines;         /* its GPUs are for virtual machines */
 };
 
 void node_spec_free(struct node_spec *spec);

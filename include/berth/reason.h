@@ -34,6 +34,8 @@ enum reason_kind {
 	X(NODE_AVOIDED, "NodeAvoided", NODE, "node avoided for its health")                                            \
 	X(NODE_TAINTED, "NodeTainted", NODE, "node has a taint the pod does not tolerate")                             \
 	X(NODE_SELECTOR, "NodeSelector", NODE, "node does not match the pod's selector or affinity")                   \
+	X(DRIVER_UPGRADE, "DriverUpgrade", NODE, "GPU driver of the node is being upgraded")                           \
+	X(NOT_FOR_CONTAINERS, "NotForContainers", NODE, "node gives its GPUs to virtual machines")                     \
 	/* is it the right kind of node */                                                                             \
 	X(GPU_NOT_THERE, "NoSuchGPU", NODE, "node does not have the kind of GPU asked for")                            \
 	X(NODE_IN_TWO_POOLS, "NodeInTwoPools", NODE, "node is in two pools by its labels")                             \

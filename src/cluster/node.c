@@ -139,6 +139,20 @@ static void read_status(struct reader *json, struct resource_names *names, struc
 		}
 }
 
+/* Labels by which NVIDIA's GPU operator says what it does with the node (k8s-operator-libs' upgrade states; the
+ * operator's workload configuration). */
+static void read_operator(struct node_spec *spec)
+{
+	const char *upgrade = labels_get(&spec->labels, "nvidia.com/gpu-driver-upgrade-state");
+	const char *workload = labels_get(&spec->labels, "nvidia.com/gpu.workload.config");
+
+	if (upgrade && strcmp(upgrade, "upgrade-required") == 0)
+		spec->upgrade = UPGRADE_DUE;
+	else if (upgrade && *upgrade && strcmp(upgrade, "upgrade-done") != 0)
+		spec->upgrade = UPGRADE_UNDER_WAY;
+	spec->for_machines = workload && (strcmp(workload, "vm-passthrough") == 0 || strcmp(workload, "vm-vgpu") == 0);
+}
+
 struct node_spec *cluster_node_decode(
     struct slice text, struct resource_names *names, const struct gpu_catalogue *catalogue, struct err *err)
 {
@@ -163,6 +177,7 @@ struct node_spec *cluster_node_decode(
 		}
 	if (reader_close(&json) && spec->name) {
 		lanes_read(spec, names, catalogue);
+		read_operator(spec);
 		return spec;
 	}
 	if (json.error)

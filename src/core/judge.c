@@ -14,13 +14,13 @@ static bool cordoned_for(const struct pod *pod, const struct node_spec *spec)
 	return spec->unschedulable && !taint_tolerated(&cordon, pod->tolerations, pod->toleration_count);
 }
 
-static bool tainted_for(const struct pod *pod, const struct node_spec *spec)
+const struct taint *judge_taint(const struct pod *pod, const struct node_spec *spec)
 {
 	for (size_t i = 0; i < spec->taint_count; i++)
 		if (spec->taints[i].effect != TAINT_PREFER_NO_SCHEDULE &&
 		    !taint_tolerated(&spec->taints[i], pod->tolerations, pod->toleration_count))
-			return true;
-	return false;
+			return &spec->taints[i];
+	return NULL;
 }
 
 static enum reason judge_presence(const struct pod *pod, const struct node *node)
@@ -33,7 +33,7 @@ static enum reason judge_presence(const struct pod *pod, const struct node *node
 		return REASON_CODE_NODE_CORDONED;
 	if (node->avoided)
 		return REASON_CODE_NODE_AVOIDED;
-	if (tainted_for(pod, node->spec))
+	if (judge_taint(pod, node->spec))
 		return REASON_CODE_NODE_TAINTED;
 	if (!pod_selects(pod, node->name, &node->spec->labels))
 		return REASON_CODE_NODE_SELECTOR;
@@ -63,6 +63,14 @@ enum reason judge_gpu(const struct need *need, const struct gpu_lane *lane, uint
 	if (!need_pool_allowed(need, pool))
 		return REASON_CODE_ONLY_FORBIDS;
 	return judge_model(need, lane);
+}
+
+/* What keeps pods with GPUs away from the node, whatever its room. */
+static enum reason judge_operator(const struct node_spec *spec)
+{
+	if (spec->upgrade == UPGRADE_UNDER_WAY)
+		return REASON_CODE_DRIVER_UPGRADE;
+	return spec->for_machines ? REASON_CODE_NOT_FOR_CONTAINERS : REASON_CODE_FITS;
 }
 
 /* A lane that has nothing, and never had, is none. */
@@ -125,7 +133,7 @@ static enum reason judge_units(const struct need *need, const struct node *node,
 	return REASON_CODE_NO_GPU;
 }
 
-static enum reason judge_room(const struct need *need, const struct node *node)
+enum reason judge_room(const struct need *need, const struct node *node)
 {
 	enum reason verdict = REASON_CODE_FITS;
 	const struct resources *demand = &need->pod->demand;
@@ -142,6 +150,8 @@ static enum reason judge_room(const struct need *need, const struct node *node)
 enum reason judge_node(const struct need *need, const struct node *node)
 {
 	enum reason verdict = judge_presence(need->pod, node);
+	if (verdict == REASON_CODE_FITS && need->gpu_count > 0)
+		verdict = judge_operator(node->spec);
 	if (verdict == REASON_CODE_FITS)
 		verdict = judge_kind(need, node);
 	return verdict == REASON_CODE_FITS ? judge_room(need, node) : verdict;

@@ -24,6 +24,10 @@ struct offer offer_of_bucket(const struct need *need, const struct index_bucket 
 enum reason judge_gpu(const struct need *need, const struct gpu_lane *lane, uint16_t pool, bool in_two_pools);
 /* All steps. The need has no reason of its own. */
 enum reason judge_node(const struct need *need, const struct node *node);
+/* The steps from TOO_LARGE on: whether the node has room. */
+enum reason judge_room(const struct need *need, const struct node *node);
+/* The first taint that keeps the pod off the node, or NULL. */
+const struct taint *judge_taint(const struct pod *pod, const struct node_spec *spec);
 /* Whether the pod could use the node if only it were ready, uncordoned, healthy and without taints. */
 bool judge_meant_for(const struct need *need, const struct node *node);
 /* Whether that would hold but for `only`. */

@@ -57,9 +57,11 @@ static void offer_terms(const struct need *need, const struct offer *offer, doub
 		cpu_terms(offer, terms);
 }
 
-static double prefer_no_schedule(const struct pod *pod, const struct node_spec *spec)
+/* A driver upgrade that is due counts as such a taint to a pod with GPUs: its pods will have to go soon. */
+static double prefer_no_schedule(const struct need *need, const struct node_spec *spec)
 {
-	unsigned untolerated = 0;
+	const struct pod *pod = need->pod;
+	unsigned untolerated = need->gpu_count > 0 && spec->upgrade == UPGRADE_DUE;
 	for (size_t i = 0; i < spec->taint_count; i++)
 		untolerated += spec->taints[i].effect == TAINT_PREFER_NO_SCHEDULE &&
 		               !taint_tolerated(&spec->taints[i], pod->tolerations, pod->toleration_count);
@@ -94,7 +96,7 @@ void score_node(const struct need *need, const struct node *node, struct score *
 {
 	struct offer offer = offer_of_node(need, node);
 	offer_terms(need, &offer, score->terms);
-	score->terms[SCORE_PREFER_NO_SCHEDULE] = prefer_no_schedule(need->pod, node->spec);
+	score->terms[SCORE_PREFER_NO_SCHEDULE] = prefer_no_schedule(need, node->spec);
 	score->terms[SCORE_NODE_AFFINITY] = node_affinity(need, node);
 	score->terms[SCORE_SIBLINGS_APART] = 1;
 	if (need->spreads)

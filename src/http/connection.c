@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include "base/log.h"
 
 #define REFUSAL_MAX 1024
+#define LOOK_SLACK_NS (50 * NS_PER_MS) /* the kernel's clock of a socket ticks coarsely */
 
 struct http_conn *conn_of(struct MHD_Connection *connection)
 {
@@ -25,9 +27,9 @@ void conn_lines_init(struct http_server *server)
 
 	for (int line = 0; line < LINE_COUNT; line++)
 		TAILQ_INIT(&server->lines[line]);
-	/* libmicrohttpd ends silent connections after idle_s. Who is longer in this line feeds a request line by drops.
-	 */
-	server->line_ns[LINE_IDLE] = deadline_ns ? server->options.idle_s * NS_PER_S + deadline_ns : 0;
+	/* libmicrohttpd ends silent connections after idle_s. This is for who feeds a request line by drops, which is
+	 * looked for each time. */
+	server->line_ns[LINE_IDLE] = deadline_ns;
 	server->line_ns[LINE_RECEIVING] = deadline_ns;
 	server->line_ns[LINE_REFUSED] = HTTP_LINGER_MS * NS_PER_MS;
 }
@@ -47,23 +49,53 @@ static void arm_lines(struct http_server *server)
 	uv_timer_start(&server->line_timer, conn_lines_timer, wait_ns > 0 ? (uint64_t)(wait_ns / NS_PER_MS) + 1 : 0, 0);
 }
 
+static void leave_line(struct http_conn *conn)
+{
+	if (conn->line != LINE_NONE)
+		TAILQ_REMOVE(&conn->server->lines[conn->line], conn, link);
+	conn->line = LINE_NONE;
+}
+
+static void line_up(struct http_conn *conn, enum conn_line line)
+{
+	struct http_server *server = conn->server;
+
+	leave_line(conn);
+	conn->line = line;
+	conn->until_ns = clock_now() + server->line_ns[line];
+	TAILQ_INSERT_TAIL(&server->lines[line], conn, link);
+}
+
 void conn_enter(struct http_conn *conn, enum conn_line line)
 {
 	struct http_server *server = conn->server;
 
-	if (conn->line != LINE_NONE)
-		TAILQ_REMOVE(&server->lines[conn->line], conn, link);
-	conn->line = LINE_NONE;
+	leave_line(conn);
+	conn->began = false;
 	if (line == LINE_NONE || server->line_ns[line] == 0)
 		return;
-	conn->line = line;
-	conn->until_ns = clock_now() + server->line_ns[line];
-	TAILQ_INSERT_TAIL(&server->lines[line], conn, link);
+	line_up(conn, line);
 	if (server->stopping || !server->daemon)
 		return;
 	/* A timer that is already set fires no later than the first in this line needs, unless this is the first. */
 	if (!uv_is_active((uv_handle_t *)&server->line_timer) || TAILQ_FIRST(&server->lines[line]) == conn)
 		arm_lines(server);
+}
+
+/* libmicrohttpd tells of a request when its first line is whole. Whether bytes came since the connection was idle, the
+ * kernel knows; one more look, so that a line that has just begun is not cut. */
+static bool drips(struct http_conn *conn)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	int64_t line_ns = conn->server->line_ns[LINE_IDLE];
+
+	if (getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+		return false;
+	bool came = info.tcpi_last_data_recv * NS_PER_MS < line_ns - LOOK_SLACK_NS;
+	bool still = came && conn->began;
+	conn->began = came;
+	return still;
 }
 
 void conn_lines_timer(uv_timer_t *timer)
@@ -76,6 +108,8 @@ void conn_lines_timer(uv_timer_t *timer)
 		while ((conn = TAILQ_FIRST(&server->lines[line])) && conn->until_ns <= now_ns) {
 			if (line == LINE_RECEIVING) {
 				conn_refuse(conn, 408, "the request did not come in whole in time");
+			} else if (line == LINE_IDLE && !drips(conn)) {
+				line_up(conn, LINE_IDLE);
 			} else {
 				conn_enter(conn, LINE_NONE);
 				conn_shutdown(conn);

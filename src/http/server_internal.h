@@ -28,6 +28,7 @@ struct http_conn {
 	int fd;                       /* libmicrohttpd's */
 	enum conn_line line;
 	int64_t until_ns;
+	bool began; /* idle, but bytes of a request came */
 	TAILQ_ENTRY(http_conn) link;
 };
 

@@ -9,6 +9,7 @@
 #include "kube/kubeconfig.h"
 
 #define PEM_MAX (1u << 20)
+#define LIST_MAX 16 /* files in KUBECONFIG; further ones are passed over */
 #define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/"
 
 static void free_secret(char *text)
@@ -91,31 +92,81 @@ static void make_absolute(const char *kubeconfig, char **path)
 	*path = joined;
 }
 
-static int load_file(const char *path, struct kube_config *config, struct err *err)
+/* What stands in files of its own, each beside the kubeconfig that names it. */
+static int read_named_files(const struct kubeconfig_files *files, struct kube_config *config, struct err *err)
+{
+	int code = read_beside(files->cluster_in, files->ca, &config->ca_pem, err);
+
+	if (!code)
+		code = read_beside(files->user_in, files->cert, &config->cert_pem, err);
+	if (!code)
+		code = read_beside(files->user_in, files->key, &config->key_pem, err);
+	if (code)
+		return code;
+	make_absolute(files->user_in, &config->token_file);
+	/* A bare name is looked up in PATH. */
+	if (config->exec && strchr(config->exec->command, '/'))
+		make_absolute(files->user_in, &config->exec->command);
+	return 0;
+}
+
+static int load_texts(const struct kubeconfig_text *texts, size_t count, struct kube_config *config, struct err *err)
 {
 	struct kubeconfig_files files = {0};
+	int code = kubeconfig_parse(texts, count, config, &files, err);
+
+	if (!code)
+		code = read_named_files(&files, config, err);
+	kubeconfig_files_free(&files);
+	return code;
+}
+
+static void free_text(struct buf *text)
+{
+	if (text->data)
+		explicit_bzero(text->data, text->len);
+	buf_free(text);
+}
+
+static int load_file(const char *path, struct kube_config *config, struct err *err)
+{
 	struct buf text;
 
 	buf_init(&text, YAML_TEXT_MAX);
 	int code = file_read(path, &text, err);
 	if (!code)
-		code = kubeconfig_parse(buf_slice(&text), path, config, &files, err);
-	if (text.data)
-		explicit_bzero(text.data, text.len);
-	buf_free(&text);
-	if (!code)
-		code = read_beside(path, files.ca, &config->ca_pem, err);
-	if (!code)
-		code = read_beside(path, files.cert, &config->cert_pem, err);
-	if (!code)
-		code = read_beside(path, files.key, &config->key_pem, err);
-	if (!code) {
-		make_absolute(path, &config->token_file);
-		/* A bare name is looked up in PATH. */
-		if (config->exec && strchr(config->exec->command, '/'))
-			make_absolute(path, &config->exec->command);
+		code = load_texts(&(struct kubeconfig_text){buf_slice(&text), path}, 1, config, err);
+	free_text(&text);
+	return code;
+}
+
+/* Files of a list that do not exist are passed over, unless none does. */
+static int load_list(const char *list, struct kube_config *config, struct err *err)
+{
+	struct kubeconfig_text texts[LIST_MAX];
+	struct buf bufs[LIST_MAX];
+	char *paths = xstrdup(list), *rest = paths;
+	size_t count = 0;
+	int code = 0;
+
+	for (char *path; !code && count < LIST_MAX && (path = strsep(&rest, ":"));) {
+		if (!*path)
+			continue;
+		buf_init(&bufs[count], YAML_TEXT_MAX);
+		code = file_read(path, &bufs[count], err);
+		texts[count] = (struct kubeconfig_text){buf_slice(&bufs[count]), path};
+		if (code == ERR_MISSING)
+			code = 0;
+		else
+			count++;
 	}
-	kubeconfig_files_free(&files);
+	if (!code && count == 0)
+		code = err_set(err, ERR_MISSING, "KUBECONFIG: no such file: %s", list);
+	if (!code)
+		code = load_texts(texts, count, config, err);
+	while (count > 0)
+		free_text(&bufs[--count]);
+	free(paths);
 	return code;
 }
 
@@ -153,12 +204,8 @@ static int load(const char *path, struct kube_config *config, struct err *err)
 
 	if (path)
 		return load_file(path, config, err);
-	if (variable && *variable) {
-		char *first = xstrndup(variable, strcspn(variable, ":"));
-		int code = load_file(first, config, err);
-		free(first);
-		return code;
-	}
+	if (variable && *variable)
+		return load_list(variable, config, err);
 	return host && *host ? load_in_cluster(host, config, err) : load_home(config, err);
 }
 

@@ -27,9 +27,9 @@ struct kube_config {
 	struct kube_exec *exec;
 };
 
-/* `path` NULL: the KUBECONFIG variable (its first file), else in-cluster when KUBERNETES_SERVICE_HOST is set, else
- * ~/.kube/config. Unknown keys are ignored, as every client of such files does; what is needed and wrong is an error
- * that names the file and line. */
+/* `path` NULL: the KUBECONFIG variable (a list of files, which count as one), else in-cluster when
+ * KUBERNETES_SERVICE_HOST is set, else ~/.kube/config. Unknown keys are ignored, as every client of such files does;
+ * what is needed and wrong is an error that names the file and line. */
 BERTH_MUST_CHECK int kube_config_load(const char *path, struct kube_config *config, struct err *err);
 void kube_config_free(struct kube_config *config);
 

@@ -11,8 +11,10 @@
 
 #define TOKEN_MAX (64u << 10)
 #define TOKEN_FILE_AGE_NS (60 * NS_PER_S)
+#define TOKEN_FILE_RETRY_NS NS_PER_S     /* while there is no token at all */
 #define EXPIRY_MARGIN_NS (60 * NS_PER_S) /* a plugin runs again this long before its credential expires */
-#define EXEC_RETRY_FIRST_NS NS_PER_S
+#define EXPIRY_MARGIN_PART 4             /* or, if that is less, when this part of its time is left */
+#define EXEC_RETRY_FIRST_NS NS_PER_S     /* also the least time from one run to the next, whatever a run gave */
 #define EXEC_RETRY_MAX_NS (10 * NS_PER_S)
 
 struct credentials {
@@ -28,6 +30,7 @@ struct credentials {
 
 	struct exec_credential plugin;
 	bool plugin_given, plugin_stale; /* stale: the server said no to it */
+	int64_t plugin_margin_ns;
 	struct exec_run *run;
 	unsigned failures;
 	int64_t run_after_ns;
@@ -52,23 +55,38 @@ static void read_token_file(struct credentials *credentials)
 	credentials->token_read_ns = clock_now();
 	credentials->token_was_read = true;
 	buf_init(&text, TOKEN_MAX);
-	if (file_read(path, &text, &credentials->err) != 0) {
+	bool failed_before = credentials->err.code != 0;
+	int code = file_read(path, &text, &credentials->err);
+	while (!code && text.len > 0 && strchr(" \t\r\n", text.data[text.len - 1]))
+		text.data[--text.len] = '\0';
+	if (!code && text.len == 0)
+		code = err_set(&credentials->err, ERR_INPUT, "the token file %s is empty", path);
+	if (code) {
 		/* The last one read goes on being used. */
-		log_warn("the token file cannot be read", "file=\"%s\"", path);
+		if (!failed_before)
+			log_warn("no token", "error=\"%s\"", credentials->err.text);
 		buf_free(&text);
 		return;
 	}
-	while (text.len > 0 && strchr(" \t\r\n", text.data[text.len - 1]))
-		text.data[--text.len] = '\0';
 	credentials->err.code = 0;
-	if (text.len > 0 && (!credentials->token || strcmp(text.data, credentials->token) != 0)) {
+	if ((!credentials->token || strcmp(text.data, credentials->token) != 0)) {
 		free_secret(credentials->token);
 		credentials->token = xstrdup(text.data);
 		credentials->generation++;
 	}
-	if (text.data)
-		explicit_bzero(text.data, text.len);
+	explicit_bzero(text.data, text.len);
 	buf_free(&text);
+}
+
+static bool token_file_usable(struct credentials *credentials)
+{
+	bool has_token = credentials->token || credentials->config->token;
+	int64_t age_ns = clock_now() - credentials->token_read_ns;
+
+	if (!credentials->token_was_read || age_ns >= (has_token ? TOKEN_FILE_AGE_NS : TOKEN_FILE_RETRY_NS))
+		read_token_file(credentials);
+	/* Without one the server would only say that it does not know us. */
+	return credentials->token || credentials->config->token;
 }
 
 /* --- plugin --- */
@@ -78,28 +96,49 @@ static bool differ(const char *a, const char *b)
 	return !a != !b || (a && strcmp(a, b) != 0);
 }
 
+static void plugin_failed(struct credentials *credentials, const char *reason)
+{
+	err_set(&credentials->err, ERR_REFUSED, "%s", reason);
+	credentials->run_after_ns = clock_now() + backoff_ns(&credentials->jitter, credentials->failures++,
+	                                              EXEC_RETRY_FIRST_NS, EXEC_RETRY_MAX_NS);
+	log_warn("no credentials", "error=\"%s\"", reason);
+}
+
+static void plugin_gave(struct credentials *credentials, struct exec_credential *credential, int64_t left_ns)
+{
+	if (differ(credential->cert_pem, credentials->plugin.cert_pem) ||
+	    differ(credential->key_pem, credentials->plugin.key_pem))
+		credentials->cert_generation++;
+	exec_credential_free(&credentials->plugin);
+	credentials->plugin = *credential;
+	credentials->plugin_given = true;
+	credentials->plugin_stale = false;
+	credentials->plugin_margin_ns =
+	    left_ns / EXPIRY_MARGIN_PART < EXPIRY_MARGIN_NS ? left_ns / EXPIRY_MARGIN_PART : EXPIRY_MARGIN_NS;
+	credentials->generation++;
+	credentials->failures = 0;
+	credentials->err.code = 0;
+	/* A server that says no to it, or a very short time, must not keep the machine busy with runs. */
+	credentials->run_after_ns = clock_now() + EXEC_RETRY_FIRST_NS;
+}
+
+static int64_t time_left(const struct exec_credential *credential)
+{
+	return credential->expires_wall_ns ? credential->expires_wall_ns - clock_wall() : INT64_MAX;
+}
+
 static void plugin_done(void *ctx, struct exec_credential *credential, const struct err *err)
 {
 	struct credentials *credentials = ctx;
 
 	credentials->run = NULL;
-	if (credential) {
-		if (differ(credential->cert_pem, credentials->plugin.cert_pem) ||
-		    differ(credential->key_pem, credentials->plugin.key_pem))
-			credentials->cert_generation++;
-		exec_credential_free(&credentials->plugin);
-		credentials->plugin = *credential;
-		credentials->plugin_given = true;
-		credentials->plugin_stale = false;
-		credentials->generation++;
-		credentials->failures = 0;
-		credentials->err.code = 0;
-		credentials->run_after_ns = 0;
+	if (!credential) {
+		plugin_failed(credentials, err->text);
+	} else if (time_left(credential) <= 0) {
+		plugin_failed(credentials, "the credential plugin gave one that has expired already");
+		exec_credential_free(credential);
 	} else {
-		credentials->err = *err;
-		credentials->run_after_ns = clock_now() + backoff_ns(&credentials->jitter, credentials->failures++,
-		                                              EXEC_RETRY_FIRST_NS, EXEC_RETRY_MAX_NS);
-		log_warn("no credentials", "error=\"%s\"", err->text);
+		plugin_gave(credentials, credential, time_left(credential));
 	}
 	credentials->changed(credentials->ctx);
 }
@@ -113,12 +152,10 @@ static void run_plugin(struct credentials *credentials)
 
 static bool plugin_usable(struct credentials *credentials)
 {
-	int64_t left_ns = INT64_MAX;
+	int64_t left_ns = credentials->plugin_given ? time_left(&credentials->plugin) : 0;
+	bool usable = !credentials->plugin_stale && left_ns > 0;
 
-	if (credentials->plugin_given && credentials->plugin.expires_wall_ns)
-		left_ns = credentials->plugin.expires_wall_ns - clock_wall();
-	bool usable = credentials->plugin_given && !credentials->plugin_stale && left_ns > 0;
-	if (!usable || left_ns < EXPIRY_MARGIN_NS)
+	if (!usable || left_ns < credentials->plugin_margin_ns)
 		run_plugin(credentials);
 	return usable;
 }
@@ -151,10 +188,7 @@ bool credentials_ready(struct credentials *credentials)
 {
 	if (credentials->config->exec)
 		return plugin_usable(credentials);
-	if (credentials->config->token_file &&
-	    (!credentials->token_was_read || clock_now() - credentials->token_read_ns >= TOKEN_FILE_AGE_NS))
-		read_token_file(credentials);
-	return true;
+	return !credentials->config->token_file || token_file_usable(credentials);
 }
 
 const char *credentials_token(struct credentials *credentials)

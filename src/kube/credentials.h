@@ -14,8 +14,8 @@ struct credentials;
 struct credentials *credentials_open(
     uv_loop_t *loop, const struct kube_config *config, void (*changed)(void *ctx), void *ctx);
 void credentials_close(struct credentials *credentials);
-/* Whether a request may be sent now. False while a plugin has not given anything yet: `changed` will say. Starts
- * whatever is needed to get there or to stay there. */
+/* Whether a request may be sent now. False while a plugin has not given anything yet (`changed` will say) or the token
+ * file has no token (ask again). Starts whatever is needed to get there or to stay there. */
 bool credentials_ready(struct credentials *credentials);
 /* NULL when there is none. */
 const char *credentials_token(struct credentials *credentials);

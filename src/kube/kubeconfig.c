@@ -2,12 +2,20 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "base/yaml.h"
 #include "kube/base64.h"
 
-struct reading {
+struct document {
 	const char *name;
+	const struct yaml_node *root; /* NULL when it is empty */
+};
+
+struct reading {
+	const char *name; /* of the document that holds what is looked at */
+	const struct document *documents;
+	size_t count;
 	struct kube_config *config;
 	struct kubeconfig_files *files;
 	struct err *err;
@@ -62,33 +70,42 @@ static int take_bool(const struct reading *reading, const struct yaml_node *map,
 
 	if (!node)
 		return 0;
-	if (text && strcmp(text, "true") == 0)
+	if (text && strcasecmp(text, "true") == 0)
 		*out = true;
-	else if (text && strcmp(text, "false") == 0)
+	else if (text && strcasecmp(text, "false") == 0)
 		*out = false;
 	else
 		return refuse(reading, node, "true or false is expected");
 	return 0;
 }
 
-/* The entry called `wanted` in one of the lists of named entries; what it holds is under `key`. */
-static int find_entry(const struct reading *reading, const struct yaml_node *root, const char *list_key,
-    const char *key, const char *wanted, const struct yaml_node **out)
+static const struct yaml_node *find_named(const struct yaml_node *list, const char *wanted)
 {
-	const struct yaml_node *list = yaml_get(root, list_key);
-
-	*out = NULL;
 	for (size_t i = 0; list && list->type == YAML_LIST && i < list->count; i++) {
 		const char *name = yaml_text(yaml_get(list->items[i], "name"));
-		if (!name || strcmp(name, wanted) != 0)
-			continue;
-		*out = yaml_get(list->items[i], key);
-		if (!*out)
-			return refuse(reading, list->items[i], "this entry is empty");
-		return 0;
+		if (name && strcmp(name, wanted) == 0)
+			return list->items[i];
 	}
-	return err_set(reading->err, ERR_INPUT, "%s:%u:%u: no entry \"%s\" in %s", reading->name,
-	    list ? list->mark.line : root->mark.line, list ? list->mark.column : root->mark.column, wanted, list_key);
+	return NULL;
+}
+
+/* The entry called `wanted` in one of the lists of named entries; what it holds is under `key`. */
+static int find_entry(
+    struct reading *reading, const char *list_key, const char *key, const char *wanted, const struct yaml_node **out)
+{
+	for (size_t i = 0; i < reading->count; i++) {
+		const struct document *document = &reading->documents[i];
+		const struct yaml_node *entry = find_named(yaml_get(document->root, list_key), wanted);
+		if (!entry)
+			continue;
+		reading->name = document->name;
+		*out = yaml_get(entry, key);
+		return *out ? 0 : refuse(reading, entry, "this entry is empty");
+	}
+	const struct document *first = &reading->documents[0];
+	const struct yaml_node *list = yaml_get(first->root, list_key), *at = list ? list : first->root;
+	return err_set(reading->err, ERR_INPUT, "%s:%u:%u: no entry \"%s\" in %s", first->name, at ? at->mark.line : 1,
+	    at ? at->mark.column : 1, wanted, list_key);
 }
 
 static int take_cluster(const struct reading *reading, const struct yaml_node *cluster)
@@ -176,6 +193,11 @@ static int take_exec(const struct reading *reading, const struct yaml_node *node
 	return code ? code : take_bool(reading, node, "provideClusterInfo", &exec->provide_cluster_info);
 }
 
+static bool says_nothing(const struct yaml_node *node)
+{
+	return node->type == YAML_SCALAR ? node->text.len == 0 || slice_is(node->text, "null") : node->count == 0;
+}
+
 static int take_user(const struct reading *reading, const struct yaml_node *user)
 {
 	static const char *const unsupported[] = {
@@ -185,7 +207,7 @@ static int take_user(const struct reading *reading, const struct yaml_node *user
 
 	for (size_t i = 0; i < sizeof(unsupported) / sizeof(*unsupported); i++) {
 		const struct yaml_node *node = yaml_get(user, unsupported[i]);
-		if (node)
+		if (node && !says_nothing(node))
 			return err_set(reading->err, ERR_INPUT, "%s:%u:%u: %s is not supported", reading->name,
 			    node->mark.line, node->mark.column, unsupported[i]);
 	}
@@ -203,47 +225,65 @@ static int take_user(const struct reading *reading, const struct yaml_node *user
 	return code || !exec ? code : take_exec(reading, exec);
 }
 
-static int take_context(const struct reading *reading, const struct yaml_node *root)
+static int take_context(struct reading *reading)
 {
 	const struct yaml_node *context, *entry;
-	const char *name = yaml_text(yaml_get(root, "current-context"));
+	const char *name = NULL;
 
+	for (size_t i = 0; i < reading->count && (!name || !*name); i++)
+		name = yaml_text(yaml_get(reading->documents[i].root, "current-context"));
 	if (!name || !*name)
-		return refuse(reading, root, "there is no current-context");
-	int code = find_entry(reading, root, "contexts", "context", name, &context);
+		return err_set(
+		    reading->err, ERR_INPUT, "%s:1:1: there is no current-context", reading->documents[0].name);
+	int code = find_entry(reading, "contexts", "context", name, &context);
 	if (code)
 		return code;
 	const char *cluster = yaml_text(yaml_get(context, "cluster")), *user = yaml_text(yaml_get(context, "user"));
 	if (!cluster || !*cluster)
 		return refuse(reading, context, "the context names no cluster");
-	code = find_entry(reading, root, "clusters", "cluster", cluster, &entry);
+	code = find_entry(reading, "clusters", "cluster", cluster, &entry);
+	reading->files->cluster_in = reading->name;
 	if (!code)
 		code = take_cluster(reading, entry);
 	if (code || !user || !*user)
 		return code;
-	code = find_entry(reading, root, "users", "user", user, &entry);
+	code = find_entry(reading, "users", "user", user, &entry);
+	reading->files->user_in = reading->name;
 	return code ? code : take_user(reading, entry);
 }
 
-int kubeconfig_parse(
-    struct slice text, const char *name, struct kube_config *config, struct kubeconfig_files *files, struct err *err)
+static int parse_document(
+    struct arena *arena, const struct kubeconfig_text *text, struct document *document, struct err *err)
 {
-	struct reading reading = {.name = name, .config = config, .files = files, .err = err};
-	struct arena arena;
 	struct yaml_node *root;
 	struct yaml_mark mark = {0};
+
+	if (yaml_parse(arena, text->text, &root, &mark, err) != 0)
+		return err_wrap(err, "%s:%u:%u", text->name, mark.line, mark.column);
+	if (root && root->type != YAML_MAP)
+		return err_set(
+		    err, ERR_INPUT, "%s:%u:%u: this is no kubeconfig", text->name, root->mark.line, root->mark.column);
+	*document = (struct document){text->name, root};
+	return 0;
+}
+
+int kubeconfig_parse(const struct kubeconfig_text *texts, size_t count, struct kube_config *config,
+    struct kubeconfig_files *files, struct err *err)
+{
+	struct document *documents = xcalloc(count, sizeof(*documents));
+	struct reading reading = {.documents = documents, .count = count, .config = config, .files = files, .err = err};
+	struct arena arena;
+	int code = 0;
 
 	memset(config, 0, sizeof(*config));
 	memset(files, 0, sizeof(*files));
 	arena_init(&arena, 16384);
-	int code = yaml_parse(&arena, text, &root, &mark, err);
-	if (code)
-		err_wrap(err, "%s:%u:%u", name, mark.line, mark.column);
-	else if (!root || root->type != YAML_MAP)
-		code = err_set(err, ERR_INPUT, "%s: this is no kubeconfig", name);
-	else
-		code = take_context(&reading, root);
+	for (size_t i = 0; i < count && !code; i++)
+		code = parse_document(&arena, &texts[i], &documents[i], err);
+	if (!code)
+		code = take_context(&reading);
 	arena_free(&arena);
+	free(documents);
 	return code;
 }
 

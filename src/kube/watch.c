@@ -42,9 +42,10 @@ struct kube_watch {
 	char *resource_version;
 	struct line_reader lines;
 	int64_t opened_ns;
-	bool delivered;     /* this watch brought something */
-	const char *broken; /* why this watch cannot go on */
-	bool relist;        /* and must not be opened again from where it is */
+	int64_t lost_before_ns; /* state.lost_ns when it was opened */
+	bool delivered;         /* this watch brought something */
+	const char *broken;     /* why this watch cannot go on */
+	bool relist;            /* and must not be opened again from where it is */
 	TAILQ_ENTRY(kube_watch) link;
 };
 
@@ -134,8 +135,10 @@ static void status_known(void *ctx, unsigned status)
 	struct kube_watch *watch = ctx;
 
 	watch->status = status;
-	if (status == 200)
-		connected(watch);
+	if (status != 200)
+		return;
+	watch->lost_before_ns = watch->state.lost_ns;
+	connected(watch);
 }
 
 static void start_call(struct kube_watch *watch, const struct buf *path, struct http_call_spec *spec)
@@ -149,7 +152,9 @@ static void start_call(struct kube_watch *watch, const struct buf *path, struct 
 	if (watch->call)
 		return;
 	const char *reason = credentials_error(watch->kube->credentials);
-	lost(watch, reason ? reason : "waiting for credentials");
+	/* What went wrong before, such as a server that says no to what there was, tells more than the wait. */
+	if (reason || !watch->state.error)
+		lost(watch, reason ? reason : "waiting for credentials");
 	next_step(watch, watch->step, CREDENTIALS_WAIT_NS);
 }
 
@@ -390,6 +395,8 @@ static void watch_ended(void *ctx, const struct http_result *result)
 		fail(watch, STEP_WATCH, "the watch ended inside an event", -1);
 	} else if (!watch->delivered && clock_now() - watch->opened_ns < WATCH_SHORT_NS) {
 		fail(watch, STEP_WATCH, "the watch ended as soon as it was open", -1);
+		if (watch->lost_before_ns)
+			watch->state.lost_ns = watch->lost_before_ns; /* that was no contact */
 	} else {
 		/* Its time was over: it goes on where it was. */
 		watch->attempts = 0;

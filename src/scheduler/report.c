@@ -116,6 +116,10 @@ static void node_codes(struct buf *out, const struct node *node)
 		codes[count++] = REASON_CODE_NODE_CORDONED;
 	if (node->avoided)
 		codes[count++] = REASON_CODE_NODE_AVOIDED;
+	if (node->spec->upgrade == UPGRADE_UNDER_WAY)
+		codes[count++] = REASON_CODE_DRIVER_UPGRADE;
+	if (node->spec->for_machines)
+		codes[count++] = REASON_CODE_NOT_FOR_CONTAINERS;
 	if (node->in_two_pools)
 		codes[count++] = REASON_CODE_NODE_IN_TWO_POOLS;
 	for (size_t i = 0; i < node->spec->lane_count; i++) {

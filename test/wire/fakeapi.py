@@ -22,14 +22,14 @@ class FakeApi:
         self.seen = []
         self.hook = lambda *_: False
         self.token = None  # when set, every other one is 401
-        self.prefix, self.bookmark_s = prefix, bookmark_s
+        self.tls, self.prefix, self.bookmark_s = tls, prefix, bookmark_s
         self.page_max = 500
         self.split = 0  # bytes a chunk of a watch; 0 = an event
         self.writes_now = self.writes_most = 0
         self.generation = 0  # a watch ends when this moves
-        self.start(0, tls)
+        self.start()
 
-    def start(self, port, tls=None):
+    def start(self):
         api = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -49,14 +49,14 @@ class FakeApi:
             request_queue_size = 512
 
             def finish_request(self, request, address):
-                if tls:
-                    request = tls.wrap_socket(request, server_side=True)
+                if api.tls:
+                    request = api.tls.wrap_socket(request, server_side=True)
                 super().finish_request(request, address)
 
             def handle_error(self, *_):
                 pass
 
-        self.listener = Listener(("127.0.0.1", port), Handler)
+        self.listener = Listener(("127.0.0.1", 0), Handler)
         self.port = self.listener.server_address[1]
         threading.Thread(target=self.listener.serve_forever, args=(0.05,), daemon=True).start()
 

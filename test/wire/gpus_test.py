@@ -200,6 +200,21 @@ class Gpus(unittest.TestCase):
         self.takes(asks(), both)
         self.assertEqual(self.answer(asks(owner="ReplicaSet"), both, H100), "h100")
 
+    def test_nodes_that_the_gpu_operator_works_on(self):
+        state, config = "nvidia.com/gpu-driver-upgrade-state", "nvidia.com/gpu.workload.config"
+        for value in "cordon-required", "drain-required", "pod-restart-required", "upgrade-failed":
+            made = node("n", labels={state: value})
+            self.refuses("GPU driver of the node is being upgraded", asks(), made)
+            self.takes(pod("cpu", gpus=0, uid="cpu"), made)
+        self.takes(asks(), node("n", labels={state: "upgrade-done"}))
+        # All nodes are due at once: they still work, but one that is not due is better.
+        due = node("a-due", labels={state: "upgrade-required"})
+        self.takes(asks(), due)
+        self.assertEqual(self.answer(asks(), due, node("b")), "b")
+        for value in "vm-passthrough", "vm-vgpu":
+            self.refuses("node gives its GPUs to virtual machines", asks(), node("n", labels={config: value}))
+        self.takes(asks(), node("n", labels={config: "container"}))
+
     def test_avoided_nodes(self):
         ill = node("ill", conditions=[{"type": "GpuUnhealthy", "status": "True"}])
         error = node("error", spec={"taints": [{"key": "nvidia.com/gpu-error", "effect": "PreferNoSchedule"}]})

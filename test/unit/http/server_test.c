@@ -335,6 +335,38 @@ static void deadlines(void **state)
 	stop(&f);
 }
 
+/* A request line that never ends is cut; who is only silent between requests is not. */
+static void dripping_request_line(void **state)
+{
+	struct fixture f;
+	char byte;
+	(void)state;
+	start_with(&f, 300);
+	int dripping = raw_connect(f.port), quiet = raw_connect(f.port), fresh = raw_connect(f.port);
+
+	raw_text(&f.loop, quiet, GET("/ping"));
+	free(raw_read(&f.loop, quiet, "pong", 1));
+	int64_t from = clock_now();
+	ssize_t got = -1;
+	while (got < 0 && clock_now() - from < 3 * NS_PER_S) {
+		(void)!send(dripping, "G", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		loop_for(&f.loop, 40);
+		got = recv(dripping, &byte, 1, MSG_DONTWAIT);
+		if (got < 0 && errno == ECONNRESET)
+			got = 0;
+	}
+	assert_int_equal(got, 0);
+	assert_true(clock_now() - from < 1500 * NS_PER_MS);
+	raw_text(&f.loop, quiet, GET("/ping"));
+	free(raw_read(&f.loop, quiet, "pong", 1));
+	raw_text(&f.loop, fresh, GET("/ping"));
+	free(raw_read(&f.loop, fresh, "pong", 1));
+	close(dripping);
+	close(quiet);
+	close(fresh);
+	stop(&f);
+}
+
 static void park_many(unsigned count)
 {
 	struct fixture f;
@@ -577,6 +609,7 @@ int main(void)
 	    cmocka_unit_test(sender_of_too_much_reads_413),
 	    cmocka_unit_test(header_bounds),
 	    cmocka_unit_test(deadlines),
+	    cmocka_unit_test(dripping_request_line),
 	    cmocka_unit_test(parked_400),
 	    cmocka_unit_test(parked_2000),
 	    cmocka_unit_test(hang_up_while_parked),

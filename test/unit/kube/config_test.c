@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "berth/alloc.h"
@@ -60,7 +61,7 @@ struct fixture {
 static struct fixture parse(const char *text)
 {
 	struct fixture f = {0};
-	f.code = kubeconfig_parse(slice_of(text), "FILE", &f.config, &f.files, &f.err);
+	f.code = kubeconfig_parse(&(struct kubeconfig_text){slice_of(text), "FILE"}, 1, &f.config, &f.files, &f.err);
 	return f;
 }
 
@@ -131,8 +132,8 @@ static void refuse(const char *text, const char *wanted)
 static void refusals(void **state)
 {
 	(void)state;
-	refuse("", "no kubeconfig");
-	refuse("- a\n", "no kubeconfig");
+	refuse("", "FILE:1:1: there is no current-context");
+	refuse("- a\n", "FILE:1:1: this is no kubeconfig");
 	refuse("a: [\n", "FILE:");
 	refuse("kind: Config\n", "no current-context");
 	refuse(HEAD, "no entry \"here\" in contexts");
@@ -210,11 +211,14 @@ static void files_beside(void **state)
 	snprintf(text, sizeof(text), "%s/bin/get", folder);
 	assert_string_equal(config.exec->command, text);
 	kube_config_free(&config);
-	/* The first file of the variable. */
-	snprintf(list, sizeof(list), "%s:/nowhere", path);
+	/* Files that do not exist are passed over. */
+	snprintf(list, sizeof(list), "/nowhere::%s:/nowhere", path);
 	setenv("KUBECONFIG", list, 1);
 	assert_int_equal(kube_config_load(NULL, &config, &err), 0);
 	kube_config_free(&config);
+	setenv("KUBECONFIG", "/nowhere:/nowhere/else", 1);
+	assert_int_equal(kube_config_load(NULL, &config, &err), ERR_MISSING);
+	assert_non_null(strstr(err.text, "/nowhere:/nowhere/else"));
 	snprintf(path, sizeof(path), "%s/broken", folder);
 	assert_int_not_equal(kube_config_load(path, &config, &err), 0);
 	assert_non_null(strstr(err.text, "nothing"));
@@ -239,6 +243,57 @@ static void files_beside(void **state)
 	rmdir(folder);
 }
 
+/* The files of a list count as one; each names its own files beside itself, and the first to say something wins. */
+static void files_in_a_list(void **state)
+{
+	char folder[] = "/tmp/config_test_XXXXXX", sub[64], list[600], text[256];
+	struct kube_config config;
+	struct err err;
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(sub, sizeof(sub), "%s/sub", folder);
+	assert_int_equal(mkdir(sub, 0700), 0);
+	write_file(folder, "contexts", HEAD CONTEXT);
+	write_file(folder, "empty", "");
+	write_file(
+	    sub, "cluster", "current-context: other\n" CLUSTER("server: https://x, certificate-authority: ca.crt"));
+	write_file(sub, "ca.crt", "AUTHORITY");
+	write_file(folder, "user", USER("tokenFile: token") CLUSTER("server: https://never"));
+	write_file(folder, "bad", "\n\nusers: [\n");
+	snprintf(list, sizeof(list), "%s/empty:%s/contexts:%s/cluster:%s/user", folder, folder, sub, folder);
+	setenv("KUBECONFIG", list, 1);
+	if (kube_config_load(NULL, &config, &err) != 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(config.server, "https://x");
+	assert_string_equal(config.ca_pem, "AUTHORITY");
+	snprintf(text, sizeof(text), "%s/token", folder);
+	assert_string_equal(config.token_file, text);
+	kube_config_free(&config);
+	snprintf(list, sizeof(list), "%s/contexts:%s/bad", folder, folder);
+	setenv("KUBECONFIG", list, 1);
+	assert_int_not_equal(kube_config_load(NULL, &config, &err), 0);
+	assert_non_null(strstr(err.text, "/bad:"));
+	unsetenv("KUBECONFIG");
+	static const char *const names[] = {"contexts", "empty", "sub/cluster", "sub/ca.crt", "user", "bad", "sub", ""};
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		snprintf(text, sizeof(text), "%s/%s", folder, names[i]);
+		assert_int_equal(remove(text), 0);
+	}
+}
+
+/* What other programs write without meaning anything by it. */
+static void said_in_other_ways(void **state)
+{
+	(void)state;
+	struct fixture f = parse(HEAD CONTEXT CLUSTER("server: https://x, insecure-skip-tls-verify: True")
+	        USER("as: '', as-groups: [], as-user-extra: {}, auth-provider: null, token: t"));
+	if (f.code)
+		fail_msg("%s", f.err.text);
+	assert_true(f.config.insecure);
+	assert_string_equal(f.config.token, "t");
+	drop(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +302,8 @@ int main(void)
 	    cmocka_unit_test(exec_plugin),
 	    cmocka_unit_test(refusals),
 	    cmocka_unit_test(files_beside),
+	    cmocka_unit_test(files_in_a_list),
+	    cmocka_unit_test(said_in_other_ways),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -301,6 +301,31 @@ static void trouble(void **state)
 	api_stop(&f.api);
 }
 
+static void answer_short(struct api *api, struct http_request *request, unsigned call)
+{
+	(void)api;
+	(void)call;
+	/* A watch that opens and ends at once. */
+	api_json(request, 200, http_query(request, "watch") ? "" : page_empty);
+}
+
+/* Answers that never last are no contact: how long it has been lost goes on counting from the first. */
+static void watches_that_end_at_once(void **state)
+{
+	struct fixture f;
+	(void)state;
+	start(&f, answer_short, (struct kube_watch_options){0});
+	loop_until(&f.api.loop, &f.api.calls, 2);
+	loop_for(&f.api.loop, 20);
+	int64_t lost_ns = kube_watch_state(f.watch).lost_ns;
+	assert_true(lost_ns > 0);
+	loop_until(&f.api.loop, &f.api.calls, 5);
+	loop_for(&f.api.loop, 20);
+	assert_int_equal(kube_watch_state(f.watch).lost_ns, lost_ns);
+	assert_int_equal(f.begins, 1);
+	api_stop(&f.api);
+}
+
 static void answer_missing(struct api *api, struct http_request *request, unsigned call)
 {
 	(void)api;
@@ -405,6 +430,7 @@ int main(void)
 	    cmocka_unit_test(pages_and_events),
 	    cmocka_unit_test(gone_everywhere),
 	    cmocka_unit_test(trouble),
+	    cmocka_unit_test(watches_that_end_at_once),
 	    cmocka_unit_test(optional_resource),
 	    cmocka_unit_test(stopping_in_a_handler),
 	};
