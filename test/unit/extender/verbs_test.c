@@ -345,7 +345,8 @@ static void stop_answers_the_parked(void **state)
 	assert_int_equal(uv_loop_close(&f.loop), 0);
 }
 
-/* A call of which half was there when the stop began: its caller sees the connection close, the handlers see nothing. */
+/* A call of which half was there when the stop began: its caller sees the connection close, the handlers see nothing.
+ */
 static void stop_lets_no_call_in(void **state)
 {
 	static const char *const paths[] = {"/v1/bind", "/v1/filter"}, *const bodies[] = {BIND("n"), ARGS};
