@@ -77,7 +77,11 @@ func (c *ControlPlane) start(ctx context.Context, etcdPeer, apiserver string) (e
 	if err := waitOK(ctx, http.DefaultClient, c.etcdURL+"/health", c.Etcd, 30*time.Second); err != nil {
 		return err
 	}
-	c.APIServer, err = StartProcess(c.Dir, "kube-apiserver", c.binary, c.apiServerArgs(apiserver)...)
+	audit, err := c.auditArgs()
+	if err != nil {
+		return err
+	}
+	c.APIServer, err = StartProcess(c.Dir, "kube-apiserver", c.binary, append(c.apiServerArgs(apiserver), audit...)...)
 	if err != nil {
 		return err
 	}

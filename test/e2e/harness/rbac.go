@@ -11,6 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
+// roleBerth is the harness's own: the installed role is called berth.
+const roleBerth = "e2e:berth"
+
 // berthRole lets berth read everything and write only what the main road
 // needs, so that any other write of its shows as a refusal in its log.
 func berthRole() *rbacv1.ClusterRole {
@@ -18,7 +21,7 @@ func berthRole() *rbacv1.ClusterRole {
 		return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{resource}, Verbs: verbs}
 	}
 	return &rbacv1.ClusterRole{
-		ObjectMeta: metav1.ObjectMeta{Name: userBerth},
+		ObjectMeta: metav1.ObjectMeta{Name: roleBerth},
 		Rules: []rbacv1.PolicyRule{
 			rule("*", "*", "get", "list", "watch"),
 			rule("", "pods", "patch"),
@@ -32,8 +35,8 @@ func berthRole() *rbacv1.ClusterRole {
 
 func (c *ControlPlane) grantBerth(ctx context.Context) error {
 	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: userBerth},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: userBerth},
+		ObjectMeta: metav1.ObjectMeta{Name: roleBerth},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: roleBerth},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: userBerth}},
 	}
 	// A fresh API server may refuse its first writes for a moment.

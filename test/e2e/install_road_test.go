@@ -1,0 +1,173 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"berth.dev/e2e/harness"
+)
+
+// wakesARejectedPod lets a pod wait for a pool that its class may not use, and
+// then lets it in by the mounted file. Of that kube-scheduler knows nothing.
+func wakesARejectedPod(t *testing.T, s *stack, namespace string) {
+	t.Helper()
+	must(t, plane.Namespace(t.Context(), namespace))
+	observer, err := plane.Observe(t.Context(), namespace)
+	must(t, err)
+	createWaiting(t, s, namespace, harness.Pod(namespace, "let-in", 1, harness.OnPool("l4")))
+	text, err := os.ReadFile(s.policy)
+	must(t, err)
+	const before, after = "only: [t4, a100]", "only: [t4, a100, l4]"
+	if !strings.Contains(string(text), before) {
+		t.Fatalf("the shipped policy no longer says %q", before)
+	}
+	must(t, os.WriteFile(s.policy, []byte(strings.Replace(string(text), before, after, 1)), 0o644))
+	woken(t, observer, time.Now(), 2*time.Second+wakeLimit, "let-in")
+	eventually(t, 10*time.Second, func() []string { return harness.Unbound(fresh(t).Of(namespace)) })
+}
+
+// hintsAndBindsAMix lets 50 pods of four classes of the shipped policy wait in
+// line for a moment, so that berth writes hints.
+func hintsAndBindsAMix(t *testing.T, s *stack, namespace, dev string) {
+	t.Helper()
+	observer, err := plane.Observe(t.Context(), namespace)
+	must(t, err)
+	s.scheduler.Pause()
+	var pods []*v1.Pod
+	for i := range 10 {
+		pods = append(pods, harness.Pod(dev, fmt.Sprintf("dev-%d", i), 1),
+			harness.Pod(namespace, fmt.Sprintf("plain-%d", i), 1))
+		if i%2 == 0 {
+			pods = append(pods, harness.Pod(namespace, fmt.Sprintf("tune-%d", i), 1, harness.Labelled(map[string]string{"workload": "finetune"})))
+		}
+	}
+	must(t, plane.CreatePods(t.Context(), pods...))
+	must(t, createDeployment(t.Context(), namespace, "serve", 15))
+	must(t, createJob(t.Context(), namespace, "sweep", 10))
+	eventually(t, 8*time.Second, func() []string {
+		if snapshot := fresh(t); len(snapshot.Of(namespace))+len(snapshot.Of(dev)) != 50 {
+			return []string{"not all of 50 pods are there"}
+		}
+		return nil
+	})
+	s.scheduler.Resume()
+	boundCount(t, namespace, 40)
+	boundCount(t, dev, 10)
+	snapshot := fresh(t)
+	if wrong := snapshot.Overcommitted(); len(wrong) > 0 {
+		t.Errorf("over-committed: %s", brief(wrong))
+	}
+	classes := map[string]int{}
+	for _, pod := range append(snapshot.Of(namespace), snapshot.Of(dev)...) {
+		var decision struct{ Class string }
+		must(t, json.Unmarshal([]byte(pod.Annotations["berth.dev/decision"]), &decision))
+		classes[decision.Class]++
+	}
+	if want := map[string]int{"dev": 10, "inference": 15, "finetune": 5, "batch": 20}; !maps.Equal(classes, want) {
+		t.Errorf("the pods' classes are %v, not %v", classes, want)
+	}
+	stories, err := observer.Stories()
+	must(t, err)
+	hinted := 0
+	for _, story := range stories {
+		hinted += len(story.Hints)
+	}
+	t.Logf("50 pods were bound, with %d hints", hinted)
+	if hinted == 0 {
+		t.Error("no pod in line got a hint")
+	}
+}
+
+// saysThatAPolicyIsBad breaks the mounted file for a moment.
+func saysThatAPolicyIsBad(t *testing.T, s *stack) {
+	t.Helper()
+	good, err := os.ReadFile(s.policy)
+	must(t, err)
+	must(t, os.WriteFile(s.policy, bytes.Replace(good, []byte("kind: PlacementPolicy"), []byte("kind: Harbour"), 1), 0o644))
+	eventually(t, 10*time.Second, func() []string {
+		events, err := plane.Client.EventsV1().Events(harness.InstallNamespace).List(t.Context(), metav1.ListOptions{})
+		must(t, err)
+		for _, event := range events.Items {
+			if event.Reason == "PolicyNotReloaded" && strings.Contains(event.Note, "Harbour") {
+				return nil
+			}
+		}
+		return []string{"no Event says that the policy is bad"}
+	})
+	must(t, os.WriteFile(s.policy, good, 0o644))
+	eventually(t, 5*time.Second, func() []string {
+		state, err := s.berth.State()
+		must(t, err)
+		if state.Policy.Error != "" {
+			return []string{state.Policy.Error}
+		}
+		return nil
+	})
+}
+
+// readsAPodItDoesNotKnow asks for a bind that no watch has announced: berth
+// looks for the pod before it answers.
+func readsAPodItDoesNotKnow(t *testing.T, s *stack) {
+	t.Helper()
+	body, err := json.Marshal(map[string]string{"PodName": "never-was", "PodNamespace": "default", "PodUID": "never-was", "Node": "t4-000"})
+	must(t, err)
+	response, err := http.Post(s.berth.Verbs+"/v1/bind", "application/json", bytes.NewReader(body))
+	must(t, err)
+	defer response.Body.Close()
+	var answer struct{ Error string }
+	must(t, json.NewDecoder(response.Body).Decode(&answer))
+	if response.StatusCode != http.StatusOK || answer.Error == "" {
+		t.Errorf("a pod that never was is bound: %s %q", response.Status, answer.Error)
+	}
+}
+
+// exactlyTheRights holds what the API server has noted against the roles:
+// nothing was refused, berth lives on its own roles alone, kube-scheduler needs
+// its lease, and nothing is granted that neither of them used.
+func exactlyTheRights(t *testing.T, manifests harness.Manifests) {
+	t.Helper()
+	rights, err := manifests.Rights()
+	must(t, err)
+	requests, err := plane.Requests()
+	must(t, err)
+	var berth, scheduler []harness.Request
+	for _, request := range requests {
+		if code := request.ResponseStatus.Code; code == http.StatusForbidden || code == http.StatusUnauthorized {
+			t.Errorf("refused: %s", request.String())
+		}
+		switch program, _, _ := strings.Cut(request.Agent, "/"); program {
+		case "berth":
+			berth = append(berth, request)
+		case "kube-scheduler":
+			scheduler = append(scheduler, request)
+		default:
+			t.Errorf("from neither of the two: %s", request.String())
+		}
+	}
+	var ofBerth, ofScheduler []harness.Right
+	for _, right := range rights {
+		if right.Role == "berth" {
+			ofBerth = append(ofBerth, right)
+		} else {
+			ofScheduler = append(ofScheduler, right)
+		}
+	}
+	t.Logf("berth used %d rights in %d requests; kube-scheduler %d beside those of the system's roles, in %d",
+		len(ofBerth), len(berth), len(ofScheduler), len(scheduler))
+	if wrong := harness.NotGranted(ofBerth, berth); len(wrong) > 0 {
+		t.Errorf("berth lives on kube-scheduler's rights:\n%s", brief(wrong))
+	}
+	if unused := append(harness.Unused(ofBerth, berth), harness.Unused(ofScheduler, scheduler)...); len(unused) > 0 {
+		t.Errorf("granted and not used:\n%s", brief(unused))
+	}
+}
