@@ -38,6 +38,10 @@ void decide_fleet_best(const struct fleet *fleet, const struct pod *pod, struct 
 void decide_among(const struct fleet *fleet, const struct pod *pod, struct node *const *nodes, size_t count,
     struct decision *decision, enum reason *reasons);
 
+/* Each node's verdict and, where it fits, its score, without a choice among them. */
+void decide_each(const struct fleet *fleet, const struct pod *pod, struct node *const *nodes, size_t count,
+    enum reason *reasons, struct score *scores);
+
 /* One node's verdict, and its score if it fits and `score` is not NULL. `class_` may come from an earlier decision, or
  * NULL. */
 enum reason decide_node(const struct fleet *fleet, const struct pod *pod, struct node *node, struct score *score);

@@ -20,6 +20,7 @@
 #include "berth/resources.h"
 
 struct fleet;
+struct traits; /* core/traits */
 
 enum ledger_state { LEDGER_PLANNED, LEDGER_ASSUMED, LEDGER_BOUND };
 const char *ledger_state_name(enum ledger_state state); /* "planned", … */
@@ -43,12 +44,13 @@ struct ledger_entry {
 	struct resources demand;
 	uint16_t demand_room;
 	enum ledger_state state;
-	bool ours;          /* its schedulerName is berth's */
-	bool pinned;        /* a call is under way: does not expire */
-	uint32_t mark;      /* the caller's: the list in which the pod was last seen; 0 = never */
-	int64_t expires_ns; /* LEDGER_NEVER unless it can expire */
-	int64_t since_ns;   /* when it entered its state */
-	int64_t ttl_ns;     /* what a renewal gives */
+	bool ours;             /* its schedulerName is berth's */
+	bool pinned;           /* a call is under way: does not expire */
+	uint32_t mark;         /* the caller's: the list in which the pod was last seen; 0 = never */
+	int64_t expires_ns;    /* LEDGER_NEVER unless it can expire */
+	int64_t since_ns;      /* when it entered its state */
+	int64_t ttl_ns;        /* what a renewal gives */
+	struct traits *traits; /* of a bound pod of ours; else NULL */
 	size_t device_count;
 	struct device_share *devices;
 	struct ledger_entry *node_next, **node_link;   /* entries of one node */
@@ -61,6 +63,7 @@ struct ledger_owner;
 struct ledger {
 	struct map by_uid;
 	struct map by_owner;        /* owner uid → struct ledger_owner */
+	struct map traits;          /* packed text → struct traits, each kept once */
 	struct ledger_entry **heap; /* by expires_ns */
 	size_t heap_count, heap_room;
 	size_t count[LEDGER_BOUND + 1]; /* entries by state */
@@ -85,6 +88,9 @@ void ledger_update(struct fleet *fleet, struct ledger_entry *entry, const struct
 int64_t ledger_next_expiry(const struct fleet *fleet);
 /* The entry that has expired by now_ns, soonest first, or NULL; the caller releases it. */
 struct ledger_entry *ledger_expired(const struct fleet *fleet, int64_t now_ns);
+/* What is kept of a bound pod of ours: names, owner, labels, what it says of its class, priority and grace; the rest is
+ * 0. NULL for other entries. Valid until the entry changes; free with pod_free. */
+struct pod *ledger_pod(const struct ledger_entry *entry);
 /* The entries of one owner: first of a chain by owner_next. */
 struct ledger_entry *ledger_siblings(const struct fleet *fleet, const char *owner_uid);
 

@@ -27,6 +27,8 @@ struct pod {
 	bool gated;         /* has scheduling gates */
 	bool slow_binding;  /* has a PersistentVolumeClaim, an ephemeral volume or a resource claim: bind may come
 	                       minutes after filter */
+	bool in_gang;       /* an annotation or a label says that it is one of a gang; see pod_in_gang */
+	int32_t grace_s;    /* terminationGracePeriodSeconds */
 	bool soft_spread;   /* has preferred pod (anti-)affinity or a ScheduleAnyway constraint */
 	const char *wake;   /* value of berth.dev/wake, or NULL */
 
@@ -57,6 +59,8 @@ void pod_free(struct pod *pod);
 /* Adds a kind to the chain unless it is there; `kind` must outlive the pod or be in its arena. */
 void pod_add_owner_kind(struct pod *pod, const char *kind);
 bool pod_has_owner_kind(const struct pod *pod, const char *kind);
+/* By its own word, or because a controller of it runs gangs: it is of no use without the others. */
+bool pod_in_gang(const struct pod *pod);
 /* nodeSelector and required node affinity. */
 bool pod_selects(const struct pod *pod, const char *node_name, const struct labels *labels);
 

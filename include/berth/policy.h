@@ -64,10 +64,13 @@ struct policy_class {
 	size_t only_count;
 	uint16_t *only; /* pools */
 	size_t prefer_count;
-	uint16_t *prefer;         /* pools, best first */
+	uint16_t *prefer; /* pools, best first */
+	size_t may_preempt_count;
+	uint16_t *may_preempt;    /* classes whose pods may be victims of this one's */
 	uint32_t assume;          /* dtypes */
 	int spread_level;         /* replicas.spreadOver: level index; level_count = host; -1 = none */
 	int64_t max_gpus_per_pod; /* 0 = no limit */
+	bool advise;              /* mode: advise; its pods are told all nodes that fit, scored */
 	double weights[SCORE_TERM_COUNT];
 };
 
@@ -100,6 +103,9 @@ const struct policy_class *policy_class_of(const struct policy *policy, const st
 
 /* The class a pod falls in by its match alone, whatever it names: this one's only and max* hold for it in any case. */
 const struct policy_class *policy_class_matched(const struct policy *policy, const struct pod *pod);
+
+bool policy_may_preempt(
+    const struct policy *policy, const struct policy_class *class_, const struct policy_class *victim);
 
 const char *score_term_name(enum score_term term);
 double score_term_default_weight(enum score_term term);

@@ -20,15 +20,17 @@ struct shortage {
 	enum reason verdict; /* of that node */
 	size_t lack_count;
 	struct lack lacks[RESOURCES_PER_OBJECT_MAX];
-	const struct taint *taint;                   /* the first that the pod does not tolerate there, or NULL */
-	int64_t memory_asked_mib, memory_there_mib;  /* with verdict GPU_MEMORY; there: 0 unknown */
-	uint32_t dtypes_asked, dtypes_there;         /* with verdict DTYPE */
-	size_t with_room[REASON_COUNT];              /* of the nodes stopped before room was looked at, by where: those
-	                                                that have the kind of GPU and the room */
-	bool asks_gpus;                              /* the next four count for a pod with GPUs, of the first kind it asks */
+	const struct taint *taint;                  /* the first that the pod does not tolerate there, or NULL */
+	int64_t memory_asked_mib, memory_there_mib; /* with verdict GPU_MEMORY; there: 0 unknown */
+	uint32_t dtypes_asked, dtypes_there;        /* with verdict DTYPE */
+	size_t with_room[REASON_COUNT];             /* of the nodes stopped before room was looked at, by where: those
+	                                               that have the kind of GPU and the room */
+	bool asks_gpus;                             /* what follows is of the first kind of GPU that the pod asks for */
 	resource_id gpu;
-	int64_t gpus_asked, gpus_free, gpus_most; /* free in total and on one node, of those nodes stopped by room */
-	int64_t units_asked, units_most;          /* GPUs of all kinds, and what the class allows; 0 = no limit */
+	int64_t gpus_asked;
+	int64_t gpus_largest;            /* on the largest of the nodes stopped by room, in use or not */
+	int64_t gpus_free, gpus_most;    /* free in total and on one node, of those large enough */
+	int64_t units_asked, units_most; /* GPUs of all kinds, and what the class allows; 0 = no limit */
 };
 
 /* `verdicts` are the nodes', as decide_among gave them. */

@@ -11,6 +11,8 @@ enum cli_exit {
 
 /* argv[0] is the subcommand's name. */
 int cli_serve(int argc, char **argv);
+int cli_explain(int argc, char **argv);
+int cli_status(int argc, char **argv);
 int cli_policy(int argc, char **argv);
 int cli_demo(int argc, char **argv);
 int cli_sim(int argc, char **argv);

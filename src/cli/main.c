@@ -10,6 +10,8 @@ static const struct subcommand {
 	const char *summary;
 } subcommands[] = {
     {"serve", cli_serve, "the daemon that kube-scheduler calls"},
+    {"explain", cli_explain, "where a pod stands and why"},
+    {"status", cli_status, "the fleet by pool, and whether berth is well"},
     {"policy", cli_policy, "check a policy file, or print its JSON Schema"},
     {"demo", cli_demo, "watch berth fill a fleet, on the embedded cluster"},
     {"sim", cli_sim, "the embedded cluster alone: an API-server look-alike on loopback"},

@@ -12,11 +12,13 @@
  * measure. */
 
 #define SCRATCH_SIZE 4096 /* sums of a usual pod's containers fit */
+#define GRACE_S 30        /* Kubernetes' default */
 #define TEXT_SLACK 32     /* at most so much of the arena a short text costs beyond its length */
 
 /* What users say by annotation or label. */
 struct said {
 	struct slice class_name, dtype, gpu_memory;
+	bool in_gang;
 };
 
 struct reading {
@@ -26,14 +28,27 @@ struct reading {
 	struct said by_annotation, by_label;
 	struct owner owner;
 	bool deleting, gated, slow_binding;
-	int64_t priority;
+	int64_t priority, grace_s;
 	struct demand demand;
 };
 
 /* --- the pass --- */
 
+/* The names under which gangs go, as annotation or label. */
+static bool is_gang_key(struct slice key)
+{
+	static const char *const known[] = {"berth.dev/gang", "scheduling.x-k8s.io/pod-group",
+	    "scheduling.k8s.io/group-name", "pod-group-name", "kueue.x-k8s.io/pod-group-name"};
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (slice_is(key, known[i]))
+			return true;
+	return false;
+}
+
 static bool read_said(struct reader *json, struct slice key, struct said *said)
 {
+	said->in_gang |= is_gang_key(key);
 	if (slice_is(key, "berth.dev/class"))
 		reader_string(json, &said->class_name);
 	else if (slice_is(key, "berth.dev/dtype"))
@@ -164,6 +179,8 @@ static void read_spec(struct reader *json, struct reading *reading)
 				reader_string(json, &reading->scheduler);
 			else if (slice_is(key, "priority"))
 				reader_int(json, &reading->priority);
+			else if (slice_is(key, "terminationGracePeriodSeconds"))
+				reader_int(json, &reading->grace_s);
 			else if (slice_is(key, "volumes"))
 				read_volumes(json, reading);
 			else if (slice_is(key, "resourceClaims"))
@@ -280,14 +297,20 @@ static void keep_owner(const struct reading *reading, struct arena *arena, struc
 	pod_add_owner_kind(pod, field_text(arena, owner->kind));
 }
 
+static void keep_labels(const struct reading *reading, struct arena *arena, struct pod *pod)
+{
+	struct reader json;
+
+	if (!reading->labels.at)
+		return;
+	reader_open(&json, reading->labels);
+	pod->labels = field_labels(&json, arena);
+}
+
 static void keep_placement(const struct reading *reading, struct arena *arena, struct pod *pod)
 {
 	struct reader json;
 
-	if (reading->labels.at) {
-		reader_open(&json, reading->labels);
-		pod->labels = field_labels(&json, arena);
-	}
 	if (reading->node_selector.at) {
 		reader_open(&json, reading->node_selector);
 		placement_read_node_selector(&json, arena, pod);
@@ -316,9 +339,9 @@ static size_t measure(const struct reading *reading, const struct resource_list 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		if (texts[i].len > 0)
 			size += texts[i].len + TEXT_SLACK / 2;
+	size += 2 * reading->labels.len;
 	if (whole)
-		size += 2 * (reading->labels.len + reading->node_selector.len + reading->affinity.len) +
-		        reading->tolerations.len;
+		size += 2 * (reading->node_selector.len + reading->affinity.len) + reading->tolerations.len;
 	return size;
 }
 
@@ -345,6 +368,8 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 	pod->nominated = kept_text(&arena, reading->nominated);
 	pod->wake = kept_text(&arena, reading->wake);
 	pod->priority = (int32_t)reading->priority;
+	pod->grace_s = reading->grace_s < 0 ? 0 : reading->grace_s > INT32_MAX ? INT32_MAX : (int32_t)reading->grace_s;
+	pod->in_gang = reading->by_annotation.in_gang || reading->by_label.in_gang;
 	if (!clock_parse(reading->created, &pod->created_ns))
 		pod->created_ns = 0;
 	pod->terminal = slice_is(reading->phase, "Succeeded") || slice_is(reading->phase, "Failed");
@@ -353,6 +378,7 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 	pod->slow_binding = reading->slow_binding;
 	keep_said(reading, &arena, pod);
 	keep_owner(reading, &arena, pod);
+	keep_labels(reading, &arena, pod);
 	if (whole)
 		keep_placement(reading, &arena, pod);
 	owners_infer(pod);
@@ -369,7 +395,7 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 struct pod *cluster_pod_decode(struct slice json, struct resource_names *names, bool whole, struct err *err)
 {
 	struct arena scratch;
-	struct reading reading = {.priority = 0};
+	struct reading reading = {.grace_s = GRACE_S};
 	struct pod *pod = NULL;
 
 	arena_init(&scratch, SCRATCH_SIZE);
@@ -383,7 +409,7 @@ struct pod *cluster_pod_decode(struct slice json, struct resource_names *names, 
 int cluster_pod_demand(struct slice json, struct resource_names *names, struct resource_list *demand, struct err *err)
 {
 	struct arena scratch;
-	struct reading reading = {.priority = 0};
+	struct reading reading = {.grace_s = GRACE_S};
 	int result;
 
 	arena_init(&scratch, SCRATCH_SIZE);

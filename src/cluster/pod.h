@@ -6,8 +6,8 @@
 #include "berth/pod.h"
 #include "berth/resources.h"
 
-/* What makes the decoded pod cheap to keep: of a pod with a node only identity, demand, owner and the berth.dev
- * annotations are kept, unless `whole`; labels, selectors and tolerations are not. Requests that cannot be read leave
+/* What makes the decoded pod cheap to keep: of a pod with a node only identity, demand, owner, labels and the
+ * berth.dev annotations are kept, unless `whole`; selectors and tolerations are not. Requests that cannot be read leave
  * trouble = BAD_REQUEST, bad berth.dev annotations BAD_ANNOTATION: the pod is still decoded, since a pod that runs
  * counts whatever it says. NULL only for text that is no pod (bad JSON, no name or UID). */
 BERTH_MUST_CHECK struct pod *cluster_pod_decode(

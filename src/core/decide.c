@@ -120,6 +120,16 @@ void decide_among(const struct fleet *fleet, const struct pod *pod, struct node 
 	need_free(&need);
 }
 
+void decide_each(const struct fleet *fleet, const struct pod *pod, struct node *const *nodes, size_t count,
+    enum reason *reasons, struct score *scores)
+{
+	struct need need;
+	need_init(&need, fleet, pod);
+	for (size_t i = 0; i < count; i++)
+		reasons[i] = decide__node(&need, nodes[i], &scores[i]);
+	need_free(&need);
+}
+
 struct node *decide_whole_node(const struct fleet *fleet, struct node_spec *spec)
 {
 	struct node *node = xcalloc(1, sizeof(*node));

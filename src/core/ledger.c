@@ -6,6 +6,7 @@
 #include "core/fleet_internal.h"
 #include "core/index.h"
 #include "core/ledger_heap.h"
+#include "core/traits.h"
 #include "core/usage.h"
 
 struct ledger_owner {
@@ -215,6 +216,7 @@ struct ledger_entry *ledger_reserve(struct fleet *fleet, const struct pod *pod, 
 		change_demand(fleet, entry, &pod->demand);
 		follow_owner(ledger, entry, pod);
 	}
+	traits_follow(ledger, entry, pod);
 	entry->ttl_ns = ttl_ns;
 	ledger_renew(fleet, entry, now_ns);
 	return entry;
@@ -232,6 +234,7 @@ void ledger_release(struct fleet *fleet, struct ledger_entry *entry)
 	leave_node(fleet, entry);
 	fleet__improve(fleet, node);
 	leave_owner(ledger, entry);
+	traits_leave(ledger, entry);
 	ledger_heap_set(ledger, entry, LEDGER_NEVER);
 	ledger->count[entry->state]--;
 	map_remove(&ledger->by_uid, slice_of(entry->uid));
@@ -255,6 +258,7 @@ void ledger_update(struct fleet *fleet, struct ledger_entry *entry, const struct
 {
 	change_demand(fleet, entry, &pod->demand);
 	follow_owner(&fleet->ledger, entry, pod);
+	traits_follow(&fleet->ledger, entry, pod);
 }
 
 int64_t ledger_next_expiry(const struct fleet *fleet)
@@ -285,5 +289,6 @@ void ledger__free(struct fleet *fleet)
 	free(all);
 	map_free(&ledger->by_uid);
 	map_free(&ledger->by_owner);
+	map_free(&ledger->traits);
 	free(ledger->heap);
 }

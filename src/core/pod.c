@@ -24,6 +24,16 @@ void pod_add_owner_kind(struct pod *pod, const char *kind)
 		pod->owner_kinds[pod->owner_kind_count++] = kind;
 }
 
+bool pod_in_gang(const struct pod *pod)
+{
+	static const char *const kinds[] = {
+	    "PyTorchJob", "MPIJob", "TFJob", "JobSet", "TrainJob", "RayJob", "RayCluster", "LeaderWorkerSet"};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (pod_has_owner_kind(pod, kinds[i]))
+			return true;
+	return pod->in_gang;
+}
+
 bool pod_selects(const struct pod *pod, const char *node_name, const struct labels *labels)
 {
 	for (size_t i = 0; i < pod->node_selector_count; i++) {

@@ -117,6 +117,15 @@ const struct policy_class *policy_class_of(const struct policy *policy, const st
 	return NULL;
 }
 
+bool policy_may_preempt(
+    const struct policy *policy, const struct policy_class *class_, const struct policy_class *victim)
+{
+	for (size_t i = 0; i < class_->may_preempt_count; i++)
+		if (&policy->classes[class_->may_preempt[i]] == victim)
+			return true;
+	return false;
+}
+
 static const struct {
 	const char *name;
 	double weight;

@@ -94,6 +94,7 @@ static bool has_room_but_for(const struct need *need, const struct node *node, e
 	case REASON_CODE_NODE_CORDONED:
 	case REASON_CODE_NODE_AVOIDED:
 	case REASON_CODE_NODE_TAINTED:
+	case REASON_CODE_DRIVER_UPGRADE:
 		return judge_meant_for(need, node) && judge_room(need, node) == REASON_CODE_FITS;
 	case REASON_CODE_ONLY_FORBIDS:
 		return judge_only_forbids(need, node) && judge_room(need, node) == REASON_CODE_FITS;
@@ -104,7 +105,12 @@ static bool has_room_but_for(const struct need *need, const struct node *node, e
 
 static void add_gpus(const struct need *need, const struct node *node, struct shortage *shortage)
 {
-	int64_t left = need_free_on(need, node, shortage->gpu);
+	int64_t left = need_free_on(need, node, shortage->gpu), there = node_allocatable(node, shortage->gpu);
+	int64_t capacity = resources_get(&node->spec->capacity, shortage->gpu);
+	int64_t all = capacity > there ? capacity : there;
+	shortage->gpus_largest = all > shortage->gpus_largest ? all : shortage->gpus_largest;
+	if (all < shortage->gpus_asked)
+		return;
 	shortage->gpus_free = resource_sum(shortage->gpus_free, left);
 	shortage->gpus_most = left > shortage->gpus_most ? left : shortage->gpus_most;
 }
@@ -120,8 +126,8 @@ static void find_limit(const struct need *need, struct shortage *shortage)
 {
 	shortage->units_asked = need_gpu_units(need->fleet, &need->pod->demand);
 	if (need->class_)
-		shortage->units_most = smaller_limit(
-		    need->class_->max_gpus_per_pod, need->matched ? need->matched->max_gpus_per_pod : 0);
+		shortage->units_most =
+		    smaller_limit(need->class_->max_gpus_per_pod, need->matched ? need->matched->max_gpus_per_pod : 0);
 }
 
 void shortage_among(const struct fleet *fleet, const struct pod *pod, struct node *const *nodes, size_t count,

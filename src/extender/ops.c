@@ -64,6 +64,15 @@ static void get_state(struct ops *ops, struct http_request *request)
 	answer(request, 200, NULL, &out);
 }
 
+static void get_status(struct ops *ops, struct http_request *request)
+{
+	struct buf out;
+
+	buf_init(&out, OPS_ANSWER_MAX);
+	ops->handlers.status(ops->handlers.ctx, &out);
+	answer(request, 200, NULL, &out);
+}
+
 static bool is_pod_name(const char *pod)
 {
 	const char *slash = pod ? strchr(pod, '/') : NULL;
@@ -93,6 +102,7 @@ static const struct {
     {"/readyz", get_readyz},
     {"/metrics", get_metrics},
     {"/v1/state", get_state},
+    {"/v1/status", get_status},
     {"/v1/explain", get_explain},
 };
 
@@ -105,7 +115,7 @@ static void handle(void *ctx, struct http_request *request)
 		i++;
 	if (i == sizeof(table) / sizeof(table[0])) {
 		http_answer_error(request, 404,
-		    "no such path: there are /healthz, /readyz, /metrics, /v1/state and "
+		    "no such path: there are /healthz, /readyz, /metrics, /v1/state, /v1/status and "
 		    "/v1/explain?pod=NAMESPACE/NAME");
 	} else if (!slice_is(method, "GET") && !slice_is(method, "HEAD")) {
 		http_add_header(request, "Allow", "GET, HEAD");

@@ -66,7 +66,7 @@ struct wire_score {
 void wire_write_scores(struct buf *out, const struct wire_score *scores, size_t count);
 /* {"Error":"…"}; "" for success. */
 void wire_write_bind(struct buf *out, const char *error);
-/* {"NodeNameToMetaVictims":{}} */
-void wire_write_no_victims(struct buf *out);
+/* {"NodeNameToMetaVictims":{node:{"Pods":[{"UID":"…"}],"NumPDBViolations":0}}}; {} inside for none. */
+void wire_write_victims(struct buf *out, const struct wire_victims *nodes, size_t count);
 
 #endif

@@ -88,7 +88,27 @@ void wire_write_bind(struct buf *out, const char *error)
 	buf_char(out, '}');
 }
 
-void wire_write_no_victims(struct buf *out)
+static void put_victims(struct buf *out, const struct wire_victims *victims)
 {
-	buf_text(out, "{\"NodeNameToMetaVictims\":{}}");
+	buf_json_string(out, victims->node);
+	buf_text(out, ":{\"Pods\":[");
+	for (size_t i = 0; i < victims->uid_count; i++) {
+		buf_text(out, i == 0 ? "{\"UID\":" : ",{\"UID\":");
+		buf_json_string(out, victims->uids[i]);
+		buf_char(out, '}');
+	}
+	buf_text(out, "],\"NumPDBViolations\":");
+	buf_json_int(out, victims->pdb_violations);
+	buf_char(out, '}');
+}
+
+void wire_write_victims(struct buf *out, const struct wire_victims *nodes, size_t count)
+{
+	buf_text(out, "{\"NodeNameToMetaVictims\":{");
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			buf_char(out, ',');
+		put_victims(out, &nodes[i]);
+	}
+	buf_text(out, "}}");
 }

@@ -190,6 +190,9 @@ static void check_class(struct checker *checker, const struct doc_class *class, 
 	for (size_t j = 0; j < class->prefer.count; j++)
 		check_name(
 		    checker, &checker->pools, doc_text(&class->prefer, j), path_of("classes[%zu].prefer[%zu]", i, j));
+	for (size_t j = 0; j < class->may_preempt.count; j++)
+		check_name(checker, &checker->classes, doc_text(&class->may_preempt, j),
+		    path_of("classes[%zu].mayPreempt[%zu]", i, j));
 	check_name(checker, &checker->levels, spread, path_of("classes[%zu].replicas.spreadOver", i));
 }
 

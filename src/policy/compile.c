@@ -116,6 +116,17 @@ static uint16_t *compile_pool_names(const struct policy *policy, struct arena *a
 	return indexes;
 }
 
+static uint16_t *compile_class_names(const struct doc_list *classes, struct arena *arena, const struct doc_list *names)
+{
+	uint16_t *indexes = arena_calloc(arena, names->count, sizeof *indexes);
+
+	for (size_t i = 0; i < names->count; i++)
+		while (indexes[i] < classes->count &&
+		       !slice_equal(doc_text(names, i)->text, DOC_ITEM(doc_class, classes, indexes[i])->name->text))
+			indexes[i]++;
+	return indexes;
+}
+
 static int compile_spread(const struct policy *policy, const struct yaml_node *level)
 {
 	int i = 0;
@@ -156,6 +167,7 @@ static void compile_class(
 		class->assume |= DTYPE_BIT(dtype_named(doc_text(&in->assume, i)->text));
 	class->spread_level = compile_spread(policy, in->replicas.spread_over);
 	class->max_gpus_per_pod = (int64_t)in->max_gpus_per_pod.value;
+	class->advise = in->mode && slice_is(in->mode->text, "advise");
 	for (size_t i = 0; i < SCORE_TERM_COUNT; i++)
 		class->weights[i] = in->place.terms[i].node ? in->place.terms[i].value
 		                                            : default_weight((enum score_term)i, class->prefer_count);
@@ -185,7 +197,11 @@ struct policy *policy_compile(const struct doc *doc)
 	policy->class_count = doc->classes.count;
 	policy->classes = arena_calloc(&arena, doc->classes.count, sizeof *policy->classes);
 	for (size_t i = 0; i < doc->classes.count; i++) {
-		compile_class(policy, &arena, DOC_ITEM(doc_class, &doc->classes, i), &policy->classes[i]);
+		const struct doc_class *class = DOC_ITEM(doc_class, &doc->classes, i);
+
+		compile_class(policy, &arena, class, &policy->classes[i]);
+		policy->classes[i].may_preempt_count = class->may_preempt.count;
+		policy->classes[i].may_preempt = compile_class_names(&doc->classes, &arena, &class->may_preempt);
 		if (slice_is(doc->fallback->text, policy->classes[i].name))
 			policy->fallback = (uint16_t)i;
 	}

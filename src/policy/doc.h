@@ -70,8 +70,8 @@ struct doc_weights {
 
 struct doc_class {
 	struct doc_head head;
-	const struct yaml_node *name;
-	struct doc_list match, only, prefer, assume;
+	const struct yaml_node *name, *mode;
+	struct doc_list match, only, prefer, assume, may_preempt;
 	struct doc_replicas replicas;
 	struct doc_number max_gpus_per_pod;
 	struct doc_weights place;

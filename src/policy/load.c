@@ -5,6 +5,7 @@
 
 #include "policy/check.h"
 #include "policy/compile.h"
+#include "policy/cycle.h"
 #include "policy/effect.h"
 #include "policy/read.h"
 
@@ -49,6 +50,7 @@ struct policy *policy_load(struct slice text, const struct gpu_catalogue *catalo
 	if (root) {
 		policy_read(root, &tree, &doc, report);
 		policy_check(&doc, catalogue, report);
+		policy_check_cycles(&doc, report);
 		policy_check_effect(&doc, report);
 		if (report->errors == 0)
 			policy = policy_compile(&doc);

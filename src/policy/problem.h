@@ -31,7 +31,8 @@
 	X(NO_EFFECT, "P020", true, "key without effect")                                                               \
 	X(OVERLAPPING_POOLS, "P021", false, "pool whose nodes are all in another pool, too")                           \
 	X(BAD_COMBINATION, "P022", false, "keys that do not go together")                                              \
-	X(KIND_SPELLING, "P023", true, "kind spelt almost like a known one")
+	X(KIND_SPELLING, "P023", true, "kind spelt almost like a known one")                                           \
+	X(PREEMPTION_CYCLE, "P024", false, "classes that may preempt each other")
 
 enum problem {
 #define X(id, code, warning, text) PROBLEM_##id,

@@ -34,6 +34,13 @@ static const char *status_word(size_t i)
 	return word_at(words, sizeof words / sizeof *words, i);
 }
 
+static const char *mode_word(size_t i)
+{
+	static const char *const words[] = {"decide", "advise"};
+
+	return word_at(words, sizeof words / sizeof *words, i);
+}
+
 static const char *dtype_word(size_t i)
 {
 	return i < DTYPE_COUNT ? dtype_name((enum dtype)i) : NULL;
@@ -241,6 +248,19 @@ static const struct field class_fields[] = {
         .default_text = "no limit",
         .help =
             "The most GPUs, slices or shares that a pod may ask for. Hard: a pod that asks for more is misconfigured."},
+    {.key = "mayPreempt",
+        .offset = offsetof(struct doc_class, may_preempt),
+        .list_max = POLICY_CLASSES_MAX,
+        .rule = TEXT_NAME,
+        .default_text = "none",
+        .help = "Classes whose pods may be evicted for a pod of this one that has a higher priority, gangs excepted."},
+    {.key = "mode",
+        .offset = offsetof(struct doc_class, mode),
+        .word = mode_word,
+        .word_problem = PROBLEM_UNKNOWN_VALUE,
+        .default_text = "decide",
+        .help = "decide: kube-scheduler is told one node. advise: it is told all nodes that will do, scored, and its "
+                "own scores choose among the best; pods with soft spread or soft pod affinity go so in any case."},
     {.key = "place",
         .kind = FIELD_OBJECT,
         .object = &weights_object,

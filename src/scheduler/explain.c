@@ -1,15 +1,11 @@
 /* /v1/explain?pod=NAMESPACE/NAME: where the pod stands, and why, from a decision taken now by the code that places
  * pods. A bound pod is answered from the ledger. */
+#include <inttypes.h>
 #include <stdlib.h>
 
-#include "scheduler/internal.h"
-
-static void member(struct buf *out, const char *name, const char *text)
-{
-	buf_json_string(out, slice_of(name));
-	buf_char(out, ':');
-	buf_json_string(out, slice_of(text));
-}
+#include "scheduler/advise.h"
+#include "scheduler/json.h"
+#include "scheduler/json.h"
 
 static bool is_pod(const char *pod, const char *namespace_, const char *name)
 {
@@ -57,20 +53,112 @@ static void write_steps(const struct decision *decision, struct buf *out)
 	buf_char(out, ']');
 }
 
-static void write_best(const struct scheduler *s, const struct decision *decision, struct buf *out)
+/* Totals go into the thousands, and what decides may stand behind the point. */
+static void write_score(const struct policy_class *class_, const struct score *score, struct buf *out)
 {
-	const struct node *node = decision->node;
-	buf_text(out, ",\"best\":{");
+	buf_printf(out, "\"total\":%.12g,\"terms\":{", score->total);
+	for (enum score_term term = 0; term < SCORE_TERM_COUNT; term++)
+		buf_printf(out, "%s\"%s\":{\"value\":%.9g,\"weight\":%.9g}", term ? "," : "", score_term_name(term),
+		    score->terms[term], class_ ? class_->weights[term] : score_term_default_weight(term));
+	buf_char(out, '}');
+}
+
+static void write_node(const struct scheduler *s, const struct node *node, struct buf *out)
+{
 	member(out, "node", node->name);
 	if (node->pool != POOL_NONE) {
 		buf_char(out, ',');
 		member(out, "pool", s->policy.inforce->pools[node->pool].name);
 	}
-	buf_printf(out, ",\"total\":%.6g,\"terms\":{", decision->score.total);
-	for (enum score_term term = 0; term < SCORE_TERM_COUNT; term++)
-		buf_printf(out, "%s\"%s\":{\"value\":%.6g,\"weight\":%.6g}", term ? "," : "", score_term_name(term),
-		    decision->score.terms[term], decision->class_->weights[term]);
-	buf_text(out, "}}");
+}
+
+static void write_best(const struct scheduler *s, const struct decision *decision, struct buf *out)
+{
+	buf_text(out, ",\"best\":{");
+	write_node(s, decision->node, out);
+	buf_char(out, ',');
+	write_score(decision->class_, &decision->score, out);
+	buf_char(out, '}');
+}
+
+static void write_dtypes(const char *name, uint32_t dtypes, struct buf *out)
+{
+	bool first = true;
+	buf_printf(out, "\"%s\":[", name);
+	for (int dtype = 0; dtype < DTYPE_COUNT; dtype++) {
+		if (!(dtypes & DTYPE_BIT(dtype)))
+			continue;
+		buf_printf(out, "%s\"%s\"", first ? "" : ",", dtype_name((enum dtype)dtype));
+		first = false;
+	}
+	buf_char(out, ']');
+}
+
+/* What stopped the pod at the nearest node, where it is no amount of a resource. */
+static void write_obstacle(const struct shortage *shortage, struct buf *out)
+{
+	static const char *const effects[] = {
+	    [TAINT_NO_SCHEDULE] = "NoSchedule",
+	    [TAINT_PREFER_NO_SCHEDULE] = "PreferNoSchedule",
+	    [TAINT_NO_EXECUTE] = "NoExecute",
+	};
+	if (shortage->taint) {
+		buf_text(out, ",\"taint\":{");
+		member(out, "key", shortage->taint->key);
+		buf_char(out, ',');
+		member(out, "value", shortage->taint->value);
+		buf_char(out, ',');
+		member(out, "effect", effects[shortage->taint->effect]);
+		buf_char(out, '}');
+	}
+	if (shortage->verdict == REASON_CODE_GPU_MEMORY)
+		buf_printf(out, ",\"gpuMemoryMiB\":{\"asked\":%" PRId64 ",\"there\":%" PRId64 "}",
+		    shortage->memory_asked_mib, shortage->memory_there_mib);
+	if (shortage->verdict == REASON_CODE_DTYPE) {
+		buf_text(out, ",\"dtypes\":{");
+		write_dtypes("asked", shortage->dtypes_asked, out);
+		buf_char(out, ',');
+		write_dtypes("there", shortage->dtypes_there, out);
+		buf_char(out, '}');
+	}
+}
+
+/* The node that came furthest and what it lacks. */
+static void write_nearest(const struct scheduler *s, const struct shortage *shortage, struct buf *out)
+{
+	buf_text(out, ",\"nearest\":{");
+	write_node(s, shortage->nearest, out);
+	buf_char(out, ',');
+	member(out, "code", reason_code(shortage->verdict));
+	buf_char(out, ',');
+	member(out, "text", reason_text(shortage->verdict));
+	write_obstacle(shortage, out);
+	buf_text(out, ",\"lacks\":[");
+	for (size_t i = 0; i < shortage->lack_count; i++) {
+		const struct lack *lack = &shortage->lacks[i];
+		buf_text(out, i ? ",{" : "{");
+		member(out, "resource", resource_names_text(&s->fleet->names, lack->resource));
+		buf_printf(out, ",\"asked\":%" PRId64 ",\"free\":%" PRId64 ",\"allocatable\":%" PRId64, lack->asked,
+		    lack->free, lack->allocatable);
+		if (lack->unhealthy > 0)
+			buf_printf(out, ",\"unhealthy\":%" PRId64, lack->unhealthy);
+		buf_char(out, '}');
+	}
+	buf_text(out, "]}");
+}
+
+static void write_shortage(const struct scheduler *s, const struct pod *pod, const struct decision *decision,
+    const struct shortage *shortage, struct buf *out)
+{
+	if (shortage->nearest)
+		write_nearest(s, shortage, out);
+	if (shortage->asks_gpus && shortage->nearest) {
+		buf_text(out, ",\"gpus\":{");
+		member(out, "resource", resource_names_text(&s->fleet->names, shortage->gpu));
+		buf_printf(out, ",\"asked\":%" PRId64 ",\"free\":%" PRId64 ",\"most\":%" PRId64 "}",
+		    shortage->gpus_asked, shortage->gpus_free, shortage->gpus_most);
+	}
+	help_write(s, pod, decision, shortage, out);
 }
 
 /* Every node of the fleet is judged, so that the steps add up; this answer is for people and may cost a walk. */
@@ -78,35 +166,62 @@ static void write_decision(struct scheduler *s, struct pod *pod, struct buf *out
 {
 	size_t cursor = 0, count = 0;
 	struct decision decision;
+	struct shortage shortage;
 	struct node **nodes = xcalloc(s->fleet->nodes.count + 1, sizeof *nodes);
+	enum reason *verdicts = xcalloc(s->fleet->nodes.count + 1, sizeof *verdicts);
 	for (struct node *node; (node = map_next(&s->fleet->nodes, &cursor));)
 		if (node->spec)
 			nodes[count++] = node;
-	owners_resolve(s->owners, pod);
-	decide_among(s->fleet, pod, nodes, count, &decision, NULL);
-	free(nodes);
+	decide_among(s->fleet, pod, nodes, count, &decision, verdicts);
 	if (decision.class_) {
 		buf_char(out, ',');
 		member(out, "class", decision.class_->name);
 	}
+	buf_char(out, ',');
+	member(out, "mode", advise_applies(s, pod) ? "advise" : "decide");
 	buf_char(out, ',');
 	member(out, "code", reason_code(decision.reason));
 	buf_char(out, ',');
 	member(out, "reason", reason_text(decision.reason));
 	buf_char(out, ',');
 	member(out, "kind", reason_kind_name(reason_kind_of(decision.reason)));
-	buf_printf(out, ",\"nodes\":%zu", decision.seen);
+	buf_printf(out, ",\"nodes\":%zu,\"fits\":%zu", decision.seen, decision.by_reason[REASON_CODE_FITS]);
 	write_steps(&decision, out);
-	if (decision.node)
+	if (decision.node) {
 		write_best(s, &decision, out);
+	} else {
+		shortage_among(s->fleet, pod, nodes, count, verdicts, &shortage);
+		write_shortage(s, pod, &decision, &shortage, out);
+	}
+	free(nodes);
+	free(verdicts);
 }
 
-static void write_entry(const struct ledger_entry *entry, struct buf *out)
+/* What the pod holds. A score only while the pod itself is kept, which it is until it is bound. */
+static void write_entry(
+    const struct scheduler *s, const struct ledger_entry *entry, const struct pod *pod, struct buf *out)
 {
+	struct score score;
+	enum reason why;
+	int64_t now = clock_now();
 	buf_text(out, ",\"reservation\":{");
-	member(out, "node", entry->node->name);
+	write_node(s, entry->node, out);
 	buf_char(out, ',');
 	member(out, "state", ledger_state_name(entry->state));
+	buf_printf(out, ",\"seconds\":%lld", (long long)((now - entry->since_ns) / NS_PER_S));
+	if (entry->expires_ns != LEDGER_NEVER && !entry->pinned)
+		buf_printf(out, ",\"expiresInSeconds\":%lld", (long long)((entry->expires_ns - now) / NS_PER_S));
+	buf_text(out, ",\"requests\":{");
+	for (uint16_t i = 0; i < entry->demand.count; i++) {
+		buf_text(out, i ? "," : "");
+		buf_json_string(out, slice_of(resource_names_text(&s->fleet->names, entry->demand.items[i].id)));
+		buf_printf(out, ":%" PRId64, entry->demand.items[i].amount);
+	}
+	buf_char(out, '}');
+	if (pod && decide_node(s->fleet, pod, entry->node, &score) == REASON_CODE_FITS) {
+		buf_char(out, ',');
+		write_score(policy_class_of(s->policy.inforce, pod, &why), &score, out);
+	}
 	buf_char(out, '}');
 }
 
@@ -115,6 +230,8 @@ unsigned explain_answer(void *ctx, const char *pod, struct buf *out)
 	struct scheduler *s = ctx;
 	struct tracked *tracked = find_tracked(s, pod);
 	struct ledger_entry *entry = tracked ? ledger_find(s->fleet, slice_of(tracked->pod->uid)) : find_entry(s, pod);
+	if (tracked)
+		owners_resolve(s->owners, tracked->pod);
 	if (!strchr(pod, '/') || (!tracked && !entry)) {
 		bool form = strchr(pod, '/') != NULL;
 		buf_text(out,
@@ -130,11 +247,14 @@ unsigned explain_answer(void *ctx, const char *pod, struct buf *out)
 	struct waiting_pod *waiting = tracked ? waiting_find(s->waiting, slice_of(tracked->pod->uid)) : NULL;
 	member(out, "state", entry ? ledger_state_name(entry->state) : waiting ? "waiting" : "pending");
 	if (entry)
-		write_entry(entry, out);
-	if (waiting)
+		write_entry(s, entry, tracked ? tracked->pod : NULL, out);
+	if (waiting) {
+		buf_char(out, ',');
+		member(out, "rejectedFor", reason_code(waiting->reason));
 		buf_printf(out, ",\"waitingSeconds\":%lld,\"woken\":%llu",
 		    (long long)((clock_now() - waiting->since_ns) / NS_PER_S),
 		    (unsigned long long)waiting->woken_total);
+	}
 	if (tracked)
 		write_decision(s, tracked->pod, out);
 	buf_text(out, "}\n");

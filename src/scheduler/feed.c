@@ -115,6 +115,8 @@ static void pod_bound(struct scheduler *s, struct pod *pod)
 {
 	struct slice uid = slice_of(pod->uid);
 	struct ledger_entry *entry = ledger_find(s->fleet, uid);
+	if (scheduler_owns(pod))
+		owners_resolve(s->owners, pod); /* what tells its class, should it be a victim */
 	if (entry && entry->state == LEDGER_BOUND)
 		ledger_update(s->fleet, entry, pod);
 	else

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cluster/node.h"
 #include "cluster/pod.h"
+#include "scheduler/advise.h"
 #include "scheduler/filter.h"
 
 unsigned filter_refuse(struct buf *reply, unsigned status, const char *text)
@@ -106,24 +107,31 @@ static void remember(struct scheduler *s, struct pod *pod, enum reason reason)
 	wake_soon(s, REASON_CODE_WAKE_ROOM); /* if it had a turn, the turn passes on */
 }
 
-static void take_room(struct scheduler *s, struct pod *pod, const struct node *node)
+/* The pod has its answer, and waits no more. The roster takes it over where it has none of its UID. */
+static void was_answered(struct scheduler *s, struct pod *pod)
 {
 	struct tracked *tracked = roster_find(s->roster, slice_of(pod->uid));
 	struct pod *old = NULL;
-	struct ledger_entry *entry = ledger_reserve(s->fleet, pod, slice_of(node->name), LEDGER_ASSUMED,
-	    scheduler_owns(pod), clock_now(), scheduler_ttl(s, pod));
-	expire_soon(s);
 	waiting_remove(s->waiting, slice_of(pod->uid));
-	if (!tracked && entry->state == LEDGER_BOUND) {
-		pod_free(pod); /* a late call: only the ledger counts what is bound */
-		return;
-	}
 	if (!tracked)
 		tracked = roster_put(s->roster, pod, clock_now(), &old);
 	else
 		pod_free(pod);
 	tracked->asked = true;
 	roster_backlog_remove(s->roster, tracked);
+}
+
+static void take_room(struct scheduler *s, struct pod *pod, const struct node *node)
+{
+	struct ledger_entry *entry = ledger_reserve(s->fleet, pod, slice_of(node->name), LEDGER_ASSUMED,
+	    scheduler_owns(pod), clock_now(), scheduler_ttl(s, pod));
+	expire_soon(s);
+	if (entry->state == LEDGER_BOUND && !roster_find(s->roster, slice_of(pod->uid))) {
+		waiting_remove(s->waiting, slice_of(pod->uid));
+		pod_free(pod); /* a late call: only the ledger counts what is bound */
+		return;
+	}
+	was_answered(s, pod);
 }
 
 static void count_decision(struct scheduler *s, enum reason reason)
@@ -146,17 +154,22 @@ struct node *filter_held_node(
 		return NULL;
 	if (is_settled(entry))
 		return entry->node;
-	return decide_node(s->fleet, pod, entry->node, NULL) == REASON_CODE_FITS ? entry->node : NULL;
+	if (decide_node(s->fleet, pod, entry->node, NULL) == REASON_CODE_FITS)
+		return entry->node;
+	/* kube-scheduler asks once its own cache has the victims gone; the watch here may be a moment behind. */
+	return preempt_holds(s, pod, entry) ? entry->node : NULL;
 }
 
 /* The best node offered. Nearly always that is the best of the fleet, which its indexes give at once; only where
- * kube-scheduler has ruled that one out, or nothing fits, is every name looked at. */
+ * kube-scheduler has ruled that one out, nothing fits, or all that fit are asked for is every name looked at. */
 static void decide_offered(
     struct scheduler *s, const struct wire_args *args, const struct pod *pod, struct decision *decision)
 {
-	decide_fleet_best(s->fleet, pod, decision);
-	if (decision->node && offered(args, decision->node->name))
-		return;
+	if (!advise_applies(s, pod)) {
+		decide_fleet_best(s->fleet, pod, decision);
+		if (decision->node && offered(args, decision->node->name))
+			return;
+	}
 	filter_find_candidates(s, args);
 	decide_among(s->fleet, pod, s->candidates, args->count, decision, s->verdicts);
 }
@@ -192,6 +205,12 @@ static void filter_names(struct scheduler *s, const struct wire_args *args, stru
 	count_decision(s, decision.reason);
 	log_debug("filter", "pod=%s/%s names=%zu node=%s reason=%s", pod->namespace_, pod->name, args->count,
 	    node ? node->name : "", reason_code(decision.reason));
+	if (decision.node && advise_applies(s, pod)) {
+		advise_answer(s, args, reply);
+		was_answered(s, pod);                /* what it may hold elsewhere its bind moves */
+		wake_soon(s, REASON_CODE_WAKE_ROOM); /* its turn is over */
+		return;
+	}
 	if (node) {
 		answer_one(reply, *offered(args, node->name));
 		take_room(s, pod, node);
@@ -205,7 +224,7 @@ static void filter_names(struct scheduler *s, const struct wire_args *args, stru
 	}
 	/* The nominated node is tried alone before all others: failing there gives up nothing held elsewhere. */
 	bool nominated_alone = args->count == 1 && pod->nominated && slice_is(args->items[0], pod->nominated);
-	if (!nominated_alone && !is_settled(entry))
+	if (!nominated_alone && !is_settled(entry) && !preempt_under_way(s, pod, entry))
 		give_up(s, slice_of(pod->uid), entry);
 	remember(s, pod, decision.reason);
 }
@@ -242,7 +261,9 @@ static unsigned filter_whole(
 	if (!filter_whole_nodes(s, args, &err))
 		return filter_refuse(reply, 400, err.text);
 	decide_among(s->fleet, pod, s->candidates, args->count, &decision, s->verdicts);
-	if (decision.node) {
+	if (decision.node && advise_applies(s, pod)) {
+		advise_answer(s, args, reply);
+	} else if (decision.node) {
 		wire_write_nodes(reply, &args->items[candidate_at(s, args, decision.node)], 1, NULL, 0);
 	} else {
 		for (size_t i = 0; i < args->count; i++)

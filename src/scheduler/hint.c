@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "scheduler/internal.h"
+#include "scheduler/advise.h"
 
 #define HINTS_OUTSTANDING 256 /* planned reservations at a time: what the scheduler takes within a few seconds */
 #define HINT_DELAY_MS 5
@@ -38,7 +38,6 @@ static void hint(struct scheduler *s, struct tracked *tracked)
 {
 	struct decision decision;
 	struct pod *pod = tracked->pod;
-	owners_resolve(s->owners, pod);
 	waiting_hold_turns(s->waiting, s->fleet); /* no hint past a pod that was just woken for the room */
 	decide_fleet_best(s->fleet, pod, &decision);
 	waiting_release_turns(s->waiting);
@@ -77,7 +76,8 @@ void hint_on_timer(uv_timer_t *timer)
 	while (s->roster->backlog_count >= HINT_BACKLOG_MIN && done < HINTS_PER_TURN && !is_full(s)) {
 		struct tracked *tracked = roster_backlog_pop(s->roster);
 		/* A pod whose scores only kube-scheduler knows is left to its full pass. */
-		if (!tracked->pod->soft_spread)
+		owners_resolve(s->owners, tracked->pod);
+		if (!advise_applies(s, tracked->pod))
 			hint(s, tracked);
 		done++;
 	}

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "berth/decide.h"
 #include "berth/fleet.h"
+#include "berth/shortage.h"
 #include "berth/waiting.h"
 #include "cluster/owners.h"
 #include "extender/metrics.h"
@@ -98,10 +99,14 @@ extern const struct kube_watch_handlers feed_nodes, feed_pods, feed_jobs;
 /* The pod is gone or has ended: nothing of it stays. */
 void feed_forget(struct scheduler *s, struct slice uid, enum reason why);
 
-/* filter.c, prioritize.c */
+/* filter.c, prioritize.c, preempt.c */
 unsigned filter_answer(void *ctx, const struct wire_args *args, struct buf *reply);
 unsigned prioritize_answer(void *ctx, const struct wire_args *args, struct buf *reply);
 unsigned preempt_answer(void *ctx, const struct wire_preempt *preempt, struct buf *reply);
+/* Whether victims of the pod are still on the node where it holds room (`held`, or NULL). */
+bool preempt_under_way(const struct scheduler *s, const struct pod *pod, const struct ledger_entry *held);
+/* Whether they are, and the pod fits there once they are gone. */
+bool preempt_holds(const struct scheduler *s, const struct pod *pod, const struct ledger_entry *held);
 
 /* bind.c */
 void bind_begin(void *ctx, const struct wire_bind *bind, struct verbs_bind *parked);
@@ -144,9 +149,14 @@ int reload_first(struct scheduler *s, const char *path, struct err *err);
 void reload_on_timer(uv_timer_t *timer);
 void reload_close(struct scheduler *s);
 
-/* report.c, explain.c, gauges.c: the ops listener's answers */
+/* help.c: the member "help" of an explanation, a list of lines */
+void help_write(const struct scheduler *s, const struct pod *pod, const struct decision *decision,
+    const struct shortage *shortage, struct buf *out);
+
+/* report.c, status.c, explain.c, gauges.c: the ops listener's answers */
 bool report_ready(void *ctx, struct buf *out);
 void report_state(void *ctx, struct buf *out);
+void status_answer(void *ctx, struct buf *out);
 unsigned explain_answer(void *ctx, const char *pod, struct buf *out);
 void instruments_open(struct instruments *instruments);
 void instruments_print(void *ctx, struct buf *out);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "scheduler/internal.h"
+#include "scheduler/json.h"
 
 /* --- /readyz --- */
 
@@ -65,16 +66,6 @@ static void **sorted(const struct map *map, int (*compare)(const void *, const v
 		values[count++] = value;
 	qsort(values, count, sizeof *values, compare);
 	return values;
-}
-
-static void member(struct buf *out, const char *name, const char *text)
-{
-	buf_json_string(out, slice_of(name));
-	buf_char(out, ':');
-	if (text)
-		buf_json_string(out, slice_of(text));
-	else
-		buf_text(out, "null");
 }
 
 static void amounts(const struct scheduler *s, struct buf *out, const struct resources *resources)

@@ -9,8 +9,17 @@ struct roster *roster_new(void)
 	return xcalloc(1, sizeof(struct roster));
 }
 
+void roster_forget_victims(struct tracked *tracked)
+{
+	while (tracked->victim_count > 0)
+		free(tracked->victims[--tracked->victim_count]);
+	free(tracked->victims);
+	tracked->victims = NULL;
+}
+
 static void tracked_free(struct tracked *tracked)
 {
+	roster_forget_victims(tracked);
 	pod_free(tracked->pod);
 	free(tracked->hint);
 	free(tracked);

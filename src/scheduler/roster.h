@@ -12,9 +12,11 @@
 
 struct tracked {
 	struct pod *pod;
-	uint32_t mark;     /* the list in which the watch last showed it; 0 = only a verb has named it so far */
-	int64_t since_ns;  /* when it came here */
-	bool asked;        /* filter or bind was called for it, or its hint ran out: it leaves the backlog for good */
+	uint32_t mark;    /* the list in which the watch last showed it; 0 = only a verb has named it so far */
+	int64_t since_ns; /* when it came here */
+	bool asked;       /* filter or bind was called for it, or its hint ran out: it leaves the backlog for good */
+	char **victims;   /* UIDs of the pods that are to make way for it on the node where it holds room, or NULL */
+	size_t victim_count;
 	char *hint;        /* the nominatedNodeName berth wrote and has not taken back, or NULL */
 	size_t backlog_at; /* place in the backlog's heap; SIZE_MAX = not in it */
 };
@@ -31,6 +33,7 @@ struct tracked *roster_find(const struct roster *roster, struct slice uid);
 /* Adds the pod, or replaces the one of its UID, which is handed back in *old for the caller to free once nothing points
  * at it. */
 struct tracked *roster_put(struct roster *roster, struct pod *pod, int64_t now_ns, struct pod **old);
+void roster_forget_victims(struct tracked *tracked);
 /* Frees the tracked pod. */
 void roster_remove(struct roster *roster, struct tracked *tracked);
 size_t roster_count(const struct roster *roster);

@@ -22,7 +22,7 @@ static void compare(const struct pod *whole, const struct pod *lean, const struc
 	}
 	check(whole->trouble == lean->trouble && whole->owner_kind_count == lean->owner_kind_count);
 	if (lean->node)
-		check(lean->labels.count + lean->required_count + lean->toleration_count == 0);
+		check(lean->required_count + lean->toleration_count == 0 && lean->labels.count == whole->labels.count);
 	for (size_t i = 0; demand && i < demand->count; i++)
 		check(resources_get(&whole->demand, demand->items[i].id) == demand->items[i].amount);
 }

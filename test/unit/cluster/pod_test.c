@@ -99,7 +99,10 @@ static void a_bound_pod_keeps_little(void **state)
 	assert_int_equal(pod->owner_kind_count, 2);
 	assert_string_equal(pod->owner_kinds[0], "ReplicaSet");
 	assert_string_equal(pod->owner_kinds[1], "Deployment");
-	assert_int_equal(pod->labels.count + pod->toleration_count + pod->node_selector_count, 0);
+	assert_int_equal(pod->labels.count, 2);
+	assert_int_equal(pod->toleration_count + pod->node_selector_count, 0);
+	assert_int_equal(pod->grace_s, 30);
+	assert_false(pod_in_gang(pod));
 	pod_free(pod);
 	pod = decode(BOUND, true);
 	assert_int_equal(pod->labels.count, 2);
@@ -197,6 +200,33 @@ static void flags(void **state)
 	pod_free(pod);
 }
 
+static void what_makes_a_victim(void **state)
+{
+	static const char *const keys[] = {"berth.dev/gang", "scheduling.x-k8s.io/pod-group",
+	    "scheduling.k8s.io/group-name", "pod-group-name", "kueue.x-k8s.io/pod-group-name"};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof keys / sizeof *keys; i++) {
+		snprintf(text, sizeof text,
+		    "{\"metadata\":{" ID ",\"%s\":{\"%s\":\"g\"}},\"spec\":{\"nodeName\":\"n\",\"priority\":-3,"
+		    "\"terminationGracePeriodSeconds\":%zu}}",
+		    i % 2 ? "labels" : "annotations", keys[i / 2], i);
+		struct pod *pod = decode(text, false);
+
+		assert_true(pod->in_gang && pod_in_gang(pod));
+		assert_int_equal(pod->grace_s, i);
+		assert_int_equal(pod->priority, -3);
+		pod_free(pod);
+	}
+	struct pod *pod = decode("{\"metadata\":{" ID ",\"labels\":{\"gang\":\"g\"}},"
+	                         "\"spec\":{\"terminationGracePeriodSeconds\":99999999999}}",
+	    false);
+	assert_false(pod_in_gang(pod));
+	assert_int_equal(pod->grace_s, INT32_MAX);
+	pod_free(pod);
+}
+
 static void no_pod(void **state)
 {
 	static const char *const texts[] = {"", "[]", "{}", "null", "{\"metadata\":{\"name\":\"p\"}}",
@@ -226,6 +256,7 @@ int main(void)
 	    cmocka_unit_test(annotation_before_label),
 	    cmocka_unit_test(trouble),
 	    cmocka_unit_test(flags),
+	    cmocka_unit_test(what_makes_a_victim),
 	    cmocka_unit_test(no_pod),
 	    cmocka_unit_test(escapes_are_resolved),
 	};

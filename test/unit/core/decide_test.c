@@ -205,6 +205,30 @@ static void the_pods_own_reason(void **state)
 	assert_null(decision.class_);
 }
 
+static void each_node_has_its_verdict_and_its_score(void **state)
+{
+	struct scene *scene = *state;
+	struct fleet *fleet = scene->fleet;
+	struct score scores[4], alone;
+	enum reason reasons[4];
+	struct node *nodes[] = {fleet_put_node(fleet, spec_simple(fleet, "a", H100, 8)), NULL,
+	    fleet_put_node(fleet, spec_simple(fleet, "b", NO_GPUS, 0)),
+	    fleet_put_node(fleet, spec_simple(fleet, "c", H100, 4))};
+	decide_each(fleet, scene->pod, nodes, 4, reasons, scores);
+	assert_int_equal(reasons[1], REASON_CODE_NODE_UNKNOWN);
+	assert_int_equal(reasons[2], REASON_CODE_GPU_NOT_THERE);
+	for (size_t i = 0; i < 4; i += 3) {
+		assert_int_equal(reasons[i], decide_node(fleet, scene->pod, nodes[i], &alone));
+		assert_int_equal(reasons[i], REASON_CODE_FITS);
+		assert_memory_equal(&scores[i], &alone, sizeof alone);
+	}
+	assert_true(scores[3].total > scores[0].total);
+	scene->pod->trouble = REASON_CODE_BAD_REQUEST;
+	decide_each(fleet, scene->pod, nodes, 4, reasons, scores);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(reasons[i], REASON_CODE_BAD_REQUEST);
+}
+
 static void what_only_forbids_for_good(void **state)
 {
 	struct scene *scene = *state;
@@ -416,6 +440,7 @@ int main(void)
 	    CASE(a_pod_without_requests_needs_only_a_slot),
 	    CASE(its_own_entry_is_not_in_its_way),
 	    CASE(the_pods_own_reason),
+	    CASE(each_node_has_its_verdict_and_its_score),
 	    CASE(what_only_forbids_for_good),
 	    CASE(what_only_leaves_is_too_small),
 	    CASE(terms_for_gpus),

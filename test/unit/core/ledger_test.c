@@ -12,6 +12,7 @@ static void check_entry(const struct fleet *fleet, const struct ledger_entry *en
 	sums->states[entry->state]++;
 	assert_ptr_equal(ledger_find(fleet, slice_of(entry->uid)), entry);
 	assert_ptr_equal(*entry->node_link, entry);
+	assert_int_equal(entry->traits != NULL, entry->ours && entry->state == LEDGER_BOUND);
 	bool expires = entry->state != LEDGER_BOUND && !entry->pinned;
 	assert_int_equal(expires, entry->expires_ns != LEDGER_NEVER);
 	assert_int_equal(expires, entry->heap_at != LEDGER_HEAP_OUT);

@@ -56,7 +56,7 @@ static unsigned on_preempt(void *ctx, const struct wire_preempt *preempt, struct
 
 	f->preempts++;
 	f->last_count = preempt->count;
-	wire_write_no_victims(reply);
+	wire_write_victims(reply, NULL, 0);
 	return f->status;
 }
 

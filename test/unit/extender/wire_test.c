@@ -424,6 +424,8 @@ static void replies_are_written(void **state)
 	struct wire_refusal refusals[] = {
 	    {slice_of("x"), "no room"}, {slice_of("y"), "no room"}, {slice_of("\\"), "tainted"}};
 	struct wire_score scores[] = {{slice_of("a"), 10}, {slice_of("\""), 0}};
+	struct slice uids[] = {slice_of("1"), slice_of("\"")};
+	const struct wire_victims victims[] = {{slice_of("a"), 2, uids, 3}, {slice_of("b"), 0, NULL, 0}};
 	struct buf out;
 
 	(void)state;
@@ -452,8 +454,11 @@ static void replies_are_written(void **state)
 	assert_reply(&out, "{\"Error\":\"\"}");
 	wire_write_bind(&out, "it \"broke\"");
 	assert_reply(&out, "{\"Error\":\"it \\\"broke\\\"\"}");
-	wire_write_no_victims(&out);
+	wire_write_victims(&out, NULL, 0);
 	assert_reply(&out, "{\"NodeNameToMetaVictims\":{}}");
+	wire_write_victims(&out, victims, 2);
+	assert_reply(&out, "{\"NodeNameToMetaVictims\":{\"a\":{\"Pods\":[{\"UID\":\"1\"},{\"UID\":\"\\\"\"}],"
+	                   "\"NumPDBViolations\":3},\"b\":{\"Pods\":[],\"NumPDBViolations\":0}}}");
 	buf_free(&out);
 }
 

@@ -22,6 +22,8 @@ static const char full[] = "apiVersion: berth.dev/v1alpha1\n"
                            "  assume: [bf16, fp8]\n"
                            "  replicas: {spreadOver: rack}\n"
                            "  maxGPUsPerPod: 2\n"
+                           "  mayPreempt: [other]\n"
+                           "  mode: advise\n"
                            "  place: {preferNoSchedule: 1, nodeAffinity: 2, modelFit: 3, siblingsApart: 4.5, bestFit: "
                            "5, wholeNodes: 6, memoryFit: 7,\n"
                            "    cost: 0}\n"
@@ -81,6 +83,10 @@ static void test_classes(void **state)
 	assert_int_equal(dev->assume, DTYPE_BIT(DTYPE_BF16) | DTYPE_BIT(DTYPE_FP8));
 	assert_int_equal(dev->spread_level, 1);
 	assert_int_equal(dev->max_gpus_per_pod, 2);
+	assert_true(dev->advise && !other->advise);
+	assert_int_equal(dev->may_preempt_count, 1);
+	assert_true(policy_may_preempt(policy, dev, other));
+	assert_false(policy_may_preempt(policy, other, dev) || policy_may_preempt(policy, dev, dev));
 	for (int i = 0; i < SCORE_TERM_COUNT; i++)
 		assert_true(dev->weights[i] == (i == SCORE_COST ? 0 : i == SCORE_SIBLINGS_APART ? 4.5 : i + 1));
 
@@ -181,6 +187,7 @@ static void dump_class(struct buf *out, const struct policy_class *class)
 {
 	buf_printf(out, "class %s %d %d %u %d %d:", class->name, class->has_match, class->has_only, class->assume,
 	    class->spread_level, (int)class->max_gpus_per_pod);
+	buf_text(out, class->advise ? " advise" : "");
 	for (size_t i = 0; i < class->match_count; i++) {
 		const struct policy_match *match = &class->matches[i];
 
@@ -193,6 +200,8 @@ static void dump_class(struct buf *out, const struct policy_class *class)
 		buf_printf(out, " only %u", class->only[i]);
 	for (size_t i = 0; i < class->prefer_count; i++)
 		buf_printf(out, " prefer %u", class->prefer[i]);
+	for (size_t i = 0; i < class->may_preempt_count; i++)
+		buf_printf(out, " mayPreempt %u", class->may_preempt[i]);
 	for (size_t i = 0; i < SCORE_TERM_COUNT; i++)
 		buf_printf(out, " %g", class->weights[i]);
 	buf_char(out, '\n');
@@ -252,6 +261,7 @@ static const struct change {
     {"classes.name", "name: dev", "name: development"},
     {"classes.match", "{namespaces: ['*-dev', dev]}, ", ""},
     {"classes.match.namespaces", "'*-dev', ", ""},
+    {"classes.mayPreempt", "  mayPreempt: [other]\n", ""},
     {"classes.match.owners", "owners: [Notebook]", "owners: [Workspace]"},
     {"classes.match.podLabels", "'x*'", "'y*'"},
     {"classes.only", "only: [small, big]", "only: [big]"},
@@ -260,6 +270,7 @@ static const struct change {
     {"classes.replicas", "  replicas: {spreadOver: rack}\n", ""},
     {"classes.replicas.spreadOver", "spreadOver: rack", "spreadOver: block"},
     {"classes.maxGPUsPerPod", "PerPod: 2", "PerPod: 3"},
+    {"classes.mode", "mode: advise", "mode: decide"},
     {"classes.place", "nodeAffinity: 2, ", ""},
     {"classes.place.preferNoSchedule", "preferNoSchedule: 1", "preferNoSchedule: 10"},
     {"classes.place.nodeAffinity", "nodeAffinity: 2", "nodeAffinity: 20"},

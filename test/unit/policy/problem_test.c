@@ -118,6 +118,9 @@ static const struct case_ cases[] = {
     {"apiVersion: berth.dev/v1alpha1\nkind: Policy\n" TAIL, "P014", 2, 7, "is not \"PlacementPolicy\""},
     {HEAD "classes: [{name: c, place: {packk: 1}}]\nfallback: c\n", "P014", 3, 29, "Did you mean \"bestFit\"?"},
     {HEAD "classes: [{name: c, place: {bestfit: 1}}]\nfallback: c\n", "P014", 3, 29, "Did you mean \"bestFit\"?"},
+    {HEAD "classes: [{name: c, mode: advice}]\nfallback: c\n", "P014", 3, 27, "Did you mean \"advise\"?"},
+    {HEAD "classes: [{name: c, mode: advise, mode: decide}]\nfallback: c\n", "P003", 3, 35, "mode"},
+    {HEAD "classes: [{name: c, mode: 1}]\nfallback: c\n", "P006", 3, 27, "mode"},
     {HEAD TAIL "health: {avoid: [{nodeCondition: X, is: \"true\"}]}\n", "P014", 5, 41, "Did you mean \"True\"?"},
     {HEAD TAIL "pools: [{name: p, nodeSelector: {matchExpressions: [{key: a, operator: in, values: [b]}]}}]\n", "P014",
         5, 72, "Did you mean \"In\"?"},
@@ -166,6 +169,17 @@ static const struct case_ cases[] = {
     {HEAD "classes: [{name: c, match: [{owners: [PytorchJob]}]}]\nfallback: c\n", "P023", 3, 39,
         "Did you mean \"PyTorchJob\"?"},
     {HEAD "classes: [{name: c, match: [{owners: [StatefullSet]}]}]\nfallback: c\n", "P023", 3, 39, "\"StatefulSet\"?"},
+
+    {HEAD "classes: [{name: c, mayPreempt: [c]}]\nfallback: c\n", "P024", 3, 34,
+        "mayPreempt[0] \"c\" is the class itself"},
+    {HEAD "classes: [{name: c, mayPreempt: [d, e]}, {name: d, mayPreempt: [e]}, {name: e, mayPreempt: [c]}]\n"
+          "fallback: c\n",
+        "P024", 3, 93, "classes[2].mayPreempt[0] closes a cycle: \"c\", \"d\", \"e\", \"c\""},
+    {HEAD
+        "classes: [{name: c, mayPreempt: [d]}, {name: d, mayPreempt: [e]}, {name: e, mayPreempt: [d]}]\nfallback: c\n",
+        "P024", 3, 90, "closes a cycle: \"d\", \"e\", \"d\""},
+    {HEAD "classes: [{name: c, mayPreempt: [dd, c2]}, {name: c2}]\nfallback: c\n", "P012", 3, 34,
+        "classes[0].mayPreempt[0] \"dd\" is not one of the classes: c, c2"},
 };
 
 static void show_problems(const struct policy_report *report)
@@ -217,8 +231,6 @@ static void test_later_keys_are_refused_by_name(void **state)
 	    HEAD TAIL "headroom: []\n",
 	    HEAD TAIL "moves: {mode: act}\n",
 	    HEAD TAIL "health: {avoid: [{taintKey: a}], quarantine: {within: 10m}}\n",
-	    HEAD "classes: [{name: c, mayPreempt: [c]}]\nfallback: c\n",
-	    HEAD "classes: [{name: c, mode: advise}]\nfallback: c\n",
 	    HEAD "classes: [{name: c, gang: {require: block}}]\nfallback: c\n",
 	    HEAD "classes: [{name: c, asVictim: {unit: gang}}]\nfallback: c\n",
 	    HEAD "classes: [{name: c, match: [{gangGPUs: {min: 8}}]}]\nfallback: c\n",

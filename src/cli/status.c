@@ -1,0 +1,138 @@
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "cli/ask.h"
+#include "cli/cli.h"
+#include "cli/columns.h"
+
+static const char usage[] =
+    "usage: berth status [-o text|json] [--ops ADDR:PORT]\n"
+    "\n"
+    "The fleet by pool, what waits and is reserved, the policy in force, the watches.\n"
+    "OPEN are the nodes that take new pods; CLOSED the free GPUs of the others; k-GPU says how\n"
+    "many pods of k GPUs the free ones would take, MOST how many GPUs one pod could get now.\n"
+    "\n"
+    "  -o, --output text|json  json is the daemon's own answer\n"
+    "      --ops ADDR:PORT     the daemon's --listen-ops (127.0.0.1:8766)\n"
+    "  -h, --help              prints this\n"
+    "\n"
+    "exit codes: 0 ready, 1 not ready, 2 bad usage, 3 the daemon does not answer\n";
+
+static const char *const gpu_states[] = {"total", "free", "used", "held", "foreign", "closed", "unhealthy"};
+static const char *const slot_sizes[] = {"1", "2", "4", "8"};
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+static const char *text_or(const json_t *object, const char *name, const char *otherwise)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+	return text ? text : otherwise;
+}
+
+static int64_t number_of(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
+static void print_pools(const json_t *pools)
+{
+	static const char *const heads[] = {"POOL", "RESOURCE", "NODES", "OPEN", "GPUS", "FREE", "USED", "HELD",
+	    "FOREIGN", "CLOSED", "UNHEALTHY", "1-GPU", "2-GPU", "4-GPU", "8-GPU", "MOST"};
+	struct columns columns;
+	size_t i;
+	json_t *row;
+	columns_init(&columns, LENGTH(heads));
+	for (size_t c = 0; c < LENGTH(heads); c++)
+		columns_add(&columns, "%s", heads[c]);
+	json_array_foreach(pools, i, row)
+	{
+		columns_add(&columns, "%s", text_or(row, "pool", "-"));
+		columns_add(&columns, "%s", text_or(row, "resource", "-"));
+		columns_add(&columns, "%" PRId64, number_of(row, "nodes"));
+		columns_add(&columns, "%" PRId64, number_of(row, "open"));
+		for (size_t c = 0; c < LENGTH(gpu_states); c++)
+			columns_add(&columns, "%" PRId64, number_of(json_object_get(row, "gpus"), gpu_states[c]));
+		for (size_t c = 0; c < LENGTH(slot_sizes); c++)
+			columns_add(&columns, "%" PRId64, number_of(json_object_get(row, "slots"), slot_sizes[c]));
+		columns_add(&columns, "%" PRId64, number_of(row, "largest"));
+	}
+	columns_print(&columns, "", stdout);
+}
+
+static void print_waiting(const json_t *waiting)
+{
+	const char *code;
+	json_t *count;
+	const char *separator = ": ";
+	printf("waiting       %" PRId64, number_of(waiting, "pods"));
+	json_object_foreach(json_object_get(waiting, "codes"), code, count)
+	{
+		printf("%s%s %" PRId64, separator, code, (int64_t)json_integer_value(count));
+		separator = ", ";
+	}
+	printf("\n");
+}
+
+static void print_watches(const json_t *watches)
+{
+	size_t i;
+	json_t *watch;
+	json_array_foreach(watches, i, watch)
+	{
+		bool synced = json_is_true(json_object_get(watch, "synced"));
+		bool connected = json_is_true(json_object_get(watch, "connected"));
+		const char *error = text_or(watch, "error", NULL);
+		printf("watch         %s: %s", text_or(watch, "resource", ""),
+		    !synced     ? "not read yet"
+		    : connected ? "connected"
+		                : "lost");
+		if (json_object_get(watch, "contactSeconds"))
+			printf(", last contact %" PRId64 " s ago", number_of(watch, "contactSeconds"));
+		printf("%s%s\n", error ? ", " : "", error ? error : "");
+	}
+}
+
+static void print_text(const json_t *answer)
+{
+	const json_t *policy = json_object_get(answer, "policy"), *held = json_object_get(answer, "reservations");
+	const char *error = text_or(policy, "error", NULL);
+	print_pools(json_object_get(answer, "pools"));
+	printf("\n");
+	print_waiting(json_object_get(answer, "waiting"));
+	printf("reservations  planned %" PRId64 ", assumed %" PRId64 ", bound %" PRId64 "\n",
+	    number_of(held, "planned"), number_of(held, "assumed"), number_of(held, "bound"));
+	printf("policy        %s since %s\n", text_or(policy, "hash", ""), text_or(policy, "loaded", ""));
+	if (error)
+		printf("              the newest file is not in force: %s\n", error);
+	print_watches(json_object_get(answer, "watches"));
+	printf("berth %s   %s\n", text_or(answer, "version", ""),
+	    json_is_true(json_object_get(answer, "ready")) ? "ready" : "not ready");
+}
+
+int cli_status(int argc, char **argv)
+{
+	struct answer answer;
+	const char *ops;
+	bool as_json, done;
+	int code = ask_options(argc, argv, "status", usage, &ops, &as_json, &done);
+	if (code != EXIT_YES || done)
+		return code;
+	if (optind != argc) {
+		fprintf(stderr, "berth status: unexpected argument %s\n\n%s", argv[optind], usage);
+		return EXIT_USAGE;
+	}
+	code = ask("status", ops, "/v1/status", &answer);
+	if (code == EXIT_YES && answer.status != 200) {
+		fprintf(stderr, "berth status: %s\n", text_or(answer.json, "error", "the daemon refused"));
+		code = EXIT_UNREACHABLE;
+	} else if (code == EXIT_YES) {
+		if (as_json)
+			fputs(answer.text, stdout);
+		else
+			print_text(answer.json);
+		code = json_is_true(json_object_get(answer.json, "ready")) ? EXIT_YES : EXIT_NO;
+	}
+	answer_free(&answer);
+	return code;
+}
