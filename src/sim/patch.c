@@ -176,7 +176,8 @@ static json_t *resolve(json_t *object, const char *pointer, char token[SIM_PATCH
 	}
 }
 
-static int apply_to_array(json_t *array, const char *op, const char *token, json_t *value)
+/* What is put in is copied: a later operation may change it, and the patch is not ours. */
+static int apply_to_array(json_t *array, const char *op, const char *token, const json_t *value)
 {
 	char *end;
 	size_t count = json_array_size(array);
@@ -185,28 +186,28 @@ static int apply_to_array(json_t *array, const char *op, const char *token, json
 	if (strcmp(token, "-") != 0 && (*end || !*token))
 		return -1;
 	if (strcmp(op, "add") == 0)
-		return at <= count ? json_array_insert(array, at, value) : -1;
+		return at <= count ? json_array_insert_new(array, at, json_deep_copy(value)) : -1;
 	if (at >= count)
 		return -1;
 	if (strcmp(op, "remove") == 0)
 		return json_array_remove(array, at);
 	if (strcmp(op, "replace") == 0)
-		return json_array_set(array, at, value);
+		return json_array_set_new(array, at, json_deep_copy(value));
 	return json_equal(json_array_get(array, at), value) ? 0 : -1;
 }
 
-static int apply_to_object(json_t *object, const char *op, const char *token, json_t *value)
+static int apply_to_object(json_t *object, const char *op, const char *token, const json_t *value)
 {
 	json_t *held = json_object_get(object, token);
 
 	if (strcmp(op, "add") == 0)
-		return json_object_set(object, token, value);
+		return json_object_set_new(object, token, json_deep_copy(value));
 	if (!held)
 		return -1;
 	if (strcmp(op, "remove") == 0)
 		return json_object_del(object, token);
 	if (strcmp(op, "replace") == 0)
-		return json_object_set(object, token, value);
+		return json_object_set_new(object, token, json_deep_copy(value));
 	return json_equal(held, value) ? 0 : -1;
 }
 
@@ -215,7 +216,7 @@ static int apply_op(json_t *object, const json_t *step, struct err *err)
 	char token[SIM_PATCH_POINTER_MAX];
 	const char *op = json_string_value(json_object_get(step, "op"));
 	const char *path = json_string_value(json_object_get(step, "path"));
-	json_t *value = json_object_get(step, "value");
+	const json_t *value = json_object_get(step, "value");
 
 	if (!op || !path)
 		return err_set(err, ERR_INPUT, "each operation needs op and path");

@@ -1,12 +1,17 @@
 /* Any bytes as a policy: it is either loaded or has errors, and the report is bounded and well-formed in each of its
- * forms. */
+ * forms. Also as one plain scalar: what is a number and an integer, jansson says too. */
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 
+#include <jansson.h>
+
 #include "base/reader.h"
 #include "policy/load.h"
+#include "policy/scalar.h"
 
 #define REPORT_MAX ((size_t)256 << 10)
+#define SCALAR_MAX 32
 
 #define REQUIRE(condition)                                                                                             \
 	do {                                                                                                           \
@@ -64,6 +69,33 @@ static void check_policy(const struct policy *policy)
 	}
 }
 
+/* Short enough that no number is cut, and without what JSON allows around a value. */
+static void check_scalar(struct slice text)
+{
+	char *copy = xstrndup(text.at, text.len);
+	struct yaml_node plain = {.type = YAML_SCALAR, .text = {copy, text.len}}, quoted = plain;
+	double value = 0;
+
+	quoted.quoted = true;
+	if (text.len > 0 && text.len <= SCALAR_MAX && strcspn(copy, " \t\r\n") == text.len) {
+		json_t *theirs = json_loadb(copy, text.len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
+		bool ours = scalar_number(&plain, &value);
+
+		REQUIRE(ours == json_is_real(theirs));
+		REQUIRE(!ours || (value == json_real_value(theirs) && scalar_type(&plain) == SCALAR_NUMBER));
+		REQUIRE(!scalar_is_integer(&plain) || (ours && value == trunc(value)));
+		json_decref(theirs);
+		theirs = json_loadb(copy, text.len, JSON_DECODE_ANY, NULL);
+		REQUIRE(!json_is_integer(theirs) || scalar_is_integer(&plain));
+		REQUIRE(!json_is_boolean(theirs) || scalar_type(&plain) == SCALAR_BOOLEAN);
+		REQUIRE(!json_is_null(theirs) || scalar_type(&plain) == SCALAR_NULL);
+		json_decref(theirs);
+		REQUIRE(scalar_type(&quoted) == SCALAR_STRING && !scalar_number(&quoted, &value) &&
+		        !scalar_is_integer(&quoted));
+	}
+	free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct gpu_model models[] = {{.name = "H100"}, {.name = "A100"}, {.name = "L4"}, {.name = "T4"}};
@@ -81,6 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	check_json(&report);
 	check_text(&report, text);
+	check_scalar(text);
 	if (policy)
 		check_policy(policy);
 	policy_free(policy);

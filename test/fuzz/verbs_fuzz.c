@@ -1,25 +1,57 @@
-/* The bodies of the verbs: the first byte selects the verb, the rest is read as its body; what was read is written into
- * replies, which must be JSON that gives the same names back. */
-#include <stdint.h>
+/* The four verbs as the daemon answers them: bodies are read by extender/wire and answered by the scheduler, on a small
+ * fleet, with its ledger, roster and waiting line. Only the sockets are left out, kube-scheduler's and those to the API
+ * server, whose answers come from the input.
+ *
+ * An input is a row of steps, a unit separator between, each a letter and a text:
+ *   f s p b   filter, prioritize ("score"), preempt, bind: the body
+ *   N P D     a watch shows a node, a pod, a pod deleted: the object
+ *   A         the API server answers the oldest call: one byte selects how, the rest is the body
+ *   G         kube-scheduler hangs up on the oldest bind
+ *   T         what is due (wake-ups, hints) runs
+ *
+ * After each step the ledger adds up; what is answered is well-formed, names only what was offered, refuses all or
+ * nothing, and is answered the same when asked again; each bind is answered exactly once. */
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/embedded.h"
+#include "base/log.h"
 #include "base/reader.h"
-#include "extender/wire.h"
+#include "scheduler/internal.h"
 
+#define SEPARATOR '\x1f'
 #define REPLY_MAX (64u << 20)
-#define REFUSED "not enough free GPUs"
+#define BINDS_MAX 64
+#define STEPS_MAX 64
 
 #define CHECK(holds)                                                                                                   \
 	do {                                                                                                           \
-		if (!(holds))                                                                                          \
+		if (!(holds)) {                                                                                        \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #holds);                                    \
 			abort();                                                                                       \
+		}                                                                                                      \
 	} while (0)
 
-static void check_text(struct slice text)
-{
-	CHECK(text.len == 0 || text.at);
-	CHECK(text.len == 0 || !memchr(text.at, '\0', text.len));
-}
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* --- the ends of the sockets --- */
+
+struct verbs_bind {
+	void *data;
+	bool over; /* answered, or hung up */
+	struct arena arena;
+	struct wire_bind wire;
+};
+
+struct api_call {
+	kube_bind_done *bind_done;
+	kube_done *done;
+	void *ctx;
+};
+
+static struct verbs_bind binds[BINDS_MAX];
+static struct api_call api_calls[BINDS_MAX];
+static size_t bind_count, api_count, api_answered;
 
 static void check_object(struct slice raw)
 {
@@ -31,82 +63,329 @@ static void check_object(struct slice raw)
 	CHECK(reader_close(&json));
 }
 
-static bool same_text(struct slice raw, struct slice text)
+void verbs_bind_answer(struct verbs_bind *parked, const char *error)
 {
-	char *copy = malloc(raw.len + 1);
-	bool same = slice_equal((struct slice){copy, reader_unescape(raw, copy)}, text);
+	struct buf reply;
 
-	free(copy);
-	return same;
+	CHECK(!parked->over);
+	parked->over = true;
+	buf_init(&reply, REPLY_MAX);
+	wire_write_bind(&reply, error);
+	CHECK(!reply.overflow);
+	check_object(buf_slice(&reply));
+	buf_free(&reply);
 }
 
-/* The strings of an array, or the keys of an object. */
-static void check_names(struct reader *json, bool keys, const struct slice *names, size_t count)
+void verbs_bind_set(struct verbs_bind *parked, void *data)
 {
-	struct slice raw;
-	size_t i = 0;
+	parked->data = data;
+}
 
-	CHECK(keys ? reader_object(json) : reader_array(json));
-	while (keys ? reader_key(json, &raw) : reader_next(json)) {
-		if (keys)
-			reader_skip(json);
-		else
-			CHECK(reader_string(json, &raw));
-		CHECK(i < count && same_text(raw, names[i]));
-		i++;
+void *verbs_bind_get(const struct verbs_bind *parked)
+{
+	return parked->data;
+}
+
+void kube_bind(struct kube *kube, struct kube_pod_ref pod, const char *node, struct slice annotations,
+    unsigned deadline_ms, kube_bind_done *done, void *ctx)
+{
+	(void)kube, (void)node;
+	CHECK(bind_path_safe(slice_of(pod.namespace_)) && bind_path_safe(slice_of(pod.name)) && deadline_ms > 0);
+	check_object(annotations);
+	api_calls[api_count++] = (struct api_call){.bind_done = done, .ctx = ctx};
+}
+
+void kube_call(struct kube *kube, const struct kube_call_spec *spec)
+{
+	(void)kube;
+	api_calls[api_count++] = (struct api_call){.done = spec->done, .ctx = spec->ctx};
+}
+
+void kube_annotate(struct kube *kube, struct kube_pod_ref pod, struct slice annotations, kube_done *done, void *ctx)
+{
+	(void)kube, (void)pod, (void)done, (void)ctx;
+	check_object(annotations);
+}
+
+void kube_patch_status(struct kube *kube, struct kube_pod_ref pod, const char *members, kube_done *done, void *ctx)
+{
+	(void)kube, (void)pod, (void)members, (void)done, (void)ctx;
+}
+
+struct kube_watch_state kube_watch_state(const struct kube_watch *watch)
+{
+	(void)watch;
+	return (struct kube_watch_state){.connected = true};
+}
+
+/* --- the scheduler, as it stands before each input --- */
+
+static struct scheduler scheduler;
+static bool overcommitted; /* what was bound by others, and room held until victims are gone, may exceed a node */
+
+static const char policy_text[] =
+    "apiVersion: berth.dev/v1alpha1\nkind: PlacementPolicy\n"
+    "pools:\n"
+    "- {name: h100, gpu: H100}\n"
+    "- {name: l4, gpu: L4}\n"
+    "classes:\n"
+    "- {name: urgent, match: [{podLabels: {class: urgent}}], mayPreempt: [batch]}\n"
+    "- {name: advised, match: [{podLabels: {class: advised}}], mode: advise}\n"
+    "- {name: inference, match: [{podLabels: {class: inference}}], prefer: [l4], replicas: {spreadOver: host}}\n"
+    "- name: batch\n"
+    "fallback: batch\n";
+
+static const char *const node_texts[] = {
+    "{\"metadata\":{\"name\":\"h-1\",\"labels\":{\"nvidia.com/gpu.product\":\"NVIDIA-H100-80GB-HBM3\"}},"
+    "\"status\":{\"capacity\":{\"cpu\":\"64\",\"memory\":\"512Gi\",\"pods\":\"110\",\"nvidia.com/gpu\":\"8\"},"
+    "\"allocatable\":{\"cpu\":\"64\",\"memory\":\"512Gi\",\"pods\":\"110\",\"nvidia.com/gpu\":\"8\"},"
+    "\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}",
+    "{\"metadata\":{\"name\":\"l-1\",\"labels\":{\"nvidia.com/gpu.product\":\"NVIDIA-L4\"}},"
+    "\"status\":{\"capacity\":{\"cpu\":\"16\",\"memory\":\"64Gi\",\"pods\":\"110\",\"nvidia.com/gpu\":\"2\"},"
+    "\"allocatable\":{\"cpu\":\"16\",\"memory\":\"64Gi\",\"pods\":\"110\",\"nvidia.com/gpu\":\"2\"},"
+    "\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}",
+    "{\"metadata\":{\"name\":\"c-1\",\"labels\":{\"zone\":\"a\"}},"
+    "\"spec\":{\"taints\":[{\"key\":\"k\",\"value\":\"v\",\"effect\":\"NoSchedule\"}]},"
+    "\"status\":{\"capacity\":{\"cpu\":\"4\",\"memory\":\"8Gi\",\"pods\":\"4\"},"
+    "\"allocatable\":{\"cpu\":\"4\",\"memory\":\"8Gi\",\"pods\":\"4\"},"
+    "\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}",
+};
+
+static const char *const pod_texts[] = {
+    "{\"metadata\":{\"uid\":\"v-1\",\"name\":\"v-1\",\"namespace\":\"ns\"},\"spec\":{\"schedulerName\":\"berth\","
+    "\"nodeName\":\"h-1\",\"containers\":[{\"name\":\"c\",\"resources\":{\"limits\":{\"nvidia.com/gpu\":\"6\"}}}]}}",
+    "{\"metadata\":{\"uid\":\"v-2\",\"name\":\"v-2\",\"namespace\":\"ns\"},\"spec\":{\"schedulerName\":\"other\","
+    "\"nodeName\":\"l-1\",\"containers\":[{\"name\":\"c\",\"resources\":{\"limits\":{\"nvidia.com/gpu\":\"1\"}}}]}}",
+    "{\"metadata\":{\"uid\":\"w-1\",\"name\":\"w-1\",\"namespace\":\"ns\"},\"spec\":{\"schedulerName\":\"berth\","
+    "\"containers\":[{\"name\":\"c\",\"resources\":{\"limits\":{\"nvidia.com/gpu\":\"1\"}}}]}}",
+};
+
+static void open_once(struct scheduler *s)
+{
+	static uv_loop_t loop;
+	uv_timer_t *timers[] = {
+	    &s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->expiry_timer, &s->sweep_timer, &s->policy.timer};
+	const struct catalogue *catalogue;
+	struct policy_report report;
+	struct err err;
+
+	log_set_level(LOG_ERROR);
+	CHECK(uv_loop_init(&loop) == 0);
+	catalogue = catalogue_load(embedded_text("gpus.yaml"), (struct slice){NULL, 0}, "", &err);
+	CHECK(catalogue);
+	s->loop = &loop;
+	s->catalogue = catalogue;
+	s->ttl_ns = s->ttl_volumes_ns = 60 * NS_PER_S;
+	s->policy.inforce = policy_load(slice_of(policy_text), &catalogue->gpus, &report);
+	CHECK(s->policy.inforce);
+	policy_report_free(&report);
+	instruments_open(&s->instruments);
+	for (size_t i = 0; i < sizeof timers / sizeof *timers; i++) {
+		uv_timer_init(&loop, timers[i]);
+		timers[i]->data = s;
 	}
-	CHECK(i == count);
 }
 
-static void check_nodes(struct reader *json, size_t count)
+static void begin(struct scheduler *s)
 {
-	struct slice key;
-	size_t seen = 0;
+	if (!s->loop)
+		open_once(s);
+	s->fleet = fleet_new(&s->catalogue->gpus);
+	s->waiting = waiting_new();
+	s->roster = roster_new();
+	s->owners = owners_new();
+	s->wake_due = false;
+	fleet_set_policy(s->fleet, s->policy.inforce);
+	feed_nodes.begin(s);
+	for (size_t i = 0; i < sizeof node_texts / sizeof *node_texts; i++)
+		feed_nodes.object(s, KUBE_SEEN, slice_of(node_texts[i]));
+	feed_nodes.synced(s);
+	feed_pods.begin(s);
+	for (size_t i = 0; i < sizeof pod_texts / sizeof *pod_texts; i++)
+		feed_pods.object(s, KUBE_SEEN, slice_of(pod_texts[i]));
+	feed_pods.synced(s);
+	overcommitted = false;
+	bind_count = api_count = api_answered = 0;
+}
 
-	CHECK(reader_object(json) && reader_key(json, &key) && slice_is(key, "items") && reader_array(json));
-	for (; reader_next(json); seen++)
+static void end(struct scheduler *s)
+{
+	bind_close(s);
+	for (size_t i = 0; i < bind_count; i++) {
+		CHECK(binds[i].over);
+		arena_free(&binds[i].arena);
+	}
+	waiting_free(s->waiting);
+	roster_free(s->roster);
+	owners_free(s->owners);
+	fleet_free(s->fleet);
+	uv_timer_stop(&s->wake_timer);
+	uv_timer_stop(&s->sleepers_timer);
+	uv_timer_stop(&s->hint_timer);
+	uv_timer_stop(&s->expiry_timer);
+}
+
+/* --- what must hold --- */
+
+static void check_node(const struct node *node)
+{
+	size_t entries = 0;
+
+	for (const struct ledger_entry *entry = node->entries; entry; entry = entry->node_next, entries++)
+		CHECK(entry->node == node && ledger_find(scheduler.fleet, slice_of(entry->uid)) == entry);
+	CHECK(entries == node->entry_count);
+	for (uint16_t i = 0; i < node->used.count; i++) {
+		resource_id id = node->used.items[i].id;
+		int64_t sum = 0;
+
+		for (const struct ledger_entry *entry = node->entries; entry; entry = entry->node_next)
+			sum = resource_sum(sum, resources_get(&entry->demand, id));
+		CHECK(sum == node->used.items[i].amount);
+		CHECK(overcommitted || sum <= node_allocatable(node, id));
+	}
+}
+
+static void check_ledger(void)
+{
+	size_t cursor = 0, entries = 0;
+
+	for (const struct node *node; (node = map_next(&scheduler.fleet->nodes, &cursor)); entries += node->entry_count)
+		check_node(node);
+	CHECK(entries == scheduler.fleet->ledger.by_uid.count);
+}
+
+static void check_text(struct slice text)
+{
+	CHECK(text.len == 0 || (text.at && !memchr(text.at, '\0', text.len)));
+}
+
+/* What the reply names, one after another, must be offered in this order: the scheduler keeps it. */
+static void check_offered(struct slice raw, const struct wire_args *args, size_t *next)
+{
+	char *copy = xmalloc(raw.len);
+	struct slice text = {copy, reader_unescape(raw, copy)};
+
+	while (*next < args->count && !slice_equal(args->items[*next], text))
+		++*next;
+	CHECK(*next < args->count);
+	++*next;
+	free(copy);
+}
+
+/* The strings of an array, the keys of an object, or the hosts of scores; null has none. */
+static size_t check_names(struct reader *json, const struct wire_args *args)
+{
+	size_t count = 0, next = 0;
+	struct slice raw;
+
+	switch (reader_peek(json)) {
+	case READER_OBJECT:
+		reader_object(json);
+		for (; reader_key(json, &raw); count++) {
+			reader_skip(json);
+			if (args->by_name)
+				check_offered(raw, args, &next);
+		}
+		break;
+	case READER_ARRAY:
+		reader_array(json);
+		for (; reader_next(json); count++) {
+			CHECK(reader_string(json, &raw));
+			check_offered(raw, args, &next);
+		}
+		break;
+	default:
 		reader_skip(json);
-	CHECK(seen == count && !reader_key(json, &key));
+	}
+	return count;
 }
 
-static void check_reply(const struct buf *out, const struct wire_args *args, bool refused)
+static size_t count_items(struct reader *json)
 {
+	size_t count = 0;
+
+	if (reader_object(json))
+		for (struct slice key; reader_key(json, &key);)
+			if (slice_is(key, "items") && reader_array(json))
+				for (; reader_next(json); count++)
+					reader_skip(json);
+	return count;
+}
+
+static void check_filtered(const struct buf *reply, const struct wire_args *args)
+{
+	size_t taken = 0, refused = 0;
 	struct reader json;
 
-	CHECK(!out->overflow);
-	reader_open(&json, buf_slice(out));
+	reader_open(&json, buf_slice(reply));
 	CHECK(reader_object(&json));
 	for (struct slice key; reader_key(&json, &key);) {
-		if (slice_is(key, "NodeNames") && args->by_name)
-			check_names(&json, false, args->items, refused ? 0 : args->count);
-		else if (slice_is(key, "Nodes") && !args->by_name)
-			check_nodes(&json, args->count);
-		else if (slice_is(key, "FailedAndUnresolvableNodes") && refused && args->count)
-			check_names(&json, true, args->items, args->count);
+		if (slice_is(key, "NodeNames"))
+			taken += check_names(&json, args);
+		else if (slice_is(key, "Nodes"))
+			taken += count_items(&json);
+		else if (slice_is(key, "FailedAndUnresolvableNodes"))
+			refused += check_names(&json, args);
 		else
 			reader_skip(&json);
 	}
 	CHECK(reader_close(&json));
+	CHECK(taken == 0 || refused == 0);
+	CHECK(taken <= args->count && (taken > 0 || refused == args->count));
 }
 
-static void check_scores(const struct buf *out, size_t count)
+static void check_scores(const struct buf *reply, const struct wire_args *args)
 {
+	size_t count = 0, next = 0;
 	struct reader json;
-	size_t seen = 0;
 
-	CHECK(!out->overflow);
-	reader_open(&json, buf_slice(out));
+	reader_open(&json, buf_slice(reply));
 	CHECK(reader_array(&json));
-	for (; reader_next(&json); seen++)
-		reader_skip(&json);
-	CHECK(reader_close(&json) && seen == count);
+	for (; reader_next(&json); count++) {
+		struct slice host = {NULL, 0};
+		int64_t score = -1;
+
+		CHECK(reader_object(&json));
+		for (struct slice key; reader_key(&json, &key);)
+			if (slice_is(key, "Host"))
+				CHECK(reader_string(&json, &host));
+			else if (slice_is(key, "Score"))
+				CHECK(reader_int(&json, &score));
+			else
+				reader_skip(&json);
+		CHECK(host.at && score >= 0 && score <= 10);
+		if (args->by_name)
+			check_offered(host, args, &next);
+	}
+	CHECK(reader_close(&json) && count == args->count);
 }
 
-static void try_args(struct slice body, struct arena *arena, bool scored)
+/* One node of those proposed at most, its victims unshortened. */
+static void check_victims(const struct buf *reply, const struct wire_preempt *preempt)
+{
+	struct buf wanted;
+	bool found = false;
+
+	for (size_t i = 0; i <= preempt->count && !found; i++) {
+		buf_init(&wanted, REPLY_MAX);
+		wire_write_victims(&wanted, i < preempt->count ? &preempt->nodes[i] : NULL, i < preempt->count);
+		found = slice_equal(buf_slice(&wanted), buf_slice(reply));
+		overcommitted |= found && i < preempt->count;
+		buf_free(&wanted);
+	}
+	CHECK(found);
+}
+
+/* --- steps --- */
+
+typedef unsigned answer_fn(void *ctx, const struct wire_args *args, struct buf *reply);
+typedef void check_fn(const struct buf *reply, const struct wire_args *args);
+
+static void call_args(struct slice body, struct arena *arena, answer_fn *answer, check_fn *check)
 {
 	struct wire_args args;
+	struct buf first, second;
 	struct err err;
-	struct buf out;
 
 	if (wire_read_args(body, arena, &args, &err)) {
 		CHECK(err.code == ERR_INPUT);
@@ -115,56 +394,24 @@ static void try_args(struct slice body, struct arena *arena, bool scored)
 	check_object(args.pod);
 	for (size_t i = 0; i < args.count; i++)
 		args.by_name ? check_text(args.items[i]) : check_object(args.items[i]);
-	buf_init(&out, REPLY_MAX);
-	if (scored && args.by_name) {
-		struct wire_score *scores = arena_calloc(arena, args.count + 1, sizeof(*scores));
-
-		for (size_t i = 0; i < args.count; i++)
-			scores[i] = (struct wire_score){args.items[i], (int64_t)i % 11};
-		wire_write_scores(&out, scores, args.count);
-		check_scores(&out, args.count);
-	} else if (args.by_name) {
-		struct wire_refusal *refusals = arena_calloc(arena, args.count + 1, sizeof(*refusals));
-
-		wire_write_names(&out, args.items, args.count, NULL, 0);
-		check_reply(&out, &args, false);
-		buf_clear(&out);
-		for (size_t i = 0; i < args.count; i++)
-			refusals[i] = (struct wire_refusal){args.items[i], REFUSED};
-		wire_write_names(&out, NULL, 0, refusals, args.count);
-		check_reply(&out, &args, true);
-	} else {
-		wire_write_nodes(&out, args.items, args.count, NULL, 0);
-		check_reply(&out, &args, false);
-	}
-	buf_free(&out);
+	buf_init(&first, REPLY_MAX);
+	buf_init(&second, REPLY_MAX);
+	unsigned status = answer(&scheduler, &args, &first);
+	CHECK(!first.overflow && (status == 200 || status == 400));
+	if (status == 200)
+		check(&first, &args);
+	else
+		check_object(buf_slice(&first));
+	CHECK(answer(&scheduler, &args, &second) == status);
+	CHECK(slice_equal(buf_slice(&first), buf_slice(&second)));
+	buf_free(&first);
+	buf_free(&second);
 }
 
-static void try_bind(struct slice body, struct arena *arena)
-{
-	struct wire_bind bind;
-	struct err err;
-
-	if (wire_read_bind(body, arena, &bind, &err)) {
-		CHECK(err.code == ERR_INPUT);
-		return;
-	}
-	const struct slice texts[] = {bind.pod_name, bind.pod_namespace, bind.pod_uid, bind.node};
-	for (size_t i = 0; i < 4; i++) {
-		CHECK(texts[i].len > 0);
-		check_text(texts[i]);
-	}
-	char *error = arena_copy(arena, bind.pod_name);
-	struct buf out;
-	buf_init(&out, REPLY_MAX);
-	wire_write_bind(&out, error);
-	check_object(buf_slice(&out));
-	buf_free(&out);
-}
-
-static void try_preempt(struct slice body, struct arena *arena)
+static void call_preempt(struct slice body, struct arena *arena)
 {
 	struct wire_preempt preempt;
+	struct buf reply;
 	struct err err;
 
 	if (wire_read_preempt(body, arena, &preempt, &err)) {
@@ -177,34 +424,126 @@ static void try_preempt(struct slice body, struct arena *arena)
 		for (size_t j = 0; j < preempt.nodes[i].uid_count; j++)
 			check_text(preempt.nodes[i].uids[j]);
 	}
+	buf_init(&reply, REPLY_MAX);
+	unsigned status = preempt_answer(&scheduler, &preempt, &reply);
+	CHECK(!reply.overflow && (status == 200 || status == 400));
+	if (status == 200)
+		check_victims(&reply, &preempt);
+	buf_free(&reply);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void call_bind(struct slice body)
 {
-	struct arena arena;
+	struct verbs_bind *bind = &binds[bind_count];
+	struct err err;
 
-	if (size == 0)
-		return 0;
-	struct slice body = {(const char *)data + 1, size - 1};
-	arena_init(&arena, 256);
-	switch (data[0]) {
+	if (bind_count == BINDS_MAX)
+		return;
+	*bind = (struct verbs_bind){.data = NULL};
+	arena_init(&bind->arena, 256);
+	if (wire_read_bind(body, &bind->arena, &bind->wire, &err)) {
+		CHECK(err.code == ERR_INPUT);
+		arena_free(&bind->arena);
+		return;
+	}
+	bind_count++;
+	const struct slice texts[] = {
+	    bind->wire.pod_name, bind->wire.pod_namespace, bind->wire.pod_uid, bind->wire.node};
+	for (size_t i = 0; i < 4; i++) {
+		CHECK(texts[i].len > 0);
+		check_text(texts[i]);
+	}
+	bind_begin(&scheduler, &bind->wire, bind);
+}
+
+static void hang_up(void)
+{
+	for (size_t i = 0; i < bind_count; i++)
+		if (!binds[i].over) {
+			bind_gone(&scheduler, &binds[i]);
+			binds[i].over = true;
+			return;
+		}
+}
+
+static void answer_api(struct slice text)
+{
+	static const unsigned statuses[] = {200, 404, 500, 0};
+	unsigned how = text.len ? (unsigned char)text.at[0] : 0;
+
+	if (api_answered == api_count)
+		return;
+	struct api_call call = api_calls[api_answered++];
+	if (call.bind_done) {
+		call.bind_done(call.ctx, (enum kube_bind_result)(how % (KUBE_BIND_FAILED + 1)), "said by the input");
+		return;
+	}
+	struct kube_answer answer = {.status = statuses[how % 4], .error = "said by the input"};
+	answer.code = answer.status ? 0 : ERR_UNREACHABLE;
+	if (text.len > 1)
+		answer.body = (struct slice){text.at + 1, text.len - 1};
+	call.done(call.ctx, &answer);
+}
+
+static void step(char what, struct slice text, struct arena *arena)
+{
+	overcommitted |= what == 'N' || what == 'P' || what == 'A';
+	switch (what) {
 	case 'f':
-		try_args(body, &arena, false);
+		call_args(text, arena, filter_answer, check_filtered);
 		break;
 	case 's':
-		try_args(body, &arena, true);
-		break;
-	case 'b':
-		try_bind(body, &arena);
+		call_args(text, arena, prioritize_answer, check_scores);
 		break;
 	case 'p':
-		try_preempt(body, &arena);
+		call_preempt(text, arena);
+		break;
+	case 'b':
+		call_bind(text);
+		break;
+	case 'N':
+		feed_nodes.object(&scheduler, KUBE_SEEN, text);
+		break;
+	case 'P':
+		feed_pods.object(&scheduler, KUBE_SEEN, text);
+		break;
+	case 'D':
+		feed_pods.object(&scheduler, KUBE_DELETED, text);
+		break;
+	case 'A':
+		answer_api(text);
+		break;
+	case 'G':
+		hang_up();
+		break;
+	case 'T':
+		hint_on_timer(&scheduler.hint_timer);
+		wake_now(&scheduler);
 		break;
 	default:
 		break;
 	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct slice left = {(const char *)data, size};
+	struct arena arena;
+
+	begin(&scheduler);
+	arena_init(&arena, 4096);
+	for (size_t i = 0; i < STEPS_MAX && left.len > 0; i++) {
+		const char *mark = memchr(left.at, SEPARATOR, left.len);
+		size_t len = mark ? (size_t)(mark - left.at) : left.len;
+
+		if (len > 0)
+			step(left.at[0], (struct slice){left.at + 1, len - 1}, &arena);
+		check_ledger();
+		arena_reset(&arena);
+		len += mark != NULL;
+		left = (struct slice){left.at + len, left.len - len};
+	}
 	arena_free(&arena);
+	end(&scheduler);
 	return 0;
 }
