@@ -3,7 +3,10 @@
  * first.
  *
  * Each node passes the steps of reason.h in order and stops at the first that it fails; what passes is scored by the
- * terms of policy.h, each 0..1, times the weights of the pod's class. Nothing is changed: reserving is the caller's. */
+ * terms of policy.h, each 0..1, times the weights of the pod's class. Nothing is changed: reserving is the caller's.
+ *
+ * A decision allocates nothing, but for a table of the pod's siblings where its class keeps them apart, and a list of
+ * buckets where the fleet's indexes have more than 256 that would do. */
 #ifndef BERTH_DECIDE_H
 #define BERTH_DECIDE_H
 

@@ -1,5 +1,6 @@
 /* Labels, selectors, taints and tolerations, matched as Kubernetes' component-helpers v0.36.3 match them.
- * All are plain views: strings and arrays belong to the arena of the object that carries them. */
+ * All are plain views: strings and arrays belong to the arena of the object that carries them. Matching allocates
+ * nothing. */
 #ifndef BERTH_LABELS_H
 #define BERTH_LABELS_H
 

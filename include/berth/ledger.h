@@ -6,7 +6,9 @@
  *   bound    a Binding exists (made by us, or seen)                         does not expire; ends with the pod
  *
  * An entry goes forward by ledger_reserve with a later state, or on another node when it is not bound; it is never
- * counted twice. Times are nanoseconds of the caller's monotonic clock. */
+ * counted twice. Times are nanoseconds of the caller's monotonic clock.
+ *
+ * Finding an entry, renewing it and looking for what has expired allocate nothing. */
 #ifndef BERTH_LEDGER_H
 #define BERTH_LEDGER_H
 

@@ -1,6 +1,7 @@
 /* A hash map from text to pointer: open addressing, linear probing, backward-shift deletion.
  * The map stores the key's slice as given, so the text must live as long as the entry (keep it in the value).
- * Values are never NULL and never freed by the map. Iteration order is unspecified: decisions must not depend on it. */
+ * Values are never NULL and never freed by the map. Iteration order is unspecified: decisions must not depend on it.
+ * Only map_put allocates, when the table is to grow. */
 #ifndef BERTH_MAP_H
 #define BERTH_MAP_H
 

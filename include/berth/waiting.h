@@ -2,7 +2,7 @@
  * them to wake when room appears. A wake reserves nothing: it is a turn, of WAITING_TURN_NS, during which the room it
  * was given for is not offered to the next; room that a pod did not take, though asked, is not offered to it again
  * until its node improves anew. Pods here are copies of nothing: the struct pod is the caller's and must outlive its
- * entry. */
+ * entry. Finding a pod and walking the line allocate nothing. */
 #ifndef BERTH_WAITING_H
 #define BERTH_WAITING_H
 

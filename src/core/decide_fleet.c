@@ -11,11 +11,39 @@ struct branch {
 	const struct index_bucket *bucket;
 };
 
+#define BRANCHES_FIRST 256 /* 4 KB of the stack; a fleet of a few models and policies has fewer buckets */
+
 /* A binary heap, the highest bound on top: of many branches only a few are ever taken. */
 struct branches {
-	struct branch *items;
+	struct branch *items; /* first, until it is full */
 	size_t count, room;
+	struct branch first[BRANCHES_FIRST];
 };
+
+static void branches_init(struct branches *branches)
+{
+	branches->items = branches->first;
+	branches->count = 0;
+	branches->room = BRANCHES_FIRST;
+}
+
+static void branches_free(struct branches *branches)
+{
+	if (branches->items != branches->first)
+		free(branches->items);
+}
+
+static void branches_add(struct branches *branches, struct branch branch)
+{
+	struct branch *held = branches->items == branches->first ? NULL : branches->items;
+	if (branches->count == branches->room) {
+		branches->room *= 2;
+		branches->items = xrealloc(held, branches->room * sizeof(branch));
+		if (!held)
+			memcpy(branches->items, branches->first, sizeof(branches->first));
+	}
+	branches->items[branches->count++] = branch;
+}
 
 static void branch_sift(struct branches *branches, size_t at)
 {
@@ -60,10 +88,7 @@ static void collect(const struct need *need, struct branches *branches)
 			struct offer offer = offer_of_bucket(need, shape->buckets[b]);
 			if (offer.free < amount)
 				continue;
-			branches->items =
-			    xgrow(branches->items, branches->count, &branches->room, sizeof(*branches->items));
-			branches->items[branches->count++] =
-			    (struct branch){score_bound(need, &offer), shape->buckets[b]};
+			branches_add(branches, (struct branch){score_bound(need, &offer), shape->buckets[b]});
 		}
 	}
 	for (size_t i = branches->count / 2; i-- > 0;)
@@ -85,7 +110,8 @@ static void walk(const struct need *need, const struct branch *branch, struct de
 
 static void search(const struct need *need, struct decision *decision)
 {
-	struct branches branches = {0};
+	struct branches branches;
+	branches_init(&branches);
 	if (need->own && need->own->node->spec)
 		decide__look(need, need->own->node, decision);
 	collect(need, &branches);
@@ -95,7 +121,7 @@ static void search(const struct need *need, struct decision *decision)
 			break;
 		walk(need, &branch, decision);
 	}
-	free(branches.items);
+	branches_free(&branches);
 }
 
 /* Nothing fits: the reasons are worth a look at every node. */

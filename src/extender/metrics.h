@@ -1,5 +1,6 @@
 /* Counters, gauges and histograms in Prometheus' text format (0.0.4): a small registry that the owner fills and prints.
- * Names, help and label names are constants; label values are UTF-8, copied and escaped. */
+ * Names, help and label names are constants; label values are UTF-8, copied and escaped. Counting on a series that is
+ * there allocates nothing. */
 #ifndef EXTENDER_METRICS_H
 #define EXTENDER_METRICS_H
 

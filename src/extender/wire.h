@@ -1,6 +1,7 @@
 /* The extender/v1 wire types of kube-scheduler: requests are read with the pull reader where they stand, replies are
  * written straight into a buffer. Slices point into the request's body. Keys are the Go field names; of duplicate keys
- * the last counts. */
+ * the last counts. Nothing is allocated but from the arena, and by the buffer as it grows; wire_read_preempt takes one
+ * table more, of the nodes' names. */
 #ifndef EXTENDER_WIRE_H
 #define EXTENDER_WIRE_H
 
