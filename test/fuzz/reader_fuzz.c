@@ -188,7 +188,7 @@ static void check_passing(struct slice text, const struct reader *built)
 	CHECK(json.at == built->at && json.error == built->error);
 }
 
-/* A \u escape in the range of the surrogates; paired or not, as jansson refuses lone ones. */
+/* A \u escape in the range of the surrogates, of which jansson refuses those that are not paired. */
 static bool has_surrogate_escape(struct slice text)
 {
 	for (size_t i = 0; i + 4 <= text.len; i++)
@@ -207,8 +207,7 @@ static void check_against_jansson(struct slice text, const json_t *built, const 
 		/* jansson loses a NUL behind a number. */
 		CHECK(memchr(text.at, '\0', text.len) || strcmp(json->error, "nested too deeply") == 0);
 	} else if (theirs) {
-		if (!has_surrogate_escape(text))
-			CHECK(json_equal(built, theirs));
+		CHECK(json_equal(built, theirs));
 	} else if (!json->error) {
 		enum json_error_code code = json_error_code(&error);
 
