@@ -121,7 +121,8 @@ struct kube_watch_state kube_watch_state(const struct kube_watch *watch)
 /* --- the scheduler, as it stands before each input --- */
 
 static struct scheduler scheduler;
-static bool overcommitted; /* what was bound by others, and room held until victims are gone, may exceed a node */
+/* What was bound by others, room held until victims are gone, and pods that change may exceed a node. */
+static bool overcommitted;
 
 static const char policy_text[] =
     "apiVersion: berth.dev/v1alpha1\nkind: PlacementPolicy\n"
@@ -153,11 +154,11 @@ static const char *const node_texts[] = {
 
 static const char *const pod_texts[] = {
     "{\"metadata\":{\"uid\":\"v-1\",\"name\":\"v-1\",\"namespace\":\"ns\"},\"spec\":{\"schedulerName\":\"berth\","
-    "\"nodeName\":\"h-1\",\"containers\":[{\"name\":\"c\",\"resources\":{\"limits\":{\"nvidia.com/gpu\":\"6\"}}}]}}",
+    "\"nodeName\":\"h-1\",\"containers\":[{\"name\":\"c\",\"resources\":{\"requests\":{\"nvidia.com/gpu\":\"6\"}}}]}}",
     "{\"metadata\":{\"uid\":\"v-2\",\"name\":\"v-2\",\"namespace\":\"ns\"},\"spec\":{\"schedulerName\":\"other\","
-    "\"nodeName\":\"l-1\",\"containers\":[{\"name\":\"c\",\"resources\":{\"limits\":{\"nvidia.com/gpu\":\"1\"}}}]}}",
+    "\"nodeName\":\"l-1\",\"containers\":[{\"name\":\"c\",\"resources\":{\"requests\":{\"nvidia.com/gpu\":\"1\"}}}]}}",
     "{\"metadata\":{\"uid\":\"w-1\",\"name\":\"w-1\",\"namespace\":\"ns\"},\"spec\":{\"schedulerName\":\"berth\","
-    "\"containers\":[{\"name\":\"c\",\"resources\":{\"limits\":{\"nvidia.com/gpu\":\"1\"}}}]}}",
+    "\"containers\":[{\"name\":\"c\",\"resources\":{\"requests\":{\"nvidia.com/gpu\":\"1\"}}}]}}",
 };
 
 static void open_once(struct scheduler *s)
@@ -245,8 +246,27 @@ static void check_node(const struct node *node)
 	}
 }
 
+/* No pod asks for something else under the same UID, but an input may: filter then goes by the call, bind by what is
+ * remembered. */
+static bool has_changed(const struct ledger_entry *entry)
+{
+	const struct tracked *tracked = roster_find(scheduler.roster, slice_of(entry->uid));
+
+	for (uint16_t i = 0; tracked && i < tracked->pod->demand.count; i++) {
+		const struct resource_amount *asked = &tracked->pod->demand.items[i];
+
+		if (asked->amount != resources_get(&entry->demand, asked->id))
+			return true;
+	}
+	return tracked && tracked->pod->demand.count != entry->demand.count;
+}
+
 static void check_ledger(void)
 {
+	size_t at = 0;
+
+	for (const struct ledger_entry *entry; (entry = map_next(&scheduler.fleet->ledger.by_uid, &at));)
+		overcommitted |= has_changed(entry);
 	size_t cursor = 0, entries = 0;
 
 	for (const struct node *node; (node = map_next(&scheduler.fleet->nodes, &cursor)); entries += node->entry_count)
