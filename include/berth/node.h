@@ -87,6 +87,7 @@ struct node {
 	struct node_slot *slots; /* one per lane, plus the CPU slot */
 	size_t slot_count;
 	uint32_t mark; /* the caller's: the list in which the node was last seen */
+	uint32_t call; /* the caller's: the last call that offered it */
 	bool improved; /* since fleet_take_improved: something changed in a pod's favour */
 	struct node *next_improved, **improved_link;
 	uint64_t improved_at; /* number of its latest improvement among all of the fleet */

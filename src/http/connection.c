@@ -160,6 +160,8 @@ void conn_notify(
 		conn_enter(conn, LINE_IDLE);
 		*socket_context = conn;
 	} else if (conn) {
+		/* libmicrohttpd looks who waits for this place when it runs next, and asks for no such run. */
+		server_kick(conn->server);
 		conn_enter(conn, LINE_NONE);
 		free(conn);
 		*socket_context = NULL;

@@ -48,14 +48,31 @@ struct pod *filter_read_pod(struct scheduler *s, const struct wire_args *args, s
 	return pod;
 }
 
-/* The fleet's nodes of the names in the call. */
-void filter_find_candidates(struct scheduler *s, const struct wire_args *args)
+/* Nodes know the call that offered them last; only the names that nobody knows are gathered. */
+static bool is_repeated(const struct scheduler *s, struct node *node, struct slice *name, struct map *unknown)
 {
+	if (!node)
+		return map_put(unknown, *name, name) != NULL;
+	bool repeated = node->call == s->call;
+	node->call = s->call;
+	return repeated;
+}
+
+void filter_find_candidates(struct scheduler *s, struct wire_args *args)
+{
+	struct map unknown = {0};
+	size_t kept = 0;
 	scratch(s, args->count);
+	s->call++;
 	for (size_t i = 0; i < args->count; i++) {
 		struct node *node = fleet_find(s->fleet, args->items[i]);
-		s->candidates[i] = node && node->spec ? node : NULL;
+		if (is_repeated(s, node, &args->items[i], &unknown))
+			continue;
+		args->items[kept] = args->items[i];
+		s->candidates[kept++] = node && node->spec ? node : NULL;
 	}
+	args->count = kept;
+	map_free(&unknown);
 }
 
 static size_t candidate_at(const struct scheduler *s, const struct wire_args *args, const struct node *node)
@@ -163,7 +180,7 @@ struct node *filter_held_node(
 /* The best node offered. Nearly always that is the best of the fleet, which its indexes give at once; only where
  * kube-scheduler has ruled that one out, nothing fits, or all that fit are asked for is every name looked at. */
 static void decide_offered(
-    struct scheduler *s, const struct wire_args *args, const struct pod *pod, struct decision *decision)
+    struct scheduler *s, struct wire_args *args, const struct pod *pod, struct decision *decision)
 {
 	if (!advise_applies(s, pod)) {
 		decide_fleet_best(s->fleet, pod, decision);
@@ -186,14 +203,14 @@ static void give_up(struct scheduler *s, struct slice uid, struct ledger_entry *
 	wake_soon(s, REASON_CODE_WAKE_ROOM);
 }
 
-static void filter_names(struct scheduler *s, const struct wire_args *args, struct pod *pod, struct buf *reply)
+static void filter_names(struct scheduler *s, struct wire_args *args, struct pod *pod, struct buf *reply)
 {
 	struct decision decision = {.reason = REASON_CODE_FITS};
 	struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
 	struct node *node = filter_held_node(s, args, pod, entry);
 	if (!node && is_settled(entry)) {
 		decision.reason = REASON_CODE_BOUND_ELSEWHERE;
-		scratch(s, args->count);
+		filter_find_candidates(s, args);
 		for (size_t i = 0; i < args->count; i++)
 			s->verdicts[i] = decision.reason;
 	} else if (!node) {
@@ -231,30 +248,40 @@ static void filter_names(struct scheduler *s, const struct wire_args *args, stru
 
 /* --- requests that carry whole Nodes: judged by what they carry, nothing is kept --- */
 
-bool filter_whole_nodes(struct scheduler *s, const struct wire_args *args, struct err *err)
-{
-	scratch(s, args->count);
-	for (size_t i = 0; i < args->count; i++) {
-		struct node_spec *spec =
-		    cluster_node_decode(args->items[i], &s->fleet->names, &s->catalogue->gpus, err);
-		if (!spec) {
-			while (i > 0)
-				decide_whole_node_free(s->candidates[--i]);
-			return false;
-		}
-		s->candidates[i] = decide_whole_node(s->fleet, spec);
-	}
-	return true;
-}
-
 void filter_free_whole_nodes(struct scheduler *s, size_t count)
 {
 	while (count > 0)
 		decide_whole_node_free(s->candidates[--count]);
 }
 
-static unsigned filter_whole(
-    struct scheduler *s, const struct wire_args *args, const struct pod *pod, struct buf *reply)
+bool filter_whole_nodes(struct scheduler *s, struct wire_args *args, struct err *err)
+{
+	struct map names = {0};
+	size_t kept = 0;
+	bool good = true;
+	scratch(s, args->count);
+	for (size_t i = 0; i < args->count; i++) {
+		struct node_spec *spec =
+		    cluster_node_decode(args->items[i], &s->fleet->names, &s->catalogue->gpus, err);
+		good = spec != NULL;
+		if (!good)
+			break;
+		if (map_get(&names, slice_of(spec->name))) {
+			node_spec_free(spec);
+			continue;
+		}
+		map_put(&names, slice_of(spec->name), spec);
+		args->items[kept] = args->items[i];
+		s->candidates[kept++] = decide_whole_node(s->fleet, spec);
+	}
+	if (!good)
+		filter_free_whole_nodes(s, kept);
+	args->count = kept;
+	map_free(&names);
+	return good;
+}
+
+static unsigned filter_whole(struct scheduler *s, struct wire_args *args, const struct pod *pod, struct buf *reply)
 {
 	struct err err;
 	struct decision decision;
@@ -275,22 +302,23 @@ static unsigned filter_whole(
 	return 200;
 }
 
-unsigned filter_answer(void *ctx, const struct wire_args *args, struct buf *reply)
+unsigned filter_answer(void *ctx, const struct wire_args *asked, struct buf *reply)
 {
 	struct scheduler *s = ctx;
+	struct wire_args args = *asked;
 	unsigned status;
-	struct pod *pod = filter_read_pod(s, args, reply, &status);
+	struct pod *pod = filter_read_pod(s, &args, reply, &status);
 	if (!pod)
 		return status;
-	if (args->by_name && args->count > 0) {
-		filter_names(s, args, pod, reply);
+	if (args.by_name && args.count > 0) {
+		filter_names(s, &args, pod, reply);
 		return 200;
 	}
-	if (args->by_name) {
+	if (args.by_name) {
 		wire_write_names(reply, NULL, 0, NULL, 0);
 		status = 200;
 	} else {
-		status = filter_whole(s, args, pod, reply);
+		status = filter_whole(s, &args, pod, reply);
 	}
 	pod_free(pod);
 	return status;

@@ -66,6 +66,7 @@ struct scheduler {
 	enum reason wake_cause;
 	bool wake_due;
 
+	uint32_t call;            /* numbers the calls whose names were looked up; nodes are marked with it */
 	struct node **candidates; /* scratch of one filter call */
 	enum reason *verdicts;
 	struct wire_refusal *refusals;

@@ -112,20 +112,21 @@ static void score_candidates(
 	free(scores);
 }
 
-unsigned prioritize_answer(void *ctx, const struct wire_args *args, struct buf *reply)
+unsigned prioritize_answer(void *ctx, const struct wire_args *asked, struct buf *reply)
 {
 	struct scheduler *s = ctx;
+	struct wire_args args = *asked;
 	struct err err;
 	unsigned status = 200;
-	struct pod *pod = filter_read_pod(s, args, reply, &status);
+	struct pod *pod = filter_read_pod(s, &args, reply, &status);
 	if (!pod)
 		return status;
-	if (args->by_name) {
-		filter_find_candidates(s, args);
-		score_candidates(s, args, pod, reply);
-	} else if (filter_whole_nodes(s, args, &err)) {
-		score_candidates(s, args, pod, reply);
-		filter_free_whole_nodes(s, args->count);
+	if (args.by_name) {
+		filter_find_candidates(s, &args);
+		score_candidates(s, &args, pod, reply);
+	} else if (filter_whole_nodes(s, &args, &err)) {
+		score_candidates(s, &args, pod, reply);
+		filter_free_whole_nodes(s, args.count);
 	} else {
 		status = filter_refuse(reply, 400, err.text);
 	}

@@ -1,7 +1,9 @@
 #include "raw.h"
 
+#include <netinet/tcp.h>
+
 #include "berth/alloc.h"
-#include "http/client.h"
+#include "http/client_internal.h"
 
 /* The client against the server, both on one loop, and against hand-made servers where the server would never misbehave
  * so. */
@@ -441,6 +443,117 @@ static void lost_answer_is_not_repeated(void **state)
 	stop(&f);
 }
 
+/* Its kernel goes on acknowledging, so no timeout of TCP ever fires. */
+static void a_frozen_server_is_left(void **state)
+{
+	struct fixture f;
+	struct outcome out = {0};
+	struct http_call_spec spec = {.method = "GET", .silence_ms = 150, .status = on_status, .piece = on_piece};
+	char url[64];
+	unsigned port;
+	(void)state;
+	start(&f);
+	int listening = raw_listen(&port);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/x", port);
+
+	/* Frozen before it took the connection, behind the headers, and inside of a body. */
+	call(&f, &out, url, spec);
+	loop_until(&f.loop, &out.done, 1);
+	assert_int_equal(out.code, ERR_UNREACHABLE);
+	assert_non_null(strstr(out.error, "nothing came for"));
+	close(raw_accept(&f.loop, listening));
+	static const char *const parts[] = {"", "4\r\nhalf\r\n"};
+	for (unsigned i = 0; i < 2; i++) {
+		memset(&out, 0, sizeof(out));
+		call(&f, &out, url, spec);
+		int fd = raw_accept(&f.loop, listening);
+		raw_text(&f.loop, fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+		raw_text(&f.loop, fd, parts[i]);
+		loop_until(&f.loop, &out.done, 1);
+		assert_int_equal(out.status_seen, 200);
+		assert_int_equal(out.piece_bytes, i * 4);
+		assert_int_equal(out.code, ERR_UNREACHABLE);
+		assert_non_null(strstr(out.error, "nothing came for"));
+		free(raw_read(&f.loop, fd, NULL, 0)); /* and the connection is not kept */
+		close(fd);
+	}
+	close(listening);
+	stop(&f);
+}
+
+static int option_of(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+/* Machines that vanish, with or without something on its way to them, are found by TCP within a minute. */
+static void vanished_machines_are_noticed(void **state)
+{
+	struct fixture f;
+	struct outcome out = {0};
+	(void)state;
+	start(&f);
+
+	call(&f, &out, "/park", (struct http_call_spec){.method = "GET"});
+	loop_until(&f.loop, &f.parked_count, 1);
+	int fd = TAILQ_FIRST(&f.client->sockets)->fd;
+	assert_int_equal(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_in_range(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 1, 30);
+	assert_in_range(option_of(fd, IPPROTO_TCP, TCP_KEEPINTVL), 1, 10);
+	assert_in_range(option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 1, 30000);
+	http_answer_text(f.parked[0], 200, NULL, "ok");
+	loop_until(&f.loop, &out.done, 1);
+	stop(&f);
+}
+
+static void count_polls(uv_handle_t *handle, void *fd)
+{
+	int polled;
+
+	if (handle->type == UV_POLL && !uv_is_closing(handle) && uv_fileno(handle, &polled) == 0 &&
+	    polled == *(int *)fd)
+		*(int *)fd = -1;
+}
+
+static bool is_polled(uv_loop_t *loop, int fd)
+{
+	uv_walk(loop, count_polls, &fd);
+	return fd == -1;
+}
+
+/* The loop ends the process if it must look at a descriptor that is closed, or at another one of the same number.
+ * libcurl says most times that it is done with a socket before it closes it; this is when it does not. */
+static void a_closed_socket_is_not_polled(void **state)
+{
+	struct fixture f;
+	struct outcome out = {0}, other = {0};
+	(void)state;
+	start(&f);
+
+	call(&f, &out, "/park", (struct http_call_spec){.method = "GET", .timeout_ms = 300});
+	loop_until(&f.loop, &f.parked_count, 1);
+	int fd = TAILQ_FIRST(&f.client->sockets)->fd;
+	assert_true(is_polled(&f.loop, fd));
+	assert_int_equal(loop_close_socket(f.client, fd), 0);
+	assert_false(is_polled(&f.loop, fd));
+	/* Its number is taken by the next, which works, also when the call that had the old one has ended. */
+	int again = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(again, fd);
+	uv_poll_t poll;
+	assert_int_equal(uv_poll_init(&f.loop, &poll, again), 0);
+	uv_close((uv_handle_t *)&poll, NULL);
+	call(&f, &other, "/echo", (struct http_call_spec){.method = "GET"});
+	loop_until(&f.loop, &other.done, 1);
+	assert_int_equal(other.status, 200);
+	loop_until(&f.loop, &out.done, 1);
+	assert_int_equal(out.code, ERR_UNREACHABLE);
+	stop(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -451,6 +564,9 @@ int main(void)
 	    cmocka_unit_test(cancelling),
 	    cmocka_unit_test(retiring),
 	    cmocka_unit_test(lost_answer_is_not_repeated),
+	    cmocka_unit_test(a_frozen_server_is_left),
+	    cmocka_unit_test(vanished_machines_are_noticed),
+	    cmocka_unit_test(a_closed_socket_is_not_polled),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,16 @@
 #include "raw.h"
 
+#include <malloc.h>
+#include <poll.h>
 #include <sys/resource.h>
 
 #include "berth/alloc.h"
 
 #define BODY_MAX (1u << 20)
+#define LARGE_BYTES (24u << 20) /* more than the kernel keeps for a connection */
 #define PARKED_MAX 2048
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
 
 struct fixture {
 	uv_loop_t loop;
@@ -16,6 +21,7 @@ struct fixture {
 	struct http_request *stream;
 	unsigned stream_gone;
 	size_t last_body;
+	bool in_handler;
 };
 
 static void on_gone(void *ctx)
@@ -31,11 +37,28 @@ static void on_stream_gone(void *ctx)
 	f->stream = NULL;
 }
 
+static void on_stopped(void *ctx)
+{
+	struct fixture *f = ctx;
+	f->stopped++;
+}
+
+static void release(struct fixture *f)
+{
+	for (unsigned i = 0; i < f->parked_count; i++)
+		http_answer_text(f->parked[i], 200, NULL, "done");
+	f->parked_count = 0;
+	if (f->stream)
+		http_stream_end(f->stream);
+}
+
 static void handle(void *ctx, struct http_request *request)
 {
 	struct fixture *f = ctx;
 	struct slice path = http_path(request), body = http_body(request);
 
+	assert_false(f->in_handler);
+	f->in_handler = true;
 	f->handled++;
 	f->last_body = body.len;
 	if (slice_is(path, "/park")) {
@@ -58,6 +81,14 @@ static void handle(void *ctx, struct http_request *request)
 		assert_int_equal(body.at[body.len], '\0');
 		assert_true(http_started(request) <= clock_now());
 		http_answer_text(request, 200, "text/plain", "pong");
+	} else if (slice_is(path, "/large")) {
+		http_answer(request, 200, "text/plain", memset(xmalloc(LARGE_BYTES), 'z', LARGE_BYTES), LARGE_BYTES);
+	} else if (slice_is(path, "/release")) {
+		release(f);
+		http_answer_text(request, 200, "text/plain", "released");
+	} else if (slice_is(path, "/stop")) {
+		http_server_stop(f->server, on_stopped, f);
+		http_answer_text(request, 200, "text/plain", "stopping");
 	} else if (slice_is(path, "/cut")) {
 		http_cut(request);
 	} else if (slice_is(path, "/twice")) {
@@ -66,9 +97,10 @@ static void handle(void *ctx, struct http_request *request)
 	} else {
 		http_answer_error(request, 404, "no \"%.*s\" here", (int)path.len, path.at);
 	}
+	f->in_handler = false;
 }
 
-static void start_with(struct fixture *f, unsigned deadline_ms)
+static void start_limited(struct fixture *f, unsigned deadline_ms, unsigned connections_max)
 {
 	struct err err;
 
@@ -77,7 +109,7 @@ static void start_with(struct fixture *f, unsigned deadline_ms)
 	struct http_server_options options = {
 	    .listen = "127.0.0.1:0",
 	    .body_max = BODY_MAX,
-	    .connections_max = 4096,
+	    .connections_max = connections_max,
 	    .idle_s = 120,
 	    .deadline_ms = deadline_ms,
 	    .handler = handle,
@@ -89,10 +121,9 @@ static void start_with(struct fixture *f, unsigned deadline_ms)
 	assert_true(f->port > 0);
 }
 
-static void on_stopped(void *ctx)
+static void start_with(struct fixture *f, unsigned deadline_ms)
 {
-	struct fixture *f = ctx;
-	f->stopped++;
+	start_limited(f, deadline_ms, 4096);
 }
 
 static void stop(struct fixture *f)
@@ -102,8 +133,6 @@ static void stop(struct fixture *f)
 	assert_int_equal(uv_run(&f->loop, UV_RUN_DEFAULT), 0);
 	assert_int_equal(uv_loop_close(&f->loop), 0);
 }
-
-#define GET(path) "GET " path " HTTP/1.1\r\nHost: x\r\n\r\n"
 
 static void keep_alive_and_query(void **state)
 {
@@ -394,6 +423,7 @@ static void parked_400(void **state)
 	park_many(400);
 }
 
+/* The usual soft limit of descriptors is no limit to it. */
 static void parked_2000(void **state)
 {
 	(void)state;
@@ -401,7 +431,52 @@ static void parked_2000(void **state)
 	getrlimit(RLIMIT_NOFILE, &limit);
 	if (limit.rlim_max < 8192)
 		skip();
+	limit.rlim_cur = 1024;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	park_many(2000);
+}
+
+static void assert_at_rest(struct fixture *f)
+{
+	struct pollfd loop = {.fd = uv_backend_fd(&f->loop), .events = POLLIN};
+
+	loop_for(&f->loop, 50);
+	assert_int_equal(poll(&loop, 1, 0), 0);
+	assert_true(uv_backend_timeout(&f->loop) != 0);
+}
+
+/* Who comes when all places are taken waits, is neither refused nor lost, and keeps nobody busy. */
+static void beyond_the_limit_waits(void **state)
+{
+	struct fixture f;
+	int fds[6];
+	(void)state;
+	start_limited(&f, 0, 4);
+
+	for (unsigned i = 0; i < 4; i++) {
+		fds[i] = raw_connect(f.port);
+		raw_text(&f.loop, fds[i], GET("/park"));
+		loop_until(&f.loop, &f.parked_count, i + 1);
+	}
+	for (unsigned i = 4; i < 6; i++) {
+		fds[i] = raw_connect(f.port);
+		raw_text(&f.loop, fds[i], GET("/ping"));
+	}
+	assert_at_rest(&f);
+	assert_int_equal(f.handled, 4);
+	/* A place is free when a connection ends, not when its request does. */
+	http_answer_text(f.parked[0], 200, NULL, "done");
+	free(raw_read(&f.loop, fds[0], "done", 1));
+	assert_at_rest(&f);
+	assert_int_equal(f.handled, 4);
+	for (unsigned i = 0; i < 2; i++) {
+		close(fds[i]);
+		free(raw_read(&f.loop, fds[4 + i], "pong", 1));
+	}
+	assert_int_equal(f.gone, 1);
+	for (unsigned i = 2; i < 6; i++)
+		close(fds[i]);
+	stop(&f);
 }
 
 static void hang_up_while_parked(void **state)
@@ -557,6 +632,140 @@ static void stop_with_waiting(void **state)
 	assert_int_equal(uv_loop_close(&f.loop), 0);
 }
 
+static bool nobody_listens(unsigned port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	bool refused = connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 && errno == ECONNREFUSED;
+	close(fd);
+	return refused;
+}
+
+/* Much more than fits into the kernel is on its way when the server stops. */
+static void a_large_answer_leaves_before_the_stop(void **state)
+{
+	struct fixture f;
+	(void)state;
+	start_with(&f, 5000);
+	int fd = raw_connect(f.port);
+
+	raw_text(&f.loop, fd, GET("/large"));
+	free(raw_read(&f.loop, fd, "\r\n\r\n", 1));
+	http_server_stop(f.server, on_stopped, &f);
+	loop_for(&f.loop, 20);
+	assert_int_equal(f.stopped, 0);
+	assert_true(nobody_listens(f.port));
+	char *text = raw_read(&f.loop, fd, NULL, 0);
+	assert_true(strlen(text) > LARGE_BYTES - 65536 && text[strlen(text) - 1] == 'z');
+	free(text);
+	loop_until(&f.loop, &f.stopped, 1);
+	close(fd);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(uv_loop_close(&f.loop), 0);
+}
+
+/* What a handler sets going happens after it: no handler runs inside of another. */
+static void a_handler_answers_others(void **state)
+{
+	struct fixture f;
+	int parked[8], pings[8];
+	(void)state;
+	start_with(&f, 5000);
+
+	for (unsigned i = 0; i < 8; i++) {
+		parked[i] = raw_connect(f.port);
+		raw_text(&f.loop, parked[i], GET("/park") GET("/ping"));
+		loop_until(&f.loop, &f.parked_count, i + 1);
+	}
+	int stream = raw_connect(f.port), releasing = raw_connect(f.port);
+	raw_text(&f.loop, stream, GET("/stream"));
+	free(raw_read(&f.loop, stream, "\r\n\r\n", 1));
+	/* All of these are there when the server looks next. */
+	for (unsigned i = 0; i < 8; i++) {
+		if (i == 4)
+			assert_true(send(releasing, GET("/release"), strlen(GET("/release")), 0) > 0);
+		pings[i] = raw_connect(f.port);
+		assert_true(send(pings[i], GET("/ping"), strlen(GET("/ping")), 0) > 0);
+	}
+	free(raw_read(&f.loop, releasing, "released", 1));
+	for (unsigned i = 0; i < 8; i++) {
+		char *text = raw_read(&f.loop, parked[i], "pong", 1);
+		assert_non_null(strstr(text, "done"));
+		free(text);
+		free(raw_read(&f.loop, pings[i], "pong", 1));
+		close(parked[i]);
+		close(pings[i]);
+	}
+	loop_until(&f.loop, &f.stream_gone, 1);
+	assert_int_equal(f.gone, 0);
+	close(stream);
+	close(releasing);
+	stop(&f);
+}
+
+static void a_handler_stops_the_server(void **state)
+{
+	struct fixture f;
+	(void)state;
+	start_with(&f, 5000);
+	int parked = raw_connect(f.port), stopping = raw_connect(f.port);
+
+	raw_text(&f.loop, parked, GET("/park"));
+	loop_until(&f.loop, &f.parked_count, 1);
+	raw_text(&f.loop, stopping, GET("/stop"));
+	char *text = raw_read(&f.loop, stopping, NULL, 0);
+	assert_non_null(strstr(text, "stopping"));
+	free(text);
+	text = raw_read(&f.loop, parked, NULL, 0);
+	assert_non_null(strstr(text, "503 Service Unavailable"));
+	free(text);
+	loop_until(&f.loop, &f.stopped, 1);
+	assert_int_equal(f.gone, 1);
+	close(parked);
+	close(stopping);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(uv_loop_close(&f.loop), 0);
+}
+
+#ifdef __SANITIZE_ADDRESS__
+size_t __sanitizer_get_current_allocated_bytes(void);
+#endif
+
+static size_t heap_used(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return __sanitizer_get_current_allocated_bytes();
+#else
+	struct mallinfo2 info = mallinfo2();
+	return info.uordblks + info.hblkhd;
+#endif
+}
+
+/* Who announces a large body, and sends none of it, gets no room for all of it. */
+static void announced_bodies_take_no_room(void **state)
+{
+	struct fixture f;
+	int fds[50];
+	char head[128];
+	(void)state;
+	start_with(&f, 5000);
+
+	snprintf(head, sizeof(head), "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %u\r\n\r\n", BODY_MAX);
+	size_t before = heap_used();
+	for (unsigned i = 0; i < 50; i++) {
+		fds[i] = raw_connect(f.port);
+		raw_text(&f.loop, fds[i], head);
+	}
+	loop_for(&f.loop, 20);
+	assert_true(heap_used() - before < 50 * (BODY_MAX / 4));
+	for (unsigned i = 0; i < 50; i++)
+		close(fds[i]);
+	assert_int_equal(f.handled, 0);
+	stop(&f);
+}
+
 static void no_spin_while_parked(void **state)
 {
 	struct fixture f;
@@ -566,11 +775,8 @@ static void no_spin_while_parked(void **state)
 
 	raw_text(&f.loop, fd, GET("/park"));
 	loop_until(&f.loop, &f.parked_count, 1);
-	loop_for(&f.loop, 50);
-	for (int i = 0; i < 20; i++) {
-		uv_run(&f.loop, UV_RUN_NOWAIT);
-		assert_true(uv_backend_timeout(&f.loop) != 0);
-	}
+	for (int i = 0; i < 3; i++)
+		assert_at_rest(&f);
 	http_answer_text(f.parked[0], 200, NULL, "done");
 	free(raw_read(&f.loop, fd, "done", 1));
 	close(fd);
@@ -612,10 +818,15 @@ int main(void)
 	    cmocka_unit_test(dripping_request_line),
 	    cmocka_unit_test(parked_400),
 	    cmocka_unit_test(parked_2000),
+	    cmocka_unit_test(beyond_the_limit_waits),
 	    cmocka_unit_test(hang_up_while_parked),
 	    cmocka_unit_test(streaming),
 	    cmocka_unit_test(slow_reader),
 	    cmocka_unit_test(stop_with_waiting),
+	    cmocka_unit_test(a_large_answer_leaves_before_the_stop),
+	    cmocka_unit_test(a_handler_answers_others),
+	    cmocka_unit_test(a_handler_stops_the_server),
+	    cmocka_unit_test(announced_bodies_take_no_room),
 	    cmocka_unit_test(no_spin_while_parked),
 	    cmocka_unit_test(start_errors),
 	};
