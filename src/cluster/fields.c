@@ -39,6 +39,16 @@ const char *field_text(struct arena *arena, struct slice raw)
 	return text;
 }
 
+const char *field_name(struct arena *arena, struct slice raw)
+{
+	if (reader_is_plain(raw))
+		return field_text(arena, raw);
+	char *text = arena_alloc(arena, raw.len + 1);
+	size_t len = reader_unescape(raw, text);
+	text[len] = '\0';
+	return memchr(text, '\0', len) ? NULL : text;
+}
+
 const char *field_string(struct reader *json, struct arena *arena)
 {
 	struct slice raw;

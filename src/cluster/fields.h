@@ -9,6 +9,8 @@
 /* A raw JSON string as terminated text: a constant of the program's own for words that nearly every object says
  * ("default-scheduler", "ReplicaSet"), else a copy in the arena. */
 const char *field_text(struct arena *arena, struct slice raw);
+/* The same of a name; NULL if it holds a NUL, behind which it would be cut and be another object's. */
+const char *field_name(struct arena *arena, struct slice raw);
 /* The next value as text; NULL when it is no string, or empty. */
 const char *field_string(struct reader *json, struct arena *arena);
 

@@ -101,9 +101,10 @@ static void read_taints(struct reader *json, struct node_spec *spec)
 static void read_metadata(struct reader *json, struct node_spec *spec)
 {
 	if (reader_object(json))
-		for (struct slice key; reader_key(json, &key);) {
+		for (struct slice key, name; reader_key(json, &key);) {
 			if (slice_is(key, "name"))
-				spec->name = field_string(json, &spec->arena);
+				spec->name =
+				    reader_string(json, &name) && name.len ? field_name(&spec->arena, name) : NULL;
 			else if (slice_is(key, "labels"))
 				spec->labels = field_labels(json, &spec->arena);
 			else

@@ -345,6 +345,14 @@ static size_t measure(const struct reading *reading, const struct resource_list 
 	return size;
 }
 
+static bool keep_identity(const struct reading *reading, struct arena *arena, struct pod *pod)
+{
+	pod->uid = field_name(arena, reading->uid);
+	pod->name = field_name(arena, reading->name);
+	pod->namespace_ = reading->namespace_.len ? field_name(arena, reading->namespace_) : "default";
+	return pod->uid && pod->name && pod->namespace_;
+}
+
 static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 {
 	struct resource_list demand;
@@ -360,9 +368,11 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 	demand_finish(&reading->demand, &demand);
 	arena_init(&arena, measure(reading, &demand, whole));
 	pod = arena_calloc(&arena, 1, sizeof *pod);
-	pod->uid = field_text(&arena, reading->uid);
-	pod->name = field_text(&arena, reading->name);
-	pod->namespace_ = reading->namespace_.len ? field_text(&arena, reading->namespace_) : "default";
+	if (!keep_identity(reading, &arena, pod)) {
+		arena_free(&arena);
+		err_set(err, ERR_INPUT, "pod: its UID, name or namespace has a NUL");
+		return NULL;
+	}
 	pod->scheduler = reading->scheduler.len ? field_text(&arena, reading->scheduler) : "default-scheduler";
 	pod->node = kept_text(&arena, reading->node);
 	pod->nominated = kept_text(&arena, reading->nominated);

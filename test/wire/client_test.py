@@ -1,11 +1,13 @@
 """The client's side of `berth serve`: credentials, TLS, lists, watches and Bindings against an API server that misbehaves."""
 
+import json
 import os
 import re
 import signal
 import socket
 import ssl
 import tempfile
+import threading
 import time
 import unittest
 from base64 import b64encode
@@ -138,9 +140,10 @@ class Transport(ClientTest):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(
             self.file("server.crt", pem("server_cert_pem")), self.file("server.key", pem("server_key_pem")))
+        context.set_alpn_protocols(["h2", "http/1.1"])  # it speaks only the second: who offers the first gets no answer
         if clients:
             context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(cadata=pem("authority_pem"))
+            context.load_verify_locations(cadata=pem("authority_pem") + pem("renewed_client_cert_pem"))
         self.api_with(tls=context, prefix="/clusters/one")
 
     def test_the_server_must_be_the_one_that_was_meant(self):
@@ -166,6 +169,111 @@ class Transport(ClientTest):
         self.file("client.crt", pem("client_cert_pem"))
         self.serve({"tls-server-name": "api.test", "certificate-authority": "ca.crt"},
                    {"client-certificate": "client.crt", "client-key-data": encoded("client_key_pem")})
+
+    def plugin_gives(self, name):
+        """From its next run on the plugin says this certificate."""
+        self.file("credential.json", json.dumps({"apiVersion": PLUGIN, "kind": "ExecCredential", "status": {
+            "clientCertificateData": pem(name + "_cert_pem"), "clientKeyData": pem(name + "_key_pem")}}))
+
+    def test_a_plugin_s_new_certificate_is_used_and_calls_under_the_old_one_end_well(self):
+        self.tls(clients=True)
+        self.plugin_gives("client")
+        plugin = {"apiVersion": PLUGIN, "command": "cat", "args": [os.path.join(self.folder, "credential.json")],
+                  "env": None, "interactiveMode": "Never"}
+        refused, callers, binding, held = set(), [], [], threading.Event()
+        self.addCleanup(held.set)
+
+        def hook(handler, method, path, _query, _body):
+            caller = handler.connection.getpeercert()["subject"][0][0][1]
+            callers.append((method, caller))
+            if caller in refused:
+                return self.api.refuse(handler, 401, "Unauthorized")
+            if method == "POST" and path.endswith("/binding"):
+                binding.append(path)
+                held.wait(20)
+            return False
+
+        self.api.hook = hook
+        self.serve({"tls-server-name": "api.test", "certificate-authority-data": encoded("authority_pem")}, {"exec": plugin})
+        things = [self.api.put("pods", pod(f"b{i}", uid=f"ub{i}")) for i in range(2)]
+        wait_for(lambda: self.daemon.explain("b1")[0] == 200)
+        calls = [self.daemon.spawn_bind(things[0], self.daemon.placed(things[0], ["n0"]))]
+        wait_for(lambda: binding, 5, "the Binding under the old certificate")
+        self.assertEqual({caller for _, caller in callers}, {"client"})
+        self.plugin_gives("renewed_client")
+        refused.add("client")
+        self.api.end_watches()
+        self.api.put("nodes", node("late"))
+        self.has_node("late")
+        calls.append(self.daemon.spawn_bind(things[1], self.daemon.placed(things[1], ["n0"])))
+        wait_for(lambda: len(binding) == 2, 5, "the Binding under the new certificate")
+        self.assertEqual([caller for method, caller in callers if method == "POST"], ["client", "renewed client"])
+        held.set()
+        for thread, said in calls:
+            thread.join()
+            self.assertEqual(said, [(200, {"Error": ""})])
+        self.assertEqual(len(binding), 2, "what was under way was not sent again")
+
+
+class Lists(ClientTest):
+    def test_first_lists_that_fail(self):
+        """How each is told by /readyz; berth is not ready before one has come whole, and then is."""
+        cases = {
+            "half an answer": (self.half, "closed"),
+            "bad JSON": (lambda handler: self.api.say(handler, 200, b'{"items":[{"metadata":'), "a list page is no JSON"),
+            "401": (lambda handler: self.api.refuse(handler, 401, "who are you"), "HTTP 401: who are you"),
+            "403": (lambda handler: self.api.refuse(handler, 403, "nodes is forbidden"), "HTTP 403: nodes is forbidden"),
+            "404": (lambda handler: self.api.refuse(handler, 404, "no such thing"), "HTTP 404: no such thing"),
+            "410": (lambda handler: self.api.refuse(handler, 410, "too old"), "HTTP 410: too old"),
+            "429": (lambda handler: self.api.refuse(handler, 429, "busy", {"Retry-After": "1"}), "HTTP 429: busy"),
+            "500": (lambda handler: self.api.refuse(handler, 500, "oh"), "HTTP 500: oh"),
+            "no Status": (lambda handler: self.api.say(handler, 503, b"<html>"), "HTTP 503"),
+        }
+        for name, (answer, words) in cases.items():
+            with self.subTest(name):
+                failing = [True]
+                self.api_with()
+                self.api.hook = lambda handler, _method, path, _query, _body: bool(
+                    failing and path.endswith("nodes") and answer(handler))
+                self.serve(wait=False)
+                wait_for(lambda: re.search("fail nodes: .*(" + words + ")", self.daemon.ready()[1]), 5, words)
+                self.assertEqual(self.daemon.ready()[0], 503)
+                self.assertEqual(self.daemon.filter(pod("a", uid="u"), ["n0"])[0], 503)
+                self.assertLess(len(self.lists("nodes")), 12, "no list after list")
+                failing.clear()
+                wait_for(self.daemon.is_ready, 12, "readiness")
+                self.assertEqual(self.daemon.placed(pod("a", uid="u"), ["n0"]), "n0")
+                self.end()
+                self.api.stop()
+
+    def half(self, handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.wfile.write(b'{"kind":"NodeList","items":[')
+        handler.wfile.flush()
+        return self.api.cut(handler)
+
+    def test_a_server_that_goes_and_comes_back(self):
+        self.api_with(nodes=3)
+        self.serve()
+        thing = self.api.put("pods", pod("a", uid="ua"))
+        wait_for(lambda: self.daemon.explain("a")[0] == 200)
+        self.api.stop()
+        self.assertEqual(self.daemon.placed(thing, ["n1"]), "n1", "the last state is as good as any")
+        thread, said = self.daemon.spawn_bind(thing, "n1")
+        with self.api.lock:
+            del self.api.objects["nodes"][None, "n2"]
+        self.api.put("nodes", node("n3"))
+        time.sleep(1)
+        self.assertEqual(self.daemon.ready()[0], 200, "red only after 15 s")
+        self.assertEqual(said, [])
+        self.api.start(self.api.port)
+        self.has_node("n3", 15)
+        thread.join()
+        self.assertEqual(said, [(200, {"Error": ""})])
+        self.assertEqual(len(self.api.calls("POST", "/binding")), 1)
+        self.assertEqual(self.api.objects["pods"]["team", "a"]["spec"]["nodeName"], "n1")
 
 
 class Watches(ClientTest):
@@ -226,6 +334,19 @@ class Watches(ClientTest):
                 self.has_node(f"late{i}")
                 self.assertEqual(len(self.lists("nodes")) > before, relists)
         self.assertNotIn("half", [n["name"] for n in self.daemon.state()["nodes"]])
+
+    def test_watches_that_are_refused(self):
+        """With each the watch goes on where it was, or a list says what there is."""
+        self.api_with()
+        self.serve()
+        for i, (status, relists) in enumerate(((500, False), (503, False), (403, True), (410, True))):
+            with self.subTest(status):
+                before = len(self.lists("nodes"))
+                self.once("nodes", lambda handler: self.api.refuse(handler, status))
+                self.api.put("nodes", node(f"late{i}"))
+                self.has_node(f"late{i}")
+                self.assertEqual(len(self.lists("nodes")) > before, relists)
+                self.assertEqual(self.daemon.ready()[0], 200)
 
     def test_a_busy_server_is_left_alone(self):
         self.api_with()

@@ -29,7 +29,7 @@ class FakeApi:
         self.generation = 0  # a watch ends when this moves
         self.start()
 
-    def start(self):
+    def start(self, port=0):
         api = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -56,7 +56,7 @@ class FakeApi:
             def handle_error(self, *_):
                 pass
 
-        self.listener = Listener(("127.0.0.1", 0), Handler)
+        self.listener = Listener(("127.0.0.1", port), Handler)
         self.port = self.listener.server_address[1]
         threading.Thread(target=self.listener.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -101,7 +101,7 @@ static void of_a_key_given_twice_the_last_counts(void **state)
 static void no_node(void **state)
 {
 	static const char *const texts[] = {"", "{}", "[]", "{\"metadata\":{\"name\":\"\"}}",
-	    "{\"metadata\":{\"name\":\"n\"}",
+	    "{\"metadata\":{\"name\":\"n\\u0000m\"}}", "{\"metadata\":{\"name\":\"n\"}",
 	    "{\"metadata\":{\"name\":\"n\",\"labels\":{\"a\":\"b\"}},\"status\":{\"capacity\":{\"cpu\":\"1\"}}"};
 	struct err err;
 

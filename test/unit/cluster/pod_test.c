@@ -230,7 +230,9 @@ static void what_makes_a_victim(void **state)
 static void no_pod(void **state)
 {
 	static const char *const texts[] = {"", "[]", "{}", "null", "{\"metadata\":{\"name\":\"p\"}}",
-	    "{\"metadata\":{\"uid\":\"u\"}}", "{\"metadata\":{" ID "}", "{\"metadata\":{" ID "}} x"};
+	    "{\"metadata\":{\"uid\":\"u\"}}", "{\"metadata\":{" ID "}", "{\"metadata\":{" ID "}} x",
+	    "{\"metadata\":{" ID ",\"name\":\"p\\u0000q\"}}", "{\"metadata\":{" ID ",\"uid\":\"\\u0000\"}}",
+	    "{\"metadata\":{" ID ",\"namespace\":\"a\\u0000\"}}"};
 	struct err err;
 
 	(void)state;

@@ -62,4 +62,23 @@ static const char client_key_pem[] = "-----BEGIN PRIVATE KEY-----\n"
                                      "2zcTE9IM9PQ2zB0vr9GJSEetjTF7eBjwA8AZ0HjjrcQa60498lZt6F6J\n"
                                      "-----END PRIVATE KEY-----\n";
 
+/* Of no authority: a server that trusts it knows it by itself. */
+static const char renewed_client_cert_pem[] = "-----BEGIN CERTIFICATE-----\n"
+                                              "MIIBmzCCAUGgAwIBAgIUfwOOS/EOICdpZ2kwvs9bhQViiRwwCgYIKoZIzj0EAwIw\n"
+                                              "GTEXMBUGA1UEAwwOcmVuZXdlZCBjbGllbnQwIBcNMjYxMTIyMDU1OTIwWhgPMjEy\n"
+                                              "NjEwMjkwNTU5MjBaMBkxFzAVBgNVBAMMDnJlbmV3ZWQgY2xpZW50MFkwEwYHKoZI\n"
+                                              "zj0CAQYIKoZIzj0DAQcDQgAE0p2+kBCPZfjTmTeso8t6+xq6mfwLZzBXz7Zbkchg\n"
+                                              "GmrAGb3eq3LeBwJ+PmoV6bcv4NYpAFG7BTxkB9b03U/E9KNlMGMwHQYDVR0OBBYE\n"
+                                              "FKHzkqwAbPMxfRv5SERyEHOTx6zcMB8GA1UdIwQYMBaAFKHzkqwAbPMxfRv5SERy\n"
+                                              "EHOTx6zcMBMGA1UdJQQMMAoGCCsGAQUFBwMCMAwGA1UdEwEB/wQCMAAwCgYIKoZI\n"
+                                              "zj0EAwIDSAAwRQIhAPxCjPMzhvtQ9/fv7So2dp+gXxqdJgK1jPh/DWEH8wkWAiBM\n"
+                                              "XBlSYbfnM31tkr4W7xzXc0H8tx16aPxcv7K0VGJySA==\n"
+                                              "-----END CERTIFICATE-----\n";
+
+static const char renewed_client_key_pem[] = "-----BEGIN PRIVATE KEY-----\n"
+                                             "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgjU2JuPU0/6jHT2Wi\n"
+                                             "+EUnxglvRFy2UsVPTp/gzECZStChRANCAATSnb6QEI9l+NOZN6yjy3r7GrqZ/Atn\n"
+                                             "MFfPtluRyGAaasAZvd6rct4HAn4+ahXpty/g1ikAUbsFPGQH1vTdT8T0\n"
+                                             "-----END PRIVATE KEY-----\n";
+
 #endif

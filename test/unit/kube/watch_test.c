@@ -66,10 +66,12 @@ static void on_unavailable(void *ctx, unsigned status, const char *reason)
 	f->unavailable_status = status;
 }
 
-static void start(struct fixture *f, api_answer *answer, struct kube_watch_options options)
+static void start_with(
+    struct fixture *f, api_answer *answer, struct kube_watch_options options, struct kube_options kube_options)
 {
 	memset(f, 0, sizeof(*f));
-	api_start(&f->api, answer, f);
+	api_serve(&f->api, answer, f);
+	api_open(&f->api, (struct kube_config){0}, kube_options);
 	struct kube_watch_handlers handlers = {
 	    .begin = on_begin,
 	    .object = on_object,
@@ -79,6 +81,11 @@ static void start(struct fixture *f, api_answer *answer, struct kube_watch_optio
 	};
 	options.path = "/api/v1/pods";
 	f->watch = kube_watch_start(f->api.kube, &options, &handlers);
+}
+
+static void start(struct fixture *f, api_answer *answer, struct kube_watch_options options)
+{
+	start_with(f, answer, options, (struct kube_options){0});
 }
 
 static void open_stream(struct api *api, struct http_request *request)
@@ -187,6 +194,26 @@ static void pages_and_events(void **state)
 	assert_int_equal(now.errors, 1);
 	assert_int_equal(now.relists, 0);
 	assert_int_equal(f.begins, 1);
+	api_stop(&f.api);
+}
+
+/* A call has a time in which it must be over; a watch has none as long as something comes. */
+static void a_watch_outlasts_a_call(void **state)
+{
+	struct fixture f;
+	(void)state;
+	start_with(
+	    &f, answer_pages, (struct kube_watch_options){.silence_ms = 300}, (struct kube_options){.timeout_ms = 100});
+	until(&f, "synced");
+	stream_open(&f);
+	unsigned calls = f.api.calls;
+	for (int i = 0; i < 6; i++) {
+		loop_for(&f.api.loop, 100);
+		send_event(&f.api, "MODIFIED", "a", "101");
+	}
+	loop_until(&f.api.loop, &f.seen, 3 + 6);
+	assert_int_equal(f.api.calls, calls);
+	assert_int_equal(kube_watch_state(f.watch).errors, 0);
 	api_stop(&f.api);
 }
 
@@ -428,6 +455,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(decoding),
 	    cmocka_unit_test(pages_and_events),
+	    cmocka_unit_test(a_watch_outlasts_a_call),
 	    cmocka_unit_test(gone_everywhere),
 	    cmocka_unit_test(trouble),
 	    cmocka_unit_test(watches_that_end_at_once),
