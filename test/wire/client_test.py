@@ -1,5 +1,6 @@
 """The client's side of `berth serve`: credentials, TLS, lists, watches and Bindings against an API server that misbehaves."""
 
+import datetime
 import json
 import os
 import re
@@ -11,11 +12,13 @@ import threading
 import time
 import unittest
 from base64 import b64encode
+from unittest import mock
 
 from fakeapi import FakeApi, kubeconfig
-from harness import SOURCE, Daemon, node, pod, wait_for
+from harness import BERTH, SOURCE, Daemon, node, pod, wait_for
 
 CERTIFICATES = os.path.join(SOURCE, "test", "unit", "http", "certificates.h")
+CLOCKSTEP = os.path.join(os.path.dirname(os.path.abspath(BERTH)), "test", "clockstep.so")
 PLUGIN = "client.authentication.k8s.io/v1"
 
 
@@ -133,6 +136,39 @@ echo '{{"apiVersion":"{PLUGIN}","kind":"ExecCredential","status":{{"token":"{sta
                 self.assertLess(runs(), 5)
                 self.red(reason)
                 self.end()
+
+
+    def test_the_wall_clock_may_jump(self):
+        """Neither what is reserved, nor contact, nor credentials hang on it, though a plugin's credential ends by it."""
+        environment = mock.patch.dict(os.environ, {
+            "LD_PRELOAD": CLOCKSTEP, "CLOCKSTEP": self.file("step", "0"),
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
+        environment.start()
+        self.addCleanup(environment.stop)
+        self.api_with(bookmark_s=0.2).token = "good"
+        user, runs = self.plugin({"token": "good", "seconds": 600})
+        self.serve(user=user)
+        held = self.api.put("pods", pod("held", uid="uh"))
+        wait_for(lambda: self.daemon.explain("held")[0] == 200)
+        self.assertEqual(self.daemon.placed(held, ["n0"]), "n0")
+        for i, step in enumerate((86400, -86400, 0)):
+            with self.subTest(step):
+                self.file("step", str(step))
+                expires = datetime.datetime.fromisoformat(self.daemon.entry(held)["expires"].replace("Z", "+00:00"))
+                self.assertAlmostEqual(expires.timestamp() - time.time(), step + 30, delta=20)
+                end = time.monotonic() + 2
+                while time.monotonic() < end:
+                    self.assertTrue(self.daemon.is_ready())
+                    time.sleep(0.1)
+                self.api.end_watches()
+                self.api.put("nodes", node(f"late{i}"))
+                self.has_node(f"late{i}")
+                self.assertEqual(self.daemon.entry(held)["node"], "n0")
+                thing = self.api.put("pods", pod(f"b{i}", uid=f"ub{i}"))
+                wait_for(lambda: self.daemon.explain(f"b{i}")[0] == 200)
+                self.assertEqual(self.daemon.placed(thing, ["n1"]), "n1")
+                self.assertEqual(self.daemon.bind(thing, "n1"), (200, {"Error": ""}))
+        self.assertIn(runs(), (2, 3), "again when its time was over by a day, and at most once more")
 
 
 class Transport(ClientTest):
