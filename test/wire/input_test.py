@@ -98,6 +98,9 @@ class Input(WireTest):
             self.refused("/v1/filter", json.dumps({"Pod": bad, "NodeNames": NAMES}).encode(), words)
         for items in ([node("n\0")], [node("n"), node("n\0")]):
             self.refused("/v1/filter", json.dumps({"Pod": self.thing, "Nodes": {"items": items}}).encode(), "node: no metadata.name")
+        # Elsewhere in a pod it may stand, and stands: no list or call is lost for it.
+        odd = {**self.thing, "metadata": {**self.thing["metadata"], "annotations": {"a\0b": "\0"}}}
+        self.assertEqual(self.daemon.filter(odd, ["nowhere"])[0], 200)
         # No node has such a name, but it is one: it comes back as it went.
         for name in ("é", "\ufffd", "😀", "a b", '"', "\\", "../n0", "", "x" * 100000):
             status, answer = self.filtered(json.dumps([name]).encode())

@@ -479,6 +479,36 @@ static void beyond_the_limit_waits(void **state)
 	stop(&f);
 }
 
+/* The same where the process has no descriptor left for one more. */
+static void without_descriptors_who_comes_waits(void **state)
+{
+	struct fixture f;
+	struct rlimit usual, few;
+	(void)state;
+	start_limited(&f, 0, 8);
+	int first = raw_connect(f.port), waiting = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	raw_text(&f.loop, first, GET("/ping"));
+	free(raw_read(&f.loop, first, "pong", 1));
+	int next = dup(waiting);
+	close(next);
+	getrlimit(RLIMIT_NOFILE, &usual);
+	few = usual;
+	few.rlim_cur = (rlim_t)next;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)f.port)};
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(connect(waiting, (struct sockaddr *)&address, sizeof(address)), 0);
+	raw_text(&f.loop, waiting, GET("/ping"));
+	assert_at_rest(&f);
+	assert_int_equal(f.handled, 1);
+	close(first);
+	free(raw_read(&f.loop, waiting, "pong", 1));
+	setrlimit(RLIMIT_NOFILE, &usual);
+	close(waiting);
+	stop(&f);
+}
+
 static void hang_up_while_parked(void **state)
 {
 	struct fixture f;
@@ -819,6 +849,7 @@ int main(void)
 	    cmocka_unit_test(parked_400),
 	    cmocka_unit_test(parked_2000),
 	    cmocka_unit_test(beyond_the_limit_waits),
+	    cmocka_unit_test(without_descriptors_who_comes_waits),
 	    cmocka_unit_test(hang_up_while_parked),
 	    cmocka_unit_test(streaming),
 	    cmocka_unit_test(slow_reader),
