@@ -88,8 +88,10 @@ class Credentials(ClientTest):
         self.serve(user={"tokenFile": "token"}, wait=False)
         self.red("token: No such file")
         self.assertEqual(self.api.seen, [], "nothing is asked without a token")
+        self.file("token", "stale")
+        self.red("HTTP 401")
         self.file("token", "first\n")
-        wait_for(self.daemon.is_ready, 5, "the first token")
+        wait_for(self.daemon.is_ready, 12, "the first token")
         self.api.token = "second"
         self.file("token", "second")
         self.api.end_watches()
