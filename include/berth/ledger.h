@@ -90,8 +90,8 @@ void ledger_update(struct fleet *fleet, struct ledger_entry *entry, const struct
 int64_t ledger_next_expiry(const struct fleet *fleet);
 /* The entry that has expired by now_ns, soonest first, or NULL; the caller releases it. */
 struct ledger_entry *ledger_expired(const struct fleet *fleet, int64_t now_ns);
-/* What is kept of a bound pod of ours: names, owner, labels, what it says of its class, priority and grace; the rest is
- * 0. NULL for other entries. Valid until the entry changes; free with pod_free. */
+/* What is kept of a bound pod of ours: names, owner, labels, what it says of its class, what its Binding said, priority
+ * and grace; the rest is 0. NULL for other entries. Valid until the entry changes; free with pod_free. */
 struct pod *ledger_pod(const struct ledger_entry *entry);
 /* The entries of one owner: first of a chain by owner_next. */
 struct ledger_entry *ledger_siblings(const struct fleet *fleet, const char *owner_uid);

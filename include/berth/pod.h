@@ -21,16 +21,17 @@ struct pod {
 	const char *nominated;   /* status.nominatedNodeName or NULL */
 	struct resources demand; /* as kube-scheduler 1.36 counts it, with RESOURCE_PODS = 1 */
 	int32_t priority;
-	int64_t created_ns; /* wall clock, 1970 */
-	bool terminal;      /* phase Succeeded or Failed: counts for nothing */
-	bool deleting;      /* counts until it is gone */
-	bool gated;         /* has scheduling gates */
-	bool slow_binding;  /* has a PersistentVolumeClaim, an ephemeral volume or a resource claim: bind may come
-	                       minutes after filter */
-	bool in_gang;       /* an annotation or a label says that it is one of a gang; see pod_in_gang */
-	int32_t grace_s;    /* terminationGracePeriodSeconds */
-	bool soft_spread;   /* has preferred pod (anti-)affinity or a ScheduleAnyway constraint */
-	const char *wake;   /* value of berth.dev/wake, or NULL */
+	int64_t created_ns;   /* wall clock, 1970 */
+	bool terminal;        /* phase Succeeded or Failed: counts for nothing */
+	bool deleting;        /* counts until it is gone */
+	bool gated;           /* has scheduling gates */
+	bool slow_binding;    /* has a PersistentVolumeClaim, an ephemeral volume or a resource claim: bind may come
+	                         minutes after filter */
+	bool in_gang;         /* an annotation or a label says that it is one of a gang; see pod_in_gang */
+	int32_t grace_s;      /* terminationGracePeriodSeconds */
+	bool soft_spread;     /* has preferred pod (anti-)affinity or a ScheduleAnyway constraint */
+	const char *wake;     /* value of berth.dev/wake, or NULL */
+	const char *decision; /* value of berth.dev/decision, or NULL: what its Binding said */
 
 	/* What the class rules look at. */
 	const char *class_name; /* berth.dev/class, or NULL */

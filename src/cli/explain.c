@@ -221,6 +221,32 @@ static void print_requests(json_t *requests)
 	printf("\n");
 }
 
+static void print_devices(const json_t *held)
+{
+	const char *say = text_of(held, "devicesSay");
+	size_t i;
+	json_t *device;
+	if (!*say)
+		return;
+	printf("devices %s", say);
+	json_array_foreach(json_object_get(held, "devices"), i, device)
+	    printf("%s index %" PRId64, i ? "," : ":", number_of(device, "index"));
+	printf("\n");
+}
+
+/* What the Binding said, under the policy of its day. */
+static void print_decision(const json_t *decision)
+{
+	const char *pool = text_of(decision, "pool");
+	if (!decision)
+		return;
+	printf("decided as class %s", text_of(decision, "class"));
+	if (*pool)
+		printf(", pool %s", pool);
+	printf(", by policy %s%s\n", text_of(decision, "policy"),
+	    json_is_true(json_object_get(decision, "inForce")) ? "" : ", which is no longer in force");
+}
+
 static void print_text(const json_t *answer)
 {
 	const json_t *held = json_object_get(answer, "reservation"), *best = json_object_get(answer, "best");
@@ -228,6 +254,8 @@ static void print_text(const json_t *answer)
 	print_head(answer);
 	if (held) {
 		print_requests(json_object_get(held, "requests"));
+		print_devices(held);
+		print_decision(json_object_get(answer, "decision"));
 		if (json_object_get(held, "terms"))
 			print_score(held);
 		return;

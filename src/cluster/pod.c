@@ -13,6 +13,7 @@
 
 #define SCRATCH_SIZE 4096 /* sums of a usual pod's containers fit */
 #define GRACE_S 30        /* Kubernetes' default */
+#define DECISION_MAX 4096 /* bytes of berth.dev/decision; a longer one is not ours */
 #define TEXT_SLACK 32     /* at most so much of the arena a short text costs beyond its length */
 
 /* What users say by annotation or label. */
@@ -22,7 +23,7 @@ struct said {
 };
 
 struct reading {
-	struct slice uid, namespace_, name, created, wake;
+	struct slice uid, namespace_, name, created, wake, decision;
 	struct slice scheduler, node, nominated, phase;
 	struct slice labels, node_selector, affinity, tolerations, spread; /* JSON text */
 	struct said by_annotation, by_label;
@@ -66,6 +67,8 @@ static void read_annotations(struct reader *json, struct reading *reading)
 		for (struct slice key; reader_key(json, &key);) {
 			if (slice_is(key, "berth.dev/wake"))
 				reader_string(json, &reading->wake);
+			else if (slice_is(key, "berth.dev/decision"))
+				reader_string(json, &reading->decision);
 			else if (!read_said(json, key, &reading->by_annotation))
 				reader_skip(json);
 		}
@@ -333,7 +336,8 @@ static void keep_placement(const struct reading *reading, struct arena *arena, s
 static size_t measure(const struct reading *reading, const struct resource_list *demand, bool whole)
 {
 	const struct slice texts[] = {reading->uid, reading->namespace_, reading->name, reading->scheduler,
-	    reading->node, reading->nominated, reading->wake, reading->owner.uid, reading->owner.name};
+	    reading->node, reading->nominated, reading->wake, reading->decision, reading->owner.uid,
+	    reading->owner.name};
 	size_t size = sizeof(struct pod) + (demand->count + 1u) * sizeof(struct resource_amount) + TEXT_SLACK;
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -377,6 +381,8 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 	pod->node = kept_text(&arena, reading->node);
 	pod->nominated = kept_text(&arena, reading->nominated);
 	pod->wake = kept_text(&arena, reading->wake);
+	if (reading->decision.len <= DECISION_MAX)
+		pod->decision = kept_text(&arena, reading->decision);
 	pod->priority = (int32_t)reading->priority;
 	pod->grace_s = reading->grace_s < 0 ? 0 : reading->grace_s > INT32_MAX ? INT32_MAX : (int32_t)reading->grace_s;
 	pod->in_gang = reading->by_annotation.in_gang || reading->by_label.in_gang;

@@ -12,13 +12,13 @@ struct head {
 
 struct traits {
 	size_t refs, len;
-	char bytes[]; /* struct head, the class's name or "", kinds of owners, labels' keys and values: texts with NULs
-	               */
+	char bytes[]; /* struct head; then texts with NULs: the class's name and the decision, each "" for none, kinds
+	                 of owners, labels' keys and values */
 };
 
 static size_t size_of(const struct pod *pod)
 {
-	size_t size = sizeof(struct head) + slice_of(pod->class_name).len + 1;
+	size_t size = sizeof(struct head) + slice_of(pod->class_name).len + slice_of(pod->decision).len + 2;
 	for (size_t i = 0; i < pod->owner_kind_count; i++)
 		size += strlen(pod->owner_kinds[i]) + 1;
 	for (size_t i = 0; i < pod->labels.count; i++)
@@ -46,6 +46,7 @@ static struct traits *pack(const struct pod *pod)
 	traits->len = len;
 	memcpy(traits->bytes, &head, sizeof(head));
 	char *at = put_text(traits->bytes + sizeof(head), pod->class_name ? pod->class_name : "");
+	at = put_text(at, pod->decision ? pod->decision : "");
 	for (size_t i = 0; i < pod->owner_kind_count; i++)
 		at = put_text(at, pod->owner_kinds[i]);
 	for (size_t i = 0; i < pod->labels.count; i++)
@@ -112,8 +113,9 @@ struct pod *ledger_pod(const struct ledger_entry *entry)
 	pod->priority = head.priority;
 	pod->grace_s = head.grace_s;
 	pod->in_gang = head.in_gang;
-	const char *at = traits->bytes + sizeof(head), *class_name = take_text(&at);
+	const char *at = traits->bytes + sizeof(head), *class_name = take_text(&at), *decision = take_text(&at);
 	pod->class_name = *class_name ? class_name : NULL;
+	pod->decision = *decision ? decision : NULL;
 	while (pod->owner_kind_count < head.owner_kind_count)
 		pod->owner_kinds[pod->owner_kind_count++] = take_text(&at);
 	while (pod->labels.count < head.label_count) {

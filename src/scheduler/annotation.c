@@ -1,4 +1,5 @@
 /* What stands in the Binding beside the node: berth.dev/decision, version 1, a JSON object inside a JSON string. */
+#include "base/reader.h"
 #include "scheduler/internal.h"
 
 #define DECISION_MAX 4096
@@ -35,4 +36,38 @@ void annotation_write(
 	buf_json_string(out, buf_slice(&decision));
 	buf_char(out, '}');
 	buf_free(&decision);
+}
+
+static void show_text(const char *name, struct slice raw, struct buf *out)
+{
+	if (raw.len > 0)
+		buf_printf(out, "\"%s\":\"%.*s\",", name, (int)raw.len, raw.at); /* escaped as it was read */
+}
+
+void annotation_show(const struct scheduler *s, const char *decision, struct buf *out)
+{
+	struct reader json;
+	struct slice key, class_ = {NULL, 0}, pool = {NULL, 0}, policy = {NULL, 0};
+	int64_t version = 0;
+	reader_open(&json, slice_of(decision));
+	if (reader_peek(&json) == READER_OBJECT && reader_object(&json))
+		while (reader_key(&json, &key)) {
+			if (slice_is(key, "version"))
+				reader_int(&json, &version);
+			else if (slice_is(key, "class"))
+				reader_string(&json, &class_);
+			else if (slice_is(key, "pool"))
+				reader_string(&json, &pool);
+			else if (slice_is(key, "policy"))
+				reader_string(&json, &policy);
+			else
+				reader_skip(&json);
+		}
+	if (!reader_close(&json) || version != 1)
+		return;
+	buf_text(out, ",\"decision\":{");
+	show_text("class", class_, out);
+	show_text("pool", pool, out);
+	show_text("policy", policy, out);
+	buf_printf(out, "\"inForce\":%s}", slice_is(policy, s->policy.inforce->hash) ? "true" : "false");
 }

@@ -5,7 +5,6 @@
 
 #include "scheduler/advise.h"
 #include "scheduler/json.h"
-#include "scheduler/json.h"
 
 static bool is_pod(const char *pod, const char *namespace_, const char *name)
 {
@@ -197,7 +196,21 @@ static void write_decision(struct scheduler *s, struct pod *pod, struct buf *out
 	free(verdicts);
 }
 
-/* What the pod holds. A score only while the pod itself is kept, which it is until it is bound. */
+/* Which GPUs they are is known where the node has one. */
+static void write_devices(const struct scheduler *s, const struct ledger_entry *entry, struct buf *out)
+{
+	if (decide_gpu_units(s->fleet, &entry->demand) == 0)
+		return;
+	buf_text(out, ",\"devices\":[");
+	for (size_t i = 0; i < entry->device_count; i++)
+		buf_printf(out, "%s{\"index\":%d,\"milli\":%d}", i ? "," : "", (int)entry->devices[i].index,
+		    (int)entry->devices[i].milli);
+	buf_text(out, "],");
+	member(out, "devicesSay", entry->device_count ? "the node's only GPU" : "index chosen by kubelet");
+}
+
+/* What the pod holds. A score only while the pod itself is kept, which it is until it is bound: what it prefers is not
+ * kept then, and the fleet that it was chosen from is no more. */
 static void write_entry(
     const struct scheduler *s, const struct ledger_entry *entry, const struct pod *pod, struct buf *out)
 {
@@ -218,11 +231,28 @@ static void write_entry(
 		buf_printf(out, ":%" PRId64, entry->demand.items[i].amount);
 	}
 	buf_char(out, '}');
+	write_devices(s, entry, out);
 	if (pod && decide_node(s->fleet, pod, entry->node, &score) == REASON_CODE_FITS) {
 		buf_char(out, ',');
 		write_score(policy_class_of(s->policy.inforce, pod, &why), &score, out);
 	}
 	buf_char(out, '}');
+}
+
+/* A bound pod of ours: the class it is in by the policy in force, and what its Binding said. */
+static void write_bound(const struct scheduler *s, const struct ledger_entry *entry, struct buf *out)
+{
+	enum reason why;
+	struct pod *pod = ledger_pod(entry);
+	const struct policy_class *class_ = pod ? policy_class_of(s->policy.inforce, pod, &why) : NULL;
+	if (class_) {
+		buf_char(out, ',');
+		member(out, "class", class_->name);
+	}
+	if (pod && pod->decision)
+		annotation_show(s, pod->decision, out);
+	if (pod)
+		pod_free(pod);
 }
 
 unsigned explain_answer(void *ctx, const char *pod, struct buf *out)
@@ -257,6 +287,8 @@ unsigned explain_answer(void *ctx, const char *pod, struct buf *out)
 	}
 	if (tracked)
 		write_decision(s, tracked->pod, out);
+	else
+		write_bound(s, entry, out);
 	buf_text(out, "}\n");
 	return 200;
 }

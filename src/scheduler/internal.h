@@ -121,6 +121,8 @@ bool bind_path_safe(struct slice name);
 /* annotation.c: the Binding's annotations, a JSON object */
 void annotation_write(
     const struct scheduler *s, const struct pod *pod, const struct ledger_entry *entry, struct buf *out);
+/* The other way, for explain: `,"decision":{…}`, or nothing where the text is not of version 1. */
+void annotation_show(const struct scheduler *s, const char *decision, struct buf *out);
 
 /* wake.c */
 /* Something changed in pods' favour: the nodes are in the fleet's chain. */

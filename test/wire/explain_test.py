@@ -253,8 +253,53 @@ class Planted(unittest.TestCase):
         wait_for(lambda: (self.daemon.entry(thing) or {}).get("state") == "bound")
         answer, text = self.explained(thing, 0)
         self.assertEqual((answer["state"], answer["reservation"]["node"]), ("bound", where))
-        self.assertIn(f"bound on {where}", text)
+        self.assertIn(f"bound on {where} (pool {held['pool']})", text)
+        self.assertIn("  class batch\n", text)
         self.assertIn("nvidia.com/gpu 2", text)
+
+    def test_bound_says_its_class_and_decision(self):
+        thing = self.plant(pod("p", gpus=2), node("a"))
+        self.assertEqual(self.daemon.bind(thing, self.daemon.placed(thing, ["a"]))[0], 200)
+        wait_for(lambda: "decision" in self.daemon.explain("p")[1], what="the pod with its annotation")
+        answer, text = self.explained(thing, 0)
+        decision, held = answer["decision"], answer["reservation"]
+        self.assertEqual((answer["class"], decision["class"], decision["pool"]), ("batch", "batch", "h100"))
+        self.assertEqual((decision["policy"], decision["inForce"]), (self.daemon.state()["policy"]["hash"], True))
+        self.assertEqual((held["devices"], held["devicesSay"]), ([], "index chosen by kubelet"))
+        self.assertNotIn("terms", held)
+        self.assertIn("devices index chosen by kubelet\n", text)
+        self.assertIn(f"decided as class batch, pool h100, by policy {decision['policy']}\n", text)
+        self.daemon.write_policy(POLICY.replace("batch", "bulk"))
+        wait_for(lambda: self.daemon.explain("p")[1]["class"] == "bulk", what="the new policy")
+        answer, text = self.explained(thing, 0)
+        self.assertEqual((answer["decision"]["class"], answer["decision"]["inForce"]), ("batch", False))
+        self.assertIn("class bulk\n", text)
+        self.assertIn("no longer in force", text)
+
+    def test_bound_before_berth_began(self):
+        """Decisions that another process wrote, and texts that are none."""
+        texts = {
+            "one": '{"version":1,"class":"old\\"er","policy":"0123","devices":[{"index":0}]}', "two": '{"version":2,"class":"x"}',
+            "bad": '{"version":1,', "long": '{"version":1,"class":"' + "x" * 5000 + '"}', "deep": "[" * 3000, "none": None}
+        things = [hog("a", name, "berth", 0, cpu="1") for name in texts]
+        for made in things:
+            if texts[made["metadata"]["name"]] is not None:
+                made["metadata"]["annotations"] = said(decision=texts[made["metadata"]["name"]])
+        only = {"nvidia.com/gpu": "1"}
+        self.plant(pod("p"), node("a"), node("single", gpus=1, allocatable=only),
+                   hogs=[*things, hog("single", "s", "berth", 1), hog("a", "theirs", gpus=1)])
+        for made in things:
+            answer, text = self.explained(made, 0)
+            self.assertEqual((answer["state"], answer["class"]), ("bound", "batch"))
+            self.assertEqual(answer.get("decision"), {"class": 'old"er', "policy": "0123", "inForce": False}
+                             if made["metadata"]["name"] == "one" else None)
+            self.assertNotIn("devices", text)
+        answer, text = self.explained(pod("s"), 0)
+        self.assertEqual(answer["reservation"]["devices"], [{"index": 0, "milli": 1000}])
+        self.assertIn("devices the node's only GPU: index 0\n", text)
+        answer, text = self.explained(pod("theirs"), 0)
+        self.assertNotIn("class", answer)
+        self.assertNotIn("class", text)
 
     def test_unknown_pod_and_bad_usage(self):
         self.plant(pod("p"), node("a"))

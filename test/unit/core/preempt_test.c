@@ -249,6 +249,7 @@ static void traits_are_shared_and_given_back(void **state)
 	pod->grace_s = 45;
 	pod->in_gang = true;
 	pod->owner_uid = "owner";
+	pod->decision = "{}";
 	pod_add_owner_kind(pod, "Job");
 	pod_add_owner_kind(pod, "CronJob");
 	pod->labels.items[pod->labels.count++] = (struct label){"a", ""};
@@ -258,6 +259,7 @@ static void traits_are_shared_and_given_back(void **state)
 	struct pod *kept = ledger_pod(two);
 	assert_string_equal(kept->uid, "two");
 	assert_null(kept->class_name);
+	assert_string_equal(kept->decision, "{}");
 	assert_int_equal(kept->priority, -7);
 	assert_int_equal(kept->grace_s, 45);
 	assert_true(kept->in_gang);
