@@ -131,6 +131,20 @@ func readsAPodItDoesNotKnow(t *testing.T, s *stack) {
 	}
 }
 
+// goesOnWithAnotherToken changes the mounted token, and binds pods when the API
+// server has come to refuse the one that both programs began with.
+func goesOnWithAnotherToken(t *testing.T, installed *harness.Installed) {
+	t.Helper()
+	must(t, installed.RotateToken(t.Context()))
+	namespace := namespaceOf(t, "-rotated")
+	var pods []*v1.Pod
+	for i := range 4 {
+		pods = append(pods, harness.Pod(namespace, fmt.Sprintf("late-%d", i), 1))
+	}
+	must(t, plane.CreatePods(t.Context(), pods...))
+	boundCount(t, namespace, len(pods))
+}
+
 // exactlyTheRights holds what the API server has noted against the roles:
 // nothing was refused, berth lives on its own roles alone, kube-scheduler needs
 // its lease, and nothing is granted that neither of them used.

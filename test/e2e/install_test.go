@@ -113,6 +113,7 @@ func TestInstallIsAdmittedAndRunsWithExactlyItsRights(t *testing.T) {
 	hintsAndBindsAMix(t, s, namespace, dev)
 	saysThatAPolicyIsBad(t, s)
 	readsAPodItDoesNotKnow(t, s)
+	goesOnWithAnotherToken(t, installed)
 	must(t, s.berth.MatchesFreshList(t.Context(), plane, 15*time.Second))
 
 	// Both end in good order, and so give back the lease.

@@ -11,13 +11,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	authenticationv1 "k8s.io/api/authentication/v1"
 	v1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
-	"k8s.io/utils/ptr"
-	"sigs.k8s.io/yaml"
 )
 
 // Installed is what kubelet would run of the manifests: the containers of the
@@ -29,23 +23,23 @@ type Installed struct {
 
 	plane      *ControlPlane
 	dir        string
-	kubeconfig string
+	account    *mountedAccount
 	listen     string // where kube-scheduler's file has to look for berth
 	manifests  Manifests
 	deployment *appsv1.Deployment
 }
 
-// StartInstalled starts berth and kube-scheduler as applied manifests say. In
-// place of what only a pod has, they get ports that are free and a kubeconfig
-// with a token of the pod's account. It returns once both containers' probes
-// answer 200; what was started until an error came is in the result.
+// StartInstalled starts berth and kube-scheduler as applied manifests say, with
+// the pod's account as kubelet mounts it, on ports that are free. It returns
+// once both containers' probes answer 200; what was started until an error came
+// is in the result.
 func (c *ControlPlane) StartInstalled(ctx context.Context, dir, berth string, all Manifests) (*Installed, error) {
 	deployment, err := all.Deployment()
 	if err != nil {
 		return nil, err
 	}
 	i := &Installed{plane: c, dir: dir, manifests: all, deployment: deployment}
-	if err := i.writeKubeconfig(ctx); err != nil {
+	if i.account, err = c.mountAccount(ctx, dir, deployment.Namespace, deployment.Spec.Template.Spec.ServiceAccountName); err != nil {
 		return i, err
 	}
 	addresses, err := freeAddresses(3)
@@ -58,28 +52,9 @@ func (c *ControlPlane) StartInstalled(ctx context.Context, dir, berth string, al
 	return i, i.startScheduler(ctx, addresses[0], addresses[2])
 }
 
-// writeKubeconfig asks for a token of the pod's account, as kubelet does, and
-// writes a kubeconfig that names its file.
-func (i *Installed) writeKubeconfig(ctx context.Context) error {
-	account := i.deployment.Spec.Template.Spec.ServiceAccountName
-	answer, err := i.plane.Client.CoreV1().ServiceAccounts(i.deployment.Namespace).CreateToken(ctx, account,
-		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To[int64](3600)}},
-		metav1.CreateOptions{})
-	if err != nil {
-		return fmt.Errorf("a token of %s: %w", account, err)
-	}
-	token := filepath.Join(i.dir, "token")
-	if err := os.WriteFile(token, []byte(answer.Status.Token), 0o600); err != nil {
-		return err
-	}
-	i.kubeconfig = filepath.Join(i.dir, "kubeconfig")
-	config := clientcmdapi.NewConfig()
-	config.Clusters["e2e"] = &clientcmdapi.Cluster{Server: i.plane.Server, CertificateAuthority: i.plane.CAFile}
-	config.AuthInfos[account] = &clientcmdapi.AuthInfo{TokenFile: token}
-	config.Contexts["e2e"] = &clientcmdapi.Context{Cluster: "e2e", AuthInfo: account}
-	config.CurrentContext = "e2e"
-	return clientcmd.WriteToFile(*config, i.kubeconfig)
-}
+// RotateToken gives the account a new token, and makes the old one worth
+// nothing: it returns once the API server refuses that.
+func (i *Installed) RotateToken(ctx context.Context) error { return i.account.rotate(ctx) }
 
 func (i *Installed) startBerth(ctx context.Context, binary, verbs, ops string) (err error) {
 	container, args, err := i.container("berth")
@@ -88,7 +63,7 @@ func (i *Installed) startBerth(ctx context.Context, binary, verbs, ops string) (
 	}
 	i.Policy, i.listen = value(args, "--policy"), value(args, "--listen")
 	args = atPort(atPort(args, "--listen", verbs), "--listen-ops", ops)
-	env := []string{"KUBECONFIG=" + i.kubeconfig}
+	var env []string
 	for _, variable := range container.Env {
 		if source := variable.ValueFrom; source != nil {
 			if source.FieldRef == nil || source.FieldRef.FieldPath != "metadata.namespace" {
@@ -98,7 +73,7 @@ func (i *Installed) startBerth(ctx context.Context, binary, verbs, ops string) (
 		}
 		env = append(env, variable.Name+"="+variable.Value)
 	}
-	process, err := StartProcess(i.dir, "berth", "/usr/bin/env", append(append(env, binary), args[1:]...)...)
+	process, err := i.account.start(i.dir, "berth", env, binary, args[1:]...)
 	if err != nil {
 		return err
 	}
@@ -106,8 +81,8 @@ func (i *Installed) startBerth(ctx context.Context, binary, verbs, ops string) (
 	return probe(ctx, container, ops, process)
 }
 
-// startScheduler leaves the file as it is, but for berth's port and the
-// kubeconfig: it fights for its lease.
+// startScheduler leaves the file as it is, but for berth's port: it fights for
+// its lease.
 func (i *Installed) startScheduler(ctx context.Context, verbs, secure string) error {
 	container, args, err := i.container("kube-scheduler")
 	if err != nil {
@@ -118,21 +93,12 @@ func (i *Installed) startScheduler(ctx context.Context, verbs, secure string) er
 	if err != nil {
 		return err
 	}
-	config := map[string]any{}
-	if err := yaml.UnmarshalStrict([]byte(strings.ReplaceAll(string(text), i.listen, verbs)), &config); err != nil {
-		return err
-	}
-	section(config, "clientConnection")["kubeconfig"] = i.kubeconfig
-	if text, err = yaml.Marshal(config); err != nil {
-		return err
-	}
-	if err := os.WriteFile(path, text, 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), i.listen, verbs)), 0o644); err != nil {
 		return err
 	}
 	host, port := splitAddress(secure)
-	args = append(args[1:], "--bind-address="+host, "--secure-port="+port,
-		"--authentication-kubeconfig="+i.kubeconfig, "--authorization-kubeconfig="+i.kubeconfig, "--v=2")
-	i.Scheduler, err = StartProcess(i.dir, "kube-scheduler", i.plane.binary, append([]string{"kube-scheduler"}, args...)...)
+	args = append(args[1:], "--bind-address="+host, "--secure-port="+port, "--v=2")
+	i.Scheduler, err = i.account.start(i.dir, "kube-scheduler", nil, i.plane.binary, append([]string{"kube-scheduler"}, args...)...)
 	if err != nil {
 		return err
 	}
