@@ -25,6 +25,8 @@ void arena_reset(struct arena *arena);
 /* Aligned for any type, not zeroed. */
 __attribute__((returns_nonnull)) void *arena_alloc(struct arena *arena, size_t size);
 __attribute__((returns_nonnull)) void *arena_calloc(struct arena *arena, size_t count, size_t size);
+/* Room for a text of `len` bytes and its NUL, which the caller writes. Texts stand close together. */
+__attribute__((returns_nonnull)) char *arena_text(struct arena *arena, size_t len);
 /* A terminated copy. */
 __attribute__((returns_nonnull)) char *arena_copy(struct arena *arena, struct slice text);
 

@@ -21,7 +21,7 @@ struct slice field_plain(struct arena *arena, struct slice raw)
 
 	if (reader_is_plain(raw))
 		return raw;
-	text = arena_alloc(arena, raw.len + 1);
+	text = arena_text(arena, raw.len);
 	return (struct slice){text, reader_unescape(raw, text)};
 }
 
@@ -34,7 +34,7 @@ const char *field_text(struct arena *arena, struct slice raw)
 		return known;
 	if (reader_is_plain(raw))
 		return arena_copy(arena, raw);
-	text = arena_alloc(arena, raw.len + 1);
+	text = arena_text(arena, raw.len);
 	text[reader_unescape(raw, text)] = '\0';
 	return text;
 }

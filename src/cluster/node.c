@@ -5,7 +5,7 @@
 #include "cluster/placement.h"
 #include "cluster/quantity.h"
 
-#define ARENA_SIZE 6144 /* a GPU node's sixty labels, four conditions and twelve resources */
+#define ARENA_REST 1024 /* of a GPU node, beside its labels: six conditions, twelve resources, a taint or two */
 
 /* Kinds of resources beyond RESOURCES_PER_OBJECT_MAX, and amounts that cannot be read, count as not there: nothing that
  * needs them is placed. */
@@ -154,6 +154,34 @@ static void read_operator(struct node_spec *spec)
 	spec->for_machines = workload && (strcmp(workload, "vm-passthrough") == 0 || strcmp(workload, "vm-vgpu") == 0);
 }
 
+/* What the labels take, which are most of a node and differ by cluster. Looks no further than to them, and they stand
+ * near the front of what an API server writes. */
+static size_t labels_size(struct slice text)
+{
+	struct slice key, labels = {NULL, 0};
+	struct reader json;
+	size_t count = 0;
+
+	reader_open(&json, text);
+	for (const char *const *step = (const char *const[]){"metadata", "labels", NULL}; *step; step++) {
+		bool found = false;
+
+		if (!reader_object(&json))
+			return 0;
+		while (!found && reader_key(&json, &key)) {
+			found = slice_is(key, *step);
+			if (!found)
+				reader_skip(&json);
+		}
+	}
+	reader_value(&json, &labels);
+	reader_open(&json, labels);
+	if (reader_object(&json))
+		for (; reader_key(&json, &key); count++)
+			reader_skip(&json);
+	return labels.len + count * sizeof(struct label);
+}
+
 struct node_spec *cluster_node_decode(
     struct slice text, struct resource_names *names, const struct gpu_catalogue *catalogue, struct err *err)
 {
@@ -161,7 +189,7 @@ struct node_spec *cluster_node_decode(
 	struct node_spec *spec;
 	struct reader json;
 
-	arena_init(&arena, ARENA_SIZE);
+	arena_init(&arena, sizeof *spec + labels_size(text) + ARENA_REST);
 	spec = arena_calloc(&arena, 1, sizeof *spec);
 	spec->arena = arena;
 	reader_open(&json, text);

@@ -85,18 +85,25 @@ static void add_chunk(struct arena *arena, size_t need)
 	use_chunk(arena, chunk);
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+static char *take(struct arena *arena, size_t size, size_t align)
 {
 	/* Sizes near SIZE_MAX stay as they are, so that xmalloc ends the process. */
-	size_t step = size > SIZE_MAX / 2 ? SIZE_MAX / 2 : (size + !size + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1);
-	char *block;
+	size_t step = size > SIZE_MAX / 2 ? SIZE_MAX / 2 : size + !size;
+	size_t pad = -(uintptr_t)arena->at & (align - 1);
 
-	if ((size_t)(arena->end - arena->at) < step)
+	if ((size_t)(arena->end - arena->at) < pad + step) {
 		add_chunk(arena, step);
-	block = arena->at;
-	arena->at += step;
+		pad = 0;
+	}
+	char *block = arena->at + pad;
+	arena->at = block + step;
 	ASAN_UNPOISON_MEMORY_REGION(block, size);
 	return block;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+	return take(arena, size, ARENA_ALIGN);
 }
 
 void *arena_calloc(struct arena *arena, size_t count, size_t size)
@@ -110,9 +117,14 @@ void *arena_calloc(struct arena *arena, size_t count, size_t size)
 	return memset(block, 0, bytes);
 }
 
+char *arena_text(struct arena *arena, size_t len)
+{
+	return take(arena, len + 1, 1);
+}
+
 char *arena_copy(struct arena *arena, struct slice text)
 {
-	char *copy = arena_alloc(arena, text.len + 1);
+	char *copy = arena_text(arena, text.len);
 
 	if (text.len)
 		memcpy(copy, text.at, text.len);

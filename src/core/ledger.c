@@ -139,10 +139,18 @@ static int64_t expiry(const struct ledger_entry *entry, int64_t now_ns)
 	return resource_sum(now_ns, entry->ttl_ns);
 }
 
+/* So that one chunk does, with no room left; entries are most of what is kept. */
+static size_t entry_size(const struct pod *pod)
+{
+	size_t texts = strlen(pod->uid) + strlen(pod->namespace_) + strlen(pod->name) + 3;
+	size_t demand = pod->demand.count * sizeof(*pod->demand.items);
+	return sizeof(struct ledger_entry) + texts + demand + sizeof(struct device_share) + 2 * _Alignof(max_align_t);
+}
+
 static struct ledger_entry *entry_new(struct ledger *ledger, const struct pod *pod)
 {
 	struct arena arena;
-	arena_init(&arena, 512);
+	arena_init(&arena, entry_size(pod));
 	struct ledger_entry *entry = arena_calloc(&arena, 1, sizeof(*entry));
 	entry->uid = arena_copy(&arena, slice_of(pod->uid));
 	entry->namespace_ = arena_copy(&arena, slice_of(pod->namespace_));

@@ -92,6 +92,28 @@ static void test_copy_is_terminated(void **state)
 	arena_free(&arena);
 }
 
+static void test_texts_stand_close_together(void **state)
+{
+	struct arena arena;
+	char *texts[60];
+
+	(void)state;
+	arena_init(&arena, 4096);
+	for (size_t i = 0; i < 60; i++) {
+		texts[i] = arena_text(&arena, i);
+		memset(texts[i], 'a', i);
+		texts[i][i] = '\0';
+		if (i > 0)
+			assert_ptr_equal(texts[i], texts[i - 1] + i);
+	}
+	int64_t *number = arena_alloc(&arena, sizeof *number);
+	assert_int_equal((uintptr_t)number % _Alignof(max_align_t), 0);
+	*number = -1;
+	for (size_t i = 0; i < 60; i++)
+		assert_int_equal(strlen(texts[i]), i);
+	arena_free(&arena);
+}
+
 static void test_grow_doubles(void **state)
 {
 	size_t room = 0, moves = 0;
@@ -158,6 +180,7 @@ int main(void)
 	    cmocka_unit_test(test_calloc_is_zero_also_in_used_memory),
 	    cmocka_unit_test(test_reset_keeps_the_newest_chunk),
 	    cmocka_unit_test(test_copy_is_terminated),
+	    cmocka_unit_test(test_texts_stand_close_together),
 	    cmocka_unit_test(test_grow_doubles),
 	    cmocka_unit_test(test_no_memory_ends_the_process),
 	    cmocka_unit_test(test_string_copies),
