@@ -64,7 +64,7 @@ static void read_token_file(struct credentials *credentials)
 	if (code) {
 		/* The last one read goes on being used. */
 		if (!failed_before)
-			log_warn("no token", "error=\"%s\"", credentials->err.text);
+			log_warn("no token", "error=%s", log_quote(credentials->err.text));
 		buf_free(&text);
 		return;
 	}
@@ -101,7 +101,7 @@ static void plugin_failed(struct credentials *credentials, const char *reason)
 	err_set(&credentials->err, ERR_REFUSED, "%s", reason);
 	credentials->run_after_ns = clock_now() + backoff_ns(&credentials->jitter, credentials->failures++,
 	                                              EXEC_RETRY_FIRST_NS, EXEC_RETRY_MAX_NS);
-	log_warn("no credentials", "error=\"%s\"", reason);
+	log_warn("no credentials", "error=%s", log_quote(reason));
 }
 
 static void plugin_gave(struct credentials *credentials, struct exec_credential *credential, int64_t left_ns)

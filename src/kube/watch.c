@@ -90,8 +90,8 @@ static void fail(struct kube_watch *watch, enum watch_step step, const char *err
 
 	watch->state.errors++;
 	lost(watch, error);
-	log_warn("a watch lost contact", "path=%s step=%s error=\"%s\"", watch->path,
-	    step == STEP_LIST ? "list" : "watch", watch->error);
+	log_warn("a watch lost contact", "path=%s step=%s error=%s", watch->path, step == STEP_LIST ? "list" : "watch",
+	    log_quote(watch->error));
 	next_step(watch, step, retry_after_ns > 0 ? wait_ns + retry_after_ns : wait_ns);
 }
 

@@ -88,8 +88,8 @@ static void binding_done(void *ctx, enum kube_bind_result result, const char *er
 	struct scheduler *s = job->s;
 	struct ledger_entry *entry = ledger_find(s->fleet, slice_of(job->uid));
 	if (result != KUBE_BOUND)
-		log_warn("a pod was not bound", "pod=%s/%s node=%s reason=%s error=\"%s\"", job->namespace_, job->name,
-		    job->node, reason_code(reasons[result]), error ? error : "");
+		log_warn("a pod was not bound", "pod=%s/%s node=%s reason=%s error=%s", job->namespace_, job->name,
+		    job->node, reason_code(reasons[result]), log_quote(error ? error : ""));
 	if (result == KUBE_POD_GONE && entry && entry->state != LEDGER_BOUND) {
 		feed_forget(s, slice_of(job->uid), REASON_CODE_WAKE_ROOM);
 	} else if (result == KUBE_BOUND && entry && !job->pod_gone) {
@@ -171,7 +171,7 @@ static void pod_was_read(void *ctx, const struct kube_answer *answer)
 	}
 	struct pod *pod = cluster_pod_decode(answer->body, &s->fleet->names, true, &err);
 	if (!pod) {
-		log_error("a pod cannot be read", "error=\"%s\"", err.text);
+		log_error("a pod cannot be read", "error=%s", log_quote(err.text));
 		finish(job, REASON_CODE_BIND_FAILED);
 		return;
 	}

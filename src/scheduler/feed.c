@@ -61,7 +61,7 @@ static void nodes_object(void *ctx, enum kube_change change, struct slice object
 	}
 	struct node_spec *spec = cluster_node_decode(object, &s->fleet->names, &s->catalogue->gpus, &err);
 	if (!spec) {
-		log_error("a node cannot be read", "error=\"%s\"", err.text);
+		log_error("a node cannot be read", "error=%s", log_quote(err.text));
 		return;
 	}
 	fleet_put_node(s->fleet, spec)->mark = s->node_list;
@@ -165,7 +165,7 @@ static void pods_object(void *ctx, enum kube_change change, struct slice object)
 	}
 	struct pod *pod = cluster_pod_decode(object, &s->fleet->names, false, &err);
 	if (!pod) {
-		log_error("a pod cannot be read", "error=\"%s\"", err.text);
+		log_error("a pod cannot be read", "error=%s", log_quote(err.text));
 		return;
 	}
 	if (pod->terminal) {
@@ -230,7 +230,7 @@ static void jobs_object(void *ctx, enum kube_change change, struct slice object)
 	struct scheduler *s = ctx;
 	struct err err;
 	if ((change == KUBE_DELETED ? owners_remove : owners_put)(s->owners, object, &err) != 0)
-		log_error("a job cannot be read", "error=\"%s\"", err.text);
+		log_error("a job cannot be read", "error=%s", log_quote(err.text));
 }
 
 static void jobs_synced(void *ctx)

@@ -16,8 +16,8 @@ static void hinted(void *ctx, const struct kube_answer *answer)
 {
 	(void)ctx;
 	if (answer->code != 0 || (answer->status >= 300 && answer->status != 404 && answer->status != 409))
-		log_warn("a pod could not be hinted", "status=%u error=\"%s\"", answer->status,
-		    answer->error ? answer->error : "");
+		log_warn("a pod could not be hinted", "status=%u error=%s", answer->status,
+		    log_quote(answer->error ? answer->error : ""));
 }
 
 static void nominate(struct scheduler *s, const struct pod *pod, const char *node)

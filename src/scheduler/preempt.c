@@ -137,9 +137,9 @@ static size_t choose(struct scheduler *s, const struct pod *pod, const struct wi
 	if (chosen == SIZE_MAX && hint_make_way(s, pod))
 		chosen = preempt_choose(s->fleet, pod, candidates, preempt->count, verdicts);
 	for (size_t i = 0; i < preempt->count; i++)
-		log_debug("preempt", "pod=%s/%s node=%.*s victims=%zu verdict=\"%s\"", pod->namespace_, pod->name,
+		log_debug("preempt", "pod=%s/%s node=%.*s victims=%zu verdict=%s", pod->namespace_, pod->name,
 		    (int)preempt->nodes[i].node.len, preempt->nodes[i].node.at, candidates[i].victim_count,
-		    preempt_verdict_text(verdicts[i]));
+		    log_quote(preempt_verdict_text(verdicts[i])));
 	free(verdicts);
 	return chosen;
 }

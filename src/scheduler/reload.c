@@ -70,7 +70,7 @@ static void refuse(struct scheduler *s, const char *line)
 	set_error(&s->policy, xstrdup(line));
 	metric_set(s->instruments.reload_success, 0, NULL);
 	emit(s, line);
-	log_error("policy not reloaded, the last good one stays in force", "error=\"%s\"", line);
+	log_error("policy not reloaded, the last good one stays in force", "error=%s", log_quote(line));
 }
 
 int reload_first(struct scheduler *s, const char *path, struct err *err)

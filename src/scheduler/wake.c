@@ -16,8 +16,8 @@ static void patched(void *ctx, const struct kube_answer *answer)
 	/* A pod that is gone needs no waking. What failed otherwise was repeated by the client; the turn then ends and
 	 * the pod is woken once more. */
 	if (answer->code != 0 || (answer->status >= 300 && answer->status != 404 && answer->status != 409))
-		log_warn("a pod could not be woken", "status=%u error=\"%s\"", answer->status,
-		    answer->error ? answer->error : "");
+		log_warn("a pod could not be woken", "status=%u error=%s", answer->status,
+		    log_quote(answer->error ? answer->error : ""));
 }
 
 static void wake(void *ctx, struct waiting_pod *waiting, struct node *node)
