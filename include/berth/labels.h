@@ -18,7 +18,6 @@ struct labels {
 	struct label *items;
 };
 
-void labels_sort(struct labels *labels);
 /* The value of a key, or NULL. */
 const char *labels_get(const struct labels *labels, const char *key);
 

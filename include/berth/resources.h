@@ -52,9 +52,6 @@ struct resource_list {
 
 /* The amount of an id in the list, put in as 0 where it is missing; NULL when the list is full. */
 int64_t *resource_list_at(struct resource_list *list, resource_id id);
-/* Saturating sum and maximum per id; false when the list is full. */
-bool resource_list_add(struct resource_list *to, const struct resource_list *from);
-bool resource_list_max(struct resource_list *to, const struct resource_list *from);
 /* A lasting copy in the arena, zero amounts left out. */
 struct resources resource_list_keep(const struct resource_list *list, struct arena *arena);
 

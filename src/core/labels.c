@@ -2,19 +2,7 @@
  * (pkg/labels, pkg/fields) and k8s.io/api v0.36.3 (core/v1/toleration.go) do. */
 #include "berth/labels.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-static int label_order(const void *a, const void *b)
-{
-	return strcmp(((const struct label *)a)->key, ((const struct label *)b)->key);
-}
-
-void labels_sort(struct labels *labels)
-{
-	if (labels->count > 1)
-		qsort(labels->items, labels->count, sizeof(*labels->items), label_order);
-}
 
 const char *labels_get(const struct labels *labels, const char *key)
 {

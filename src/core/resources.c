@@ -64,29 +64,6 @@ int64_t *resource_list_at(struct resource_list *list, resource_id id)
 	return &list->items[at].amount;
 }
 
-bool resource_list_add(struct resource_list *to, const struct resource_list *from)
-{
-	for (uint16_t i = 0; i < from->count; i++) {
-		int64_t *amount = resource_list_at(to, from->items[i].id);
-		if (!amount)
-			return false;
-		*amount = resource_sum(*amount, from->items[i].amount);
-	}
-	return true;
-}
-
-bool resource_list_max(struct resource_list *to, const struct resource_list *from)
-{
-	for (uint16_t i = 0; i < from->count; i++) {
-		int64_t *amount = resource_list_at(to, from->items[i].id);
-		if (!amount)
-			return false;
-		if (*amount < from->items[i].amount)
-			*amount = from->items[i].amount;
-	}
-	return true;
-}
-
 struct resources resource_list_keep(const struct resource_list *list, struct arena *arena)
 {
 	struct resources kept = {0};

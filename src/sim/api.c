@@ -261,8 +261,3 @@ struct sim_api_stats sim_api_stats(const struct sim_api *api)
 {
 	return api->stats;
 }
-
-struct sim_faults *sim_api_faults(struct sim_api *api)
-{
-	return &api->faults;
-}

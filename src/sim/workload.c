@@ -26,11 +26,6 @@ struct sim_workload {
 	size_t ending_count, ending_room;
 };
 
-const char *sim_class_name(enum sim_class class_)
-{
-	return names[class_];
-}
-
 enum sim_class sim_class_of(const char *name)
 {
 	for (unsigned i = 0; name && i < SIM_CLASS_COUNT; i++)

@@ -10,7 +10,6 @@ enum sim_class { SIM_TRAINING, SIM_INFERENCE, SIM_FINETUNE, SIM_BATCH, SIM_OTHER
 /* Pod label that says which of these it is; for the picture and the table only. */
 #define SIM_CLASS_LABEL "sim.berth.dev/class"
 
-const char *sim_class_name(enum sim_class class_);
 /* By the label's value; SIM_OTHER for NULL and anything unknown. */
 enum sim_class sim_class_of(const char *name);
 

@@ -147,9 +147,10 @@ WORLD struct node_spec *spec_new(const char *name)
 
 WORLD void spec_label(struct node_spec *spec, const char *key, const char *value)
 {
-	spec->labels.items[spec->labels.count++] =
-	    (struct label){copy_text(&spec->arena, key), copy_text(&spec->arena, value)};
-	labels_sort(&spec->labels);
+	struct label *at = spec->labels.items + spec->labels.count++;
+	for (; at > spec->labels.items && strcmp(at[-1].key, key) > 0; at--)
+		*at = at[-1];
+	*at = (struct label){copy_text(&spec->arena, key), copy_text(&spec->arena, value)};
 }
 
 WORLD void spec_taint(struct node_spec *spec, const char *key, const char *value, enum taint_effect effect)
