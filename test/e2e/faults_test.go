@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,7 +16,8 @@ import (
 	"berth.dev/e2e/harness"
 )
 
-// holder keeps the requests whose path ends in a word until it is released.
+// holder keeps the requests whose path ends in a word until it is released;
+// those whose client has gone by then get no further.
 type holder struct {
 	held     chan string
 	released chan struct{}
@@ -25,10 +28,13 @@ func hold(t *testing.T, proxy *harness.Proxy, suffix string) *holder {
 	h := &holder{held: make(chan string, 1000), released: make(chan struct{})}
 	proxy.SetHook(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, suffix) {
+			// Only once all of a request is read does the server see its client go.
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
 			h.held <- r.URL.Path
 			<-h.released
 		}
-		return false
+		return r.Context().Err() != nil
 	})
 	t.Cleanup(func() { proxy.SetHook(nil); h.release() })
 	return h

@@ -29,6 +29,7 @@ type Kubelets struct {
 
 	mu     sync.Mutex
 	delay  func(*v1.Pod) time.Duration
+	linger func(*v1.Pod) time.Duration
 	reject func(*v1.Pod) string
 }
 
@@ -70,6 +71,13 @@ func (k *Kubelets) Delay(delay func(*v1.Pod) time.Duration) {
 	k.delay = delay
 }
 
+// Linger sets how long a deleted pod takes to end; nil is at once.
+func (k *Kubelets) Linger(linger func(*v1.Pod) time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.linger = linger
+}
+
 // Reject sets which pods are refused at admission: a reason such as
 // "OutOfnvidia.com/gpu" makes the pod Failed, as a kubelet does it.
 func (k *Kubelets) Reject(reject func(*v1.Pod) string) {
@@ -88,6 +96,17 @@ func (k *Kubelets) orders(pod *v1.Pod) (delay time.Duration, reason string) {
 		reason = k.reject(pod)
 	}
 	return delay, reason
+}
+
+// toLinger is how much longer a deleted pod is to be there.
+func (k *Kubelets) toLinger(pod *v1.Pod) time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.linger == nil {
+		return 0
+	}
+	grace := time.Duration(ptr.Deref(pod.DeletionGracePeriodSeconds, 0)) * time.Second
+	return time.Until(pod.DeletionTimestamp.Add(k.linger(pod) - grace))
 }
 
 func (k *Kubelets) work(ctx context.Context) {
@@ -119,6 +138,10 @@ func (k *Kubelets) sync(ctx context.Context, key string) error {
 		return nil
 	}
 	if pod.DeletionTimestamp != nil {
+		if wait := k.toLinger(pod); wait > 0 {
+			k.queue.AddAfter(key, wait)
+			return nil
+		}
 		return ignoreGone(k.client.CoreV1().Pods(namespace).Delete(ctx, name, metav1.DeleteOptions{
 			GracePeriodSeconds: ptr.To[int64](0),
 			Preconditions:      &metav1.Preconditions{UID: &pod.UID},

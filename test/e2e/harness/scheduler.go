@@ -1,10 +1,14 @@
 package harness
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
 
 	"sigs.k8s.io/yaml"
 )
@@ -50,6 +54,37 @@ func (c *ControlPlane) startScheduler(dir, name string, config []byte) (*Process
 	}
 	return StartProcess(dir, name, c.binary, "kube-scheduler",
 		"--config="+path, "--secure-port=0", "--authentication-skip-lookup", "--v=2")
+}
+
+// CacheDiffers asks a kube-scheduler to compare its cache with its own lists,
+// which it does on SIGUSR2, and returns what it then says of differences, and
+// of its queue.
+func CacheDiffers(ctx context.Context, scheduler *Process) (differences, queue string, err error) {
+	const asked, done = `"Dump of cached NodeInfo"`, `"Dump of scheduling queue"`
+	before, err := os.ReadFile(scheduler.Log)
+	if err != nil {
+		return "", "", err
+	}
+	_ = scheduler.cmd.Process.Signal(syscall.SIGUSR2)
+	err = poll(ctx, 5*time.Second, func() (string, error) {
+		text, err := os.ReadFile(scheduler.Log)
+		if err != nil {
+			return "", err
+		}
+		said := string(text[len(before):])
+		end := strings.Index(said, done)
+		if end < 0 || !strings.HasSuffix(said, "\n") {
+			return "kube-scheduler has not compared its cache", nil
+		}
+		differences, queue = "", said[end:]
+		for line := range strings.Lines(said[:max(strings.Index(said, asked), 0)]) {
+			if strings.Contains(line, `"Cache mismatch"`) {
+				differences += line
+			}
+		}
+		return "", nil
+	})
+	return differences, queue, err
 }
 
 // RenderSchedulerConfig returns a KubeSchedulerConfiguration with the host and
