@@ -98,6 +98,20 @@ static void leave(struct waiting *waiting, struct waiter *waiter)
 	waiting__leave_group(waiting, waiter);
 }
 
+/* How often the pod was woken, by what stands on it, "CODE/COUNT": also by the process before this one, and before it
+ * was accepted in between. A count begun anew would repeat a value, and a PATCH that changes nothing wakes nobody. */
+static uint64_t woken_before(const struct pod *pod)
+{
+	const char *at = pod->wake ? strrchr(pod->wake, '/') : NULL;
+	uint64_t count = 0;
+	while (at && *++at) {
+		if (*at < '0' || *at > '9' || count > UINT32_MAX)
+			return 0; /* not berth's */
+		count = count * 10 + (uint64_t)(*at - '0');
+	}
+	return count;
+}
+
 struct waiting_pod *waiting_put(
     struct waiting *waiting, struct pod *pod, enum reason reason, int64_t now_ns, int64_t wall_ns)
 {
@@ -116,6 +130,8 @@ struct waiting_pod *waiting_put(
 	waiter->public.reason = reason;
 	waiter->public.rejected_ns = now_ns;
 	waiter->public.wakes = 0;
+	if (waiter->public.woken_total < woken_before(pod))
+		waiter->public.woken_total = woken_before(pod);
 	map_put(&waiting->by_uid, uid, waiter);
 	treap_insert(&waiting->queue, &waiter->queue_link, map_hash(uid), waiting__queue_order);
 	waiting__loosen(waiting, waiter);

@@ -177,9 +177,9 @@ func (l *load) next() *v1.Pod {
 	var options []harness.PodOption
 	class := "batch"
 	switch l.random.IntN(20) {
-	case 0:
+	case 0, 1:
 		class = "urgent"
-	case 1, 2, 3:
+	case 2, 3:
 		class, gpus = "small", min(gpus, 4)
 	case 4, 5:
 		class = "steady"

@@ -93,6 +93,22 @@ class Wakes(WireTest):
         self.cluster.delete_pod("a")
         wait_for(lambda: self.wake("b"), 1.5, "the second's turn")
 
+    def test_each_wake_changes_the_annotation(self):
+        holder = self.fill()
+        self.assertEqual(self.daemon.bind(holder, "n0")[1]["Error"], "")
+        (a,) = self.reject("a")
+        self.cluster.delete_pod("holder")
+        wait_for(lambda: self.wake("a") == "RoomFreed/1", 3, "the wake-up")
+        # Accepted, but its Binding never comes; another pod is there first, and the next rejection is a new one.
+        self.assertEqual(self.daemon.placed(a, ["n0"]), "n0")
+        wait_for(lambda: self.daemon.entry(a) is None, 5, "the end of the reservation")
+        second = self.seen(self.cluster.pod("second"))
+        self.assertEqual(self.daemon.placed(second, ["n0"]), "n0")
+        self.assertEqual(self.daemon.bind(second, "n0")[1]["Error"], "")
+        self.assertIsNone(self.daemon.placed(a, ["n0"]))
+        self.cluster.delete_pod("second")
+        wait_for(lambda: self.wake("a") == "RoomFreed/2", 3, "a second value")
+
     def test_hints_leave_a_woken_pod_its_room(self):
         holder = self.fill()
         self.assertEqual(self.daemon.bind(holder, "n0")[1]["Error"], "")

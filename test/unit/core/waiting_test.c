@@ -145,6 +145,26 @@ static void an_unused_turn_is_given_again_and_then_passed_on(void **state)
 	queue_free(queue);
 }
 
+/* A pod that is rejected again after it had left goes on counting where its annotation stands. */
+static void a_count_goes_on_where_the_annotation_stands(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *annotation;
+		uint64_t count;
+	} cases[] = {{NULL, 0}, {"", 0}, {"RoomFreed", 0}, {"RoomFreed/", 0}, {"RoomFreed/7", 7}, {"7", 0},
+	    {"RoomFreed/4294967295", 4294967295}, {"RoomFreed/99999999999999999999", 0}, {"RoomFreed/7x", 0}};
+	struct queue *queue = queue_new(1);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		waiting_remove(queue->waiting, slice_of("p0000"));
+		queue->pods[0]->wake = cases[i].annotation;
+		waiting_put(queue->waiting, queue->pods[0], REASON_CODE_NO_GPU, SECOND, 0);
+		assert_int_equal(waiting_find(queue->waiting, slice_of("p0000"))->woken_total, cases[i].count);
+	}
+	queue->pods[0]->wake = NULL;
+	queue_free(queue);
+}
+
 static void room_not_taken_goes_to_the_next(void **state)
 {
 	(void)state;
@@ -445,6 +465,7 @@ int main(void)
 	    cmocka_unit_test(one_gpu_wakes_one_pod),
 	    cmocka_unit_test(priority_then_age_then_uid),
 	    cmocka_unit_test(an_unused_turn_is_given_again_and_then_passed_on),
+	    cmocka_unit_test(a_count_goes_on_where_the_annotation_stands),
 	    cmocka_unit_test(room_not_taken_goes_to_the_next),
 	    cmocka_unit_test(a_taken_turn_wakes_nobody),
 	    cmocka_unit_test(a_gone_node_ends_what_its_turns_were_for),
