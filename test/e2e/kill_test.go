@@ -57,6 +57,7 @@ var faults = []struct {
 	{"kube-scheduler killed under bind calls", func(k *killer) { k.holding(k.api, "/binding", k.scheduler) }},
 	{"both killed as a Binding leaves", func(k *killer) { k.asBindingLeaves(k.berth.Process, k.scheduler) }},
 	{"berth killed while victims end", func(k *killer) { k.whileVictimsEnd(k.berth.Process) }},
+	{"berth killed as victims are asked for", (*killer).asVictimsAreAskedFor},
 	{"both killed while victims end", func(k *killer) { k.whileVictimsEnd(k.berth.Process, k.scheduler) }},
 	{"berth stopped", func(k *killer) {
 		k.berth.Stop()
@@ -157,6 +158,18 @@ func (k *killer) whileVictimsEnd(programs ...*harness.Process) {
 	k.kill(programs...)
 }
 
+func (k *killer) asVictimsAreAskedFor() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		k.seen(k.verbs, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/preempt") })
+	}()
+	must(k.t, k.load.create(k.t.Context(), k.load.own(k.load.name("urgent"), 8, "urgent")))
+	<-done
+	k.nap(2)
+	k.kill(k.berth.Process)
+}
+
 func number(t *testing.T, name string, otherwise int) int {
 	t.Helper()
 	n, err := strconv.Atoi(setting(name, strconv.Itoa(otherwise)))
@@ -214,13 +227,20 @@ func (k *killer) check() {
 func (k *killer) settle(struck time.Time) {
 	k.t.Helper()
 	must(k.t, k.load.tidy(k.t.Context()))
-	var wrong []string
+	ask := struck.Add(settlingLimit / 4)
 	for end := struck.Add(settlingLimit); ; time.Sleep(200 * time.Millisecond) {
-		if wrong = k.unsettled(); len(wrong) == 0 {
+		wrong, unasked := k.unsettled()
+		if len(wrong)+len(unasked) == 0 {
 			break
 		}
 		k.check()
+		if len(wrong) == 0 && time.Now().After(ask) {
+			ask = time.Now().Add(settlingLimit / 4)
+			k.t.Logf("a pod ends, for kube-scheduler to ask again: %s", brief(unasked))
+			must(k.t, k.load.endRunning(k.t.Context()))
+		}
 		if time.Now().After(end) {
+			wrong = append(wrong, unasked...)
 			_, queue, _ := harness.CacheDiffers(k.t.Context(), k.scheduler)
 			k.t.Fatalf("%s after the last kill: %s\nkube-scheduler's queue: %s", settlingLimit, brief(wrong), queue)
 		}
@@ -241,12 +261,15 @@ func (k *killer) settle(struck time.Time) {
 	k.check()
 }
 
-// unsettled says what is still on its way, or will never be.
-func (k *killer) unsettled() []string {
+// unsettled says what is still on its way, or will never be; and, apart, which
+// pods could have a place if victims were asked for. A call for victims that
+// dies with berth is not repeated: kube-scheduler asks again once a pod ends.
+func (k *killer) unsettled() (wrong, unasked []string) {
 	snapshot := fresh(k.t)
 	state, err := k.berth.State()
 	must(k.t, err)
-	wrong := state.Differences(snapshot)
+	wrong = state.Differences(snapshot)
+	batch := onlyBatch(snapshot)
 	ledger := map[string]string{}
 	for _, entry := range state.Ledger {
 		ledger[entry.UID] = entry.Node
@@ -261,39 +284,39 @@ func (k *killer) unsettled() []string {
 		case pod.DeletionTimestamp != nil || pod.Status.Phase == v1.PodSucceeded:
 			wrong = append(wrong, pod.Name+" has not ended yet")
 		case pod.Spec.NodeName == "":
-			wrong = append(wrong, placeFor(snapshot, used, pod)...)
+			if node := placeFor(snapshot, used, nil, pod); node != "" {
+				wrong = append(wrong, fmt.Sprintf("%s has no node, and %s has room for it", pod.Name, node))
+			} else if node := placeFor(snapshot, used, batch, pod); node != "" && pod.Labels[labelClass] == "urgent" {
+				unasked = append(unasked, fmt.Sprintf("%s has no node, and %s would have room without its batch pods", pod.Name, node))
+			}
 		case ledger[string(pod.UID)] != pod.Spec.NodeName:
 			wrong = append(wrong, fmt.Sprintf("%s is on %s, by the ledger on %q", pod.Name, pod.Spec.NodeName, ledger[string(pod.UID)]))
 		case pod.Spec.SchedulerName == harness.SchedulerName && !slices.Contains(loadPools[pod.Labels[labelClass]], snapshot.Nodes[pod.Spec.NodeName].Labels[harness.LabelPool]):
 			wrong = append(wrong, fmt.Sprintf("%s of class %s is on %s", pod.Name, pod.Labels[labelClass], pod.Spec.NodeName))
 		}
 	}
-	return wrong
+	return wrong, unasked
 }
 
-// placeFor names a node that a pod without one could have: as it is, or, for
-// a pod of class urgent, once the pods of class batch there are gone.
-func placeFor(snapshot *harness.Snapshot, used map[string]map[string]int64, pod *v1.Pod) []string {
-	asks, class := harness.Requests(pod), pod.Labels[labelClass]
-	batch := map[string]map[string]int64{}
-	if class == "urgent" {
-		batch = onlyBatch(snapshot)
-	}
+// placeFor names a node where the pod could be: as it is, or without what is
+// said to be spare there.
+func placeFor(snapshot *harness.Snapshot, used, spare map[string]map[string]int64, pod *v1.Pod) string {
+	asks, pools := harness.Requests(pod), loadPools[pod.Labels[labelClass]]
 	for name, node := range snapshot.Nodes {
-		fits := slices.Contains(loadPools[class], node.Labels[harness.LabelPool])
+		fits := slices.Contains(pools, node.Labels[harness.LabelPool])
 		for resource, amount := range asks {
 			room := node.Status.Allocatable[v1.ResourceName(resource)]
 			has := room.Value()
 			if resource == string(v1.ResourceCPU) {
 				has = room.MilliValue()
 			}
-			fits = fits && has-used[name][resource]+batch[name][resource] >= amount
+			fits = fits && has-used[name][resource]+spare[name][resource] >= amount
 		}
 		if fits {
-			return []string{fmt.Sprintf("%s has no node, and %s has room for it (%d of batch)", pod.Name, name, batch[name][string(harness.GPU)])}
+			return name
 		}
 	}
-	return nil
+	return ""
 }
 
 // onlyBatch sums the requests of nodes where nothing stands but pods of the

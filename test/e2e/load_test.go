@@ -52,7 +52,6 @@ type load struct {
 
 	mu      sync.Mutex
 	live    []*v1.Pod            // made and not yet ended, as made
-	ended   map[types.UID]bool   // deleted or finished by the load
 	done    []*v1.Pod            // finished: their objects are still there
 	foreign map[string][]*v1.Pod // by shared node
 	demand  int64                // GPUs of berth's pods in live
@@ -67,7 +66,7 @@ const loadRoom = 60 * 8 // GPUs for berth's pods
 func newLoad(t *testing.T, seed uint64, history *harness.History) *load {
 	t.Helper()
 	l := &load{namespace: namespaceOf(t), history: history, random: rand.New(rand.NewPCG(seed, 1)),
-		ended: map[types.UID]bool{}, foreign: map[string][]*v1.Pod{}, target: loadRoom}
+		foreign: map[string][]*v1.Pod{}, target: loadRoom}
 	priorityClass(t, "e2e-high", 100000)
 	priorityClass(t, "e2e-lowest", -10)
 	// Nearly full from the beginning; what runs already may have come from anywhere.
@@ -215,7 +214,6 @@ func (l *load) endOne(ctx context.Context) error {
 	if i := l.random.IntN(len(l.live)); gpusOf(l.live[i]) <= 8 {
 		pod = l.live[i]
 		l.live = slices.Delete(l.live, i, i+1)
-		l.ended[pod.UID] = true
 		if pod.Spec.SchedulerName == harness.SchedulerName {
 			l.demand -= gpusOf(pod)
 		}
@@ -232,6 +230,19 @@ func (l *load) endOne(ctx context.Context) error {
 		return ignoreGone(err)
 	}
 	return ignoreGone(pods.Delete(ctx, pod.Name, metav1.DeleteOptions{}))
+}
+
+// endRunning deletes the first pod of class batch that runs.
+func (l *load) endRunning(ctx context.Context) error {
+	for i, pod := range l.live {
+		now := l.history.Pod(pod.UID)
+		if pod.Labels[labelClass] == "batch" && now != nil && now.Status.Phase == v1.PodRunning {
+			l.live = slices.Delete(l.live, i, i+1)
+			l.demand -= gpusOf(pod)
+			return ignoreGone(plane.Client.CoreV1().Pods(l.namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{}))
+		}
+	}
+	return nil
 }
 
 // tidy deletes the objects of pods that have finished, while run stands still.
