@@ -12,7 +12,6 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 
 	"berth.dev/e2e/harness"
 )
@@ -351,24 +350,4 @@ func ignoreGone(err error) error {
 		return nil
 	}
 	return err
-}
-
-// What berth had promised dies with it, and kube-scheduler learns nothing of
-// that: only berth can wake the pods which that promise had kept out.
-func TestBerthKilledWakesThePodsItHadRejected(t *testing.T) {
-	s := newStack(t, wants{nodes: [][]*v1.Node{harness.Nodes(harness.L4, 1, 1)}, flags: []string{"--reservation-ttl", "600s"}})
-	namespace := namespaceOf(t)
-	ghost := batchPod(namespace, "abandoned")
-	ghost.UID = types.UID("abandoned-" + namespace)
-	nodes, err := s.berth.Filter(ghost, "l4-000")
-	must(t, err)
-	if !slices.Equal(nodes, []string{"l4-000"}) {
-		t.Fatalf("filter answered %q", nodes)
-	}
-	createWaiting(t, s, namespace, batchPod(namespace, "kept-out"))
-	s.berth.Kill()
-	must(t, s.berth.Restart(t.Context()))
-	began := time.Now()
-	boundTo(t, namespace, "kept-out", "l4-000")
-	t.Logf("bound %s after berth was back", time.Since(began).Round(time.Millisecond))
 }

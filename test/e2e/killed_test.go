@@ -3,16 +3,20 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"berth.dev/e2e/harness"
 )
 
-// A pod's victims are ending when berth, and what it had promised the pod,
-// go: nobody else may be evicted for it, and the room stays the pod's.
+// A pod's victims are ending when berth goes, and with it what it had promised
+// the pod. kube-scheduler's nomination stands in for that: nobody else may be
+// evicted for the pod, and the room stays its own.
 func TestKilledBetweenPreemptAndTheVictimsEnd(t *testing.T) {
 	for name, programs := range map[string]func(*stack) []*harness.Process{
 		"berth":          func(s *stack) []*harness.Process { return []*harness.Process{s.berth.Process} },
@@ -21,7 +25,7 @@ func TestKilledBetweenPreemptAndTheVictimsEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStack(t, wants{nodes: [][]*v1.Node{harness.Nodes(harness.L4, 4, 2)}, policy: "testdata/policy-preempt.yaml",
-				flags: []string{"--reservation-ttl", "5s", "--log-level", "debug"}})
+				flags: []string{"--reservation-ttl", "2s"}})
 			killedUnderVictims(t, s, programs(s))
 		})
 	}
@@ -73,7 +77,7 @@ func killedUnderVictims(t *testing.T, s *stack, programs []*harness.Process) {
 				t.Fatalf("%v end %s after the kill, where %v make way already", all, time.Since(began), victims)
 			}
 			for _, pod := range fresh(t).Of(namespace) {
-				if pod.Spec.NodeName != "" && pod.Name[:3] == "wai" {
+				if pod.Spec.NodeName != "" && strings.HasPrefix(pod.Name, "waiting-") {
 					t.Fatalf("%s took the room on %s", pod.Name, pod.Spec.NodeName)
 				}
 			}
@@ -81,9 +85,9 @@ func killedUnderVictims(t *testing.T, s *stack, programs []*harness.Process) {
 	}
 	// Longer than reservations live, and than pods may wait unasked. The first
 	// victim ends long before the second.
-	onlyThese(4 * time.Second)
+	onlyThese(3 * time.Second)
 	must(t, letGo(t.Context(), namespace, victims[0]))
-	onlyThese(14 * time.Second)
+	onlyThese(9 * time.Second)
 	gone := time.Now()
 	must(t, letGo(t.Context(), namespace, victims[1]))
 	eventually(t, 5*time.Second, func() []string {
@@ -126,4 +130,65 @@ func TestBerthKilledAsPreemptIsAskedForgetsNobody(t *testing.T) {
 		t.Errorf("%d pods are left of five; one was deleted, one or two were to make way", left)
 	}
 	must(t, s.berth.MatchesFreshList(t.Context(), plane, 40*time.Second))
+}
+
+// What berth had promised dies with it, and kube-scheduler learns nothing of
+// that: only berth can wake the pods which that promise had kept out.
+func TestBerthKilledWakesThePodsItHadRejected(t *testing.T) {
+	s := newStack(t, wants{nodes: [][]*v1.Node{harness.Nodes(harness.L4, 1, 1)}, flags: []string{"--reservation-ttl", "600s"}})
+	namespace := namespaceOf(t)
+	ghost := batchPod(namespace, "abandoned")
+	ghost.UID = types.UID("abandoned-" + namespace)
+	nodes, err := s.berth.Filter(ghost, "l4-000")
+	must(t, err)
+	if !slices.Equal(nodes, []string{"l4-000"}) {
+		t.Fatalf("filter answered %q", nodes)
+	}
+	createWaiting(t, s, namespace, batchPod(namespace, "kept-out"))
+	s.berth.Kill()
+	must(t, s.berth.Restart(t.Context()))
+	began := time.Now()
+	boundTo(t, namespace, "kept-out", "l4-000")
+	t.Logf("bound %s after berth was back", time.Since(began).Round(time.Millisecond))
+}
+
+// Bindings are under way when kube-scheduler goes. The next one knows nothing
+// of them, and offers their room to pods that come before.
+func TestSchedulerKilledUnderBindsLeavesThemTheirRoom(t *testing.T) {
+	s := newStack(t, wants{nodes: [][]*v1.Node{harness.Nodes(harness.L4, 2, 4)}, api: true, flags: []string{"--reservation-ttl", "2s"}})
+	namespace := namespaceOf(t)
+	priorityClass(t, "e2e-high", 100000)
+	history, err := plane.Follow(t.Context())
+	must(t, err)
+	bindings := hold(t, s.api, "/binding")
+	for i := range 8 {
+		must(t, plane.CreatePods(t.Context(), batchPod(namespace, fmt.Sprintf("first-%d", i))))
+	}
+	bindings.wait(t, 8)
+	s.scheduler.Kill()
+	for i := range 8 {
+		must(t, plane.CreatePods(t.Context(), batchPod(namespace, fmt.Sprintf("second-%d", i), harness.Priority("e2e-high"))))
+	}
+	must(t, s.scheduler.Start())
+	eventually(t, 10*time.Second, func() []string {
+		state, err := s.berth.State()
+		must(t, err)
+		if len(state.Waiting) < 8 {
+			return []string{fmt.Sprintf("%d pods wait, eight have no place", len(state.Waiting))}
+		}
+		return nil
+	})
+	s.api.SetHook(nil)
+	bindings.release()
+	boundCount(t, namespace, 8)
+	time.Sleep(time.Second)
+	for _, pod := range fresh(t).Of(namespace) {
+		if first := strings.HasPrefix(pod.Name, "first-"); first != (pod.Spec.NodeName != "") {
+			t.Errorf("%s is on %q", pod.Name, pod.Spec.NodeName)
+		}
+	}
+	if wrong := history.Wrong(); len(wrong) > 0 {
+		t.Error(brief(wrong))
+	}
+	must(t, s.berth.MatchesFreshList(t.Context(), plane, 20*time.Second))
 }
