@@ -378,7 +378,7 @@ class NotThere(unittest.TestCase):
     def test_not_ready(self):
         cluster = Cluster()
         self.addCleanup(cluster.stop)
-        cluster.faults({"rules": [{"method": "GET", "path": "/api/v1/pods", "status": 500}]})
+        cluster.faults({"rules": [{"method": "GET", "path": "/api/v1/pods", "status": 500, "times": 1000}]})
         daemon = Daemon(cluster.kubeconfig, wait=False)
         self.addCleanup(daemon.stop)
         wait_for(lambda: daemon.ready()[0] == 503)
