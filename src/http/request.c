@@ -287,6 +287,7 @@ void request_put_headers(struct http_request *request, const char *type)
 static void answer(struct http_request *request, unsigned status, const char *type, struct MHD_Response *response)
 {
 	if (request->closed || request->answered || request->cut) {
+		request->answered = true; /* who has answered may be gone itself: `gone` is not called any more */
 		MHD_destroy_response(response);
 		return;
 	}

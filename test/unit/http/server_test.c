@@ -532,6 +532,36 @@ static void hang_up_while_parked(void **state)
 	stop(&f);
 }
 
+static void answer_the_first(uv_check_t *check)
+{
+	struct fixture *f = check->data;
+	uv_check_stop(check);
+	http_answer_text(f->parked[0], 200, NULL, "too late");
+}
+
+/* Who has answered may be gone itself, also when the client was so a moment earlier: `gone` is not called any more. */
+static void answered_in_the_turn_of_the_hang_up(void **state)
+{
+	struct fixture f;
+	uv_check_t after_poll;
+	(void)state;
+	start_with(&f, 5000);
+	int leaving = raw_connect(f.port);
+
+	raw_text(&f.loop, leaving, GET("/park"));
+	loop_until(&f.loop, &f.parked_count, 1);
+	loop_for(&f.loop, 20);
+	uv_check_init(&f.loop, &after_poll);
+	after_poll.data = &f;
+	close(leaving);
+	uv_check_start(&after_poll, answer_the_first);
+	loop_for(&f.loop, 50);
+	assert_false(uv_is_active((uv_handle_t *)&after_poll));
+	assert_int_equal(f.gone, 0);
+	uv_close((uv_handle_t *)&after_poll, NULL);
+	stop(&f);
+}
+
 static void streaming(void **state)
 {
 	struct fixture f;
@@ -851,6 +881,7 @@ int main(void)
 	    cmocka_unit_test(beyond_the_limit_waits),
 	    cmocka_unit_test(without_descriptors_who_comes_waits),
 	    cmocka_unit_test(hang_up_while_parked),
+	    cmocka_unit_test(answered_in_the_turn_of_the_hang_up),
 	    cmocka_unit_test(streaming),
 	    cmocka_unit_test(slow_reader),
 	    cmocka_unit_test(stop_with_waiting),
