@@ -331,7 +331,16 @@ static void note_wake(void *ctx, struct waiting_pod *pod, struct node *node)
 	property_note("%s for %s ", pod->pod->uid, node->name);
 }
 
-/* A pod that nobody woke since it was rejected has no room, or has refused just that. */
+static bool has_turn(const struct core_world *w, const struct node *node)
+{
+	for (const struct waiter *at = w->waiting->turns; at; at = at->turn_next)
+		if (node && at->public.turn_node == node)
+			return true;
+	return false;
+}
+
+/* A pod that nobody woke since it was rejected has no room, or has refused just that. A node that somebody has a turn
+ * for is offered again when the turn ends. */
 static void check_nobody_sleeps(const struct core_world *w, const struct beside *beside)
 {
 	for (struct waiting_pod *at = NULL; (at = waiting_next(w->waiting, at));) {
@@ -341,8 +350,8 @@ static void check_nobody_sleeps(const struct core_world *w, const struct beside 
 		for (int node = 0; node < NODES; node++) {
 			const struct node *there = fleet_find(w->fleet, slice_of(w->node_names[node]));
 			bool refused = there && waiter->refused_at != 0 && there->improved_at == waiter->refused_at;
-			PROPERTY_CHECK(refused || !brute_fits(w, at->pod, node, beside), "%s sleeps, it fits on %s",
-			    at->pod->uid, w->node_names[node]);
+			PROPERTY_CHECK(refused || has_turn(w, there) || !brute_fits(w, at->pod, node, beside),
+			    "%s sleeps, it fits on %s", at->pod->uid, w->node_names[node]);
 		}
 	}
 }
