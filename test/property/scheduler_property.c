@@ -252,12 +252,12 @@ static void check_filter(struct sched_world *w, int at, uint32_t mask, int chose
 	const struct life *life = &w->lives[at];
 	const json_t *held = entry_in(before, life->uid), *now = entry_in(after, life->uid);
 	int held_on = held ? node_of_name(json_string_value(json_object_get(held, "node"))) : -1;
-	bool bound = held && strcmp(json_string_value(json_object_get(held, "state")), "bound") == 0;
+	bool settled = held && json_is_null(json_object_get(held, "expires"));
 	PROPERTY_CHECK(chosen < 0 || mask >> chosen & 1, "%s: %s was not offered", life->uid, node_name(chosen));
 	if (chosen >= 0)
 		PROPERTY_CHECK(now && node_of_name(json_string_value(json_object_get(now, "node"))) == chosen,
 		    "%s: %s is the answer, and not reserved", life->uid, node_name(chosen));
-	if (bound || bind_under_way(w, at)) {
+	if (settled) {
 		PROPERTY_CHECK(chosen == (mask >> held_on & 1 ? held_on : -1),
 		    "%s: settled on %s, the answer is another", life->uid, node_name(held_on));
 		return;
@@ -292,9 +292,10 @@ static void do_filter(struct sched_world *w, const struct property_step *step)
 		check_filter(w, at, mask, chosen, before, after);
 		if (chosen >= 0) {
 			life->promised = chosen;
-			life->required = life->there && !life->ended;
 			life->until_ns = property_clock_ns + ttl_of(life);
-			life->may_be_anywhere = false;
+			/* A bind that still reads the pod may yet move it. */
+			life->may_be_anywhere = bind_under_way(w, at) && life->may_be_anywhere;
+			life->required = life->there && !life->ended && !life->may_be_anywhere;
 		} else {
 			life->required &= bind_under_way(w, at);
 		}

@@ -24,6 +24,8 @@ void settle(struct sched_world *w)
 		uv_run(&w->loop, UV_RUN_NOWAIT);
 		PROPERTY_CHECK(++turns < SETTLE_TURNS, "the loop never comes to rest");
 	}
+	if (w->scheduler && !kube_watch_state(w->scheduler->pods).connected)
+		w->blind_ns = property_clock_ns;
 }
 
 void pass_time(struct sched_world *w, int64_t ns)
@@ -167,6 +169,7 @@ static void raise_flag(void *ctx)
 void stop_scheduler(struct sched_world *w, struct scheduler *scheduler)
 {
 	bool stopped = false;
+	w->scheduler = scheduler == w->scheduler ? NULL : w->scheduler;
 	scheduler_stop(scheduler, raise_flag, &stopped);
 	settle(w);
 	for (int i = 0; i < 100 && !stopped; i++)

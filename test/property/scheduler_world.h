@@ -81,7 +81,9 @@ struct sched_world {
 	struct bind_call calls[CALLS];
 	int64_t lag_until_ns; /* events may still be under way */
 	bool lags;
-	bool disturbed; /* in this step room may have shrunk under what was promised */
+	int64_t blind_ns; /* when the pods' watch was last without contact: no reservation ends then, its time starts
+	                     anew */
+	bool disturbed;   /* in this step room may have shrunk under what was promised */
 	uint64_t steps;
 };
 
