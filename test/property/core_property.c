@@ -27,6 +27,8 @@ static struct pod *make_pod(const struct core_world *w, int at, uint32_t seed)
 {
 	struct prng prng = {seed};
 	struct pod *pod = pod_random(w->fleet, &prng, w->pod_names[at]);
+	if (one_in(&prng, 6))
+		pod_requires(pod, "zone", SELECTOR_IN, "z9");
 	pod->in_gang = one_in(&prng, 12);
 	if (one_in(&prng, 40))
 		pod_asks(pod, RESOURCE_MEMORY, INT64_MAX);
@@ -39,6 +41,7 @@ static void *begin(uint64_t seed)
 	w->fleet = fleet_new(&world_catalogue);
 	core_names(w->fleet);
 	w->waiting = waiting_new();
+	w->node_room = 1 + (int)(seed % NODES); /* in a small fleet more depends on each node */
 	w->policies[1] = policy_world();
 	w->policies[2] = policy_other();
 	for (int i = 0; i < NODES; i++)
@@ -113,6 +116,11 @@ static void release(struct core_world *w, int pod)
 
 /* --- the steps --- */
 
+static int node_of(const struct core_world *w, uint32_t arg)
+{
+	return (int)(arg % (uint32_t)w->node_room);
+}
+
 static int pod_of(const struct property_step *step)
 {
 	return (int)(step->args[0] % PODS);
@@ -135,20 +143,20 @@ static void put_node(struct core_world *w, int at, uint32_t seed, uint32_t flags
 
 static void do_node(struct core_world *w, const struct property_step *step)
 {
-	put_node(w, (int)(step->args[0] % NODES), step->args[1], 0);
+	put_node(w, node_of(w, step->args[0]), step->args[1], 0);
 }
 
 /* The same node, something about it changed. */
 static void do_node_changes(struct core_world *w, const struct property_step *step)
 {
-	int at = (int)(step->args[0] % NODES);
+	int at = node_of(w, step->args[0]);
 	if (w->nodes[at].known)
 		put_node(w, at, w->nodes[at].seed, w->nodes[at].flags ^ 1u << step->args[1] % NODE_FLAGS);
 }
 
 static void do_node_goes(struct core_world *w, const struct property_step *step)
 {
-	int at = (int)(step->args[0] % NODES);
+	int at = node_of(w, step->args[0]);
 	struct slice name = slice_of(w->node_names[at]);
 	struct node *node = fleet_find(w->fleet, name);
 	property_note("%s", w->node_names[at]);
@@ -487,7 +495,7 @@ int main(void)
 	    .kinds = kinds,
 	    .kind_count = sizeof kinds / sizeof *kinds,
 	    .first_seed = 1,
-	    .runs = 60,
+	    .runs = 150,
 	    .steps = 120,
 	    .seconds = 60,
 	    .begin = begin,

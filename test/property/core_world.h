@@ -8,7 +8,7 @@
 #include "engine.h"
 
 #define PODS 20
-#define NODES 9 /* the last few exist only in the ledger, as a rule */
+#define NODES 9
 #define POLICIES 3
 #define NAME_MAX_BYTES 8
 
@@ -34,7 +34,7 @@ struct core_world {
 	struct fleet *fleet;
 	struct waiting *waiting;
 	struct policy *policies[POLICIES]; /* the first is NULL: none set */
-	int policy;
+	int policy, node_room;             /* node_room: how many of the names are ever nodes */
 	int64_t now_ns;
 	uint64_t steps;
 	char pod_names[PODS][NAME_MAX_BYTES], node_names[NODES][NAME_MAX_BYTES];

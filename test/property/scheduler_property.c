@@ -217,10 +217,27 @@ static void do_bound_by_others(struct sched_world *w, const struct property_step
 
 /* --- callbacks --- */
 
-/* A pod of ours that kube-scheduler may ask about: there, gone, or one that was never shown. */
-static int asked_life(struct sched_world *w, const struct property_step *step)
+/* The first pod from this number on that waits for its node, with or without a promise; or this number, if none does.
+ */
+static int pending_pod(const struct sched_world *w, int from, bool promised)
+{
+	for (int i = 0; i < PODS; i++) {
+		int at = w->pods[(from + i) % PODS];
+		const struct life *life = at >= 0 ? &w->lives[at] : NULL;
+		if (life && life->ours && life->there && !life->ended && life->node < 0 &&
+		    (!promised || life->required))
+			return life->pod;
+	}
+	return from;
+}
+
+/* A pod of ours that kube-scheduler asks about: nearly always one that is pending, else one that is gone or bound, or
+ * that was never shown. */
+static int asked_life(struct sched_world *w, const struct property_step *step, bool promised)
 {
 	int pod = (int)(step->args[0] % PODS);
+	if (step->args[2] % 4 != 3)
+		pod = pending_pod(w, pod, promised);
 	if (w->pods[pod] < 0)
 		w->pods[pod] = new_life(w, pod, step->args[1], step->args[2]);
 	int at = w->pods[pod];
@@ -276,7 +293,7 @@ static void check_filter(struct sched_world *w, int at, uint32_t mask, int chose
 
 static void do_filter(struct sched_world *w, const struct property_step *step)
 {
-	int at = asked_life(w, step);
+	int at = asked_life(w, step, false);
 	uint32_t mask = step->args[1] % 3 == 0 ? step->args[2] % (1u << NODES) : (1u << NODES) - 1;
 	if (at < 0)
 		return;
@@ -307,7 +324,7 @@ static void do_filter(struct sched_world *w, const struct property_step *step)
 
 static void do_prioritize(struct sched_world *w, const struct property_step *step)
 {
-	int at = asked_life(w, step);
+	int at = asked_life(w, step, false);
 	if (at < 0)
 		return;
 	json_t *before = read_state(w->scheduler), *score;
@@ -330,7 +347,7 @@ static void do_prioritize(struct sched_world *w, const struct property_step *ste
 
 static void do_bind(struct sched_world *w, const struct property_step *step)
 {
-	int at = asked_life(w, step);
+	int at = asked_life(w, step, true);
 	if (at < 0)
 		return;
 	struct life *life = &w->lives[at];
@@ -350,7 +367,7 @@ static void do_bind(struct sched_world *w, const struct property_step *step)
 
 static void do_preempt(struct sched_world *w, const struct property_step *step)
 {
-	int at = asked_life(w, step), node = (int)(step->args[1] % NODES);
+	int at = asked_life(w, step, false), node = (int)(step->args[1] % NODES);
 	json_t *pods = json_array();
 	bool may = at >= 0 && w->policy == POLICY_PREEMPT && w->lives[at].urgent;
 	if (at < 0 || bind_under_way(w, at) || !w->lives[at].there || w->lives[at].node >= 0) {
