@@ -460,9 +460,9 @@ static void do_preempt(struct core_world *w, const struct property_step *step)
 	    chosen == SIZE_MAX ? "" : w->node_names[chosen]);
 }
 
-static const struct property_kind kinds[] = {{"node", 6}, {"node changes", 8}, {"node goes", 3}, {"reserve", 14},
+static const struct property_kind kinds[] = {{"node", 6}, {"node changes", 14}, {"node goes", 3}, {"reserve", 14},
     {"place", 24}, {"hint", 6}, {"pin", 4}, {"renew", 2}, {"bound", 10}, {"gone", 10}, {"pod changes", 8}, {"time", 6},
-    {"expire", 4}, {"policy", 2}, {"wake", 10}, {"preempt", 3}};
+    {"expire", 4}, {"policy", 2}, {"wake", 18}, {"preempt", 3}};
 static void (*const steps[])(struct core_world *, const struct property_step *) = {do_node, do_node_changes,
     do_node_goes, do_reserve, do_place, do_hint, do_pin, do_renew, do_bound, do_gone, do_pod_changes, do_time,
     do_expire, do_policy, do_wake, do_preempt};

@@ -13,7 +13,7 @@
 #define NOTE_MAX 160
 #define MESSAGE_MAX 1024
 #define BATCH 32          /* sequences of one child: forking is not free under a sanitizer */
-#define SHRINK_SECONDS 60 /* then what there is is printed */
+#define SHRINK_SECONDS 60 /* by default; then what there is is printed */
 
 /* What a child tells its parent, also when it dies. */
 struct shared {
@@ -221,9 +221,17 @@ static void print(const struct property *property, const struct sequence *sequen
 	}
 }
 
+static uint64_t setting(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+	return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
 static void report(const struct property *property, struct sequence *failing)
 {
-	struct shrinking s = {.property = property, .best = failing, .until = time(NULL) + SHRINK_SECONDS};
+	struct shrinking s = {.property = property,
+	    .best = failing,
+	    .until = time(NULL) + (time_t)setting("PROPERTY_SHRINK_SECONDS", SHRINK_SECONDS)};
 	size_t at = shared->at, count = failing->count;
 	s.trial = malloc(sizeof *s.trial);
 	if (!s.trial)
@@ -240,12 +248,6 @@ static void report(const struct property *property, struct sequence *failing)
 }
 
 /* --- the run --- */
-
-static uint64_t setting(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-	return text && *text ? strtoull(text, NULL, 0) : otherwise;
-}
 
 struct plan {
 	uint64_t seed;

@@ -8,7 +8,8 @@
  * as long as what is left still fails; every attempt starts from nothing. What is left is printed with its seed.
  *
  * Environment: PROPERTY_SEED (runs that sequence alone, or the sequences from it on with PROPERTY_RUNS), PROPERTY_RUNS
- * (sequences), PROPERTY_STEPS (steps of each), PROPERTY_SECONDS (no new sequence after so long). */
+ * (sequences), PROPERTY_STEPS (steps of each), PROPERTY_SECONDS (no new sequence after so long),
+ * PROPERTY_SHRINK_SECONDS (60). */
 #ifndef TEST_PROPERTY_ENGINE_H
 #define TEST_PROPERTY_ENGINE_H
 

@@ -250,9 +250,9 @@ static void check_binds(struct sched_world *w)
 		bool kept = strcmp(call->error, reason_text(REASON_CODE_BIND_REFUSED)) == 0 ||
 		            strcmp(call->error, reason_text(REASON_CODE_BIND_FAILED)) == 0;
 		bool known = life->there && !life->ended && life->node < 0;
-		life->until_ns = property_clock_ns + ttl_of(life) + (life->preempts ? GRACE_S * NS_PER_S : 0);
+		life->until_ns = call->done_ns + ttl_of(life) + (life->preempts ? GRACE_S * NS_PER_S : 0);
 		if (kept && known && life->required && life->promised == call->node && !bind_under_way(w, call->life))
-			life->until_ns = property_clock_ns + ttl_of(life);
+			life->until_ns = call->done_ns + ttl_of(life);
 	}
 }
 

@@ -279,7 +279,7 @@ static void check_filter(struct sched_world *w, int at, uint32_t mask, int chose
 		    "%s: settled on %s, the answer is another", life->uid, node_name(held_on));
 		return;
 	}
-	if (!caught_up(w))
+	if (w->disturbed || !caught_up(w))
 		return;
 	if (held && mask >> held_on & 1 && admits(w, life, held_on) && has_room(before, life, held_on))
 		PROPERTY_CHECK(
@@ -389,7 +389,7 @@ static void do_preempt(struct sched_world *w, const struct property_step *step)
 	bool left = json_object_size(json_object_get(answer.body, "NodeNameToMetaVictims")) > 0;
 	property_note("%s on %s: %s", pod_name(life->pod), node_name(node), left ? "yes" : "no");
 	PROPERTY_CHECK(answer.status == 200, "preempt answers %u", answer.status);
-	PROPERTY_CHECK(!left || may || !caught_up(w), "%s: may not have these victims", life->uid);
+	PROPERTY_CHECK(!left || may || w->disturbed, "%s: may not have these victims", life->uid);
 	json_decref(answer.body);
 	if (!left)
 		return;
@@ -432,7 +432,7 @@ static void do_watch(struct sched_world *w, const struct property_step *step)
 	struct sim_fault gone = {.method = "GET", .path = "/api/v1/", .status = 503, .retry_after_s = -1};
 	struct err err;
 	w->disturbed = true;
-	switch (step->args[0] % 5) {
+	switch (step->args[0] % 7) {
 	case 0:
 		property_note("cut");
 		sim_api_drop_watches(w->api);
@@ -449,6 +449,20 @@ static void do_watch(struct sched_world *w, const struct property_step *step)
 			sim_api_drop_watches(w->api);
 		break;
 	case 3:
+		property_note("history lost");
+		sim_history_compact(w->store);
+		break;
+	case 4:
+		property_note("cut; missed for good: ");
+		gone.times = 2;
+		if (sim_fault_add(sim_api_faults(w->api), &gone, &err) != 0)
+			break;
+		sim_api_drop_watches(w->api);
+		settle(w);
+		do_pod_goes(w, &(struct property_step){.args = {step->args[1], 1}});
+		sim_history_compact(w->store);
+		break;
+	case 5:
 		w->lags = true;
 		property_note("lags by %u ms", 100 + step->args[1] % 4000);
 		sim_api_set_watch_lag(w->api, 100 + step->args[1] % 4000);
@@ -492,7 +506,7 @@ static void do_restart(struct sched_world *w, const struct property_step *step)
 }
 
 static const struct property_kind kinds[] = {{"node", 8}, {"pod", 14}, {"pod goes", 7}, {"resize", 3},
-    {"bound by others", 4}, {"filter", 26}, {"prioritize", 2}, {"bind", 16}, {"preempt", 5}, {"fault", 6}, {"watch", 4},
+    {"bound by others", 4}, {"filter", 26}, {"prioritize", 2}, {"bind", 16}, {"preempt", 5}, {"fault", 6}, {"watch", 8},
     {"time", 6}, {"policy", 2}, {"restart", 1}};
 static void (*const steps[])(struct sched_world *, const struct property_step *) = {do_node, do_pod, do_pod_goes,
     do_resize, do_bound_by_others, do_filter, do_prioritize, do_bind, do_preempt, do_fault, do_watch, do_time,
@@ -511,7 +525,7 @@ static void step(void *world, const struct property_step *step)
 	static const int64_t pauses_ms[] = {0, 1, 10, 60, 600};
 	struct sched_world *w = world;
 	w->steps++;
-	w->disturbed = false;
+	w->disturbed = !caught_up(w);
 	end_promises(w);
 	steps[step->kind](w, step);
 	pass_time(w, pauses_ms[step->args[3] % 5] * NS_PER_MS);
@@ -530,7 +544,7 @@ int main(void)
 	    .kinds = kinds,
 	    .kind_count = sizeof kinds / sizeof *kinds,
 	    .first_seed = 1,
-	    .runs = 12,
+	    .runs = 20,
 	    .steps = 80,
 	    .seconds = 120,
 	    .begin = begin,

@@ -227,6 +227,7 @@ static void bind_done(void *ctx, const struct http_result *result)
 	json_t *body = json_loadb(result->body.at ? result->body.at : "", result->body.len, 0, NULL);
 	const char *error = json_string_value(json_object_get(body, "Error"));
 	call->done = true;
+	call->done_ns = property_clock_ns;
 	call->status = result->code == 0 ? result->status : 0;
 	snprintf(call->error, sizeof call->error, "%s", error ? error : "no answer");
 	json_decref(body);

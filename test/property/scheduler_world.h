@@ -54,6 +54,7 @@ struct life {
 struct bind_call {
 	bool busy, done;
 	int life, node;
+	int64_t done_ns;
 	char error[256];
 	unsigned status;
 };
