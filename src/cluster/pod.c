@@ -354,7 +354,8 @@ static bool keep_identity(const struct reading *reading, struct arena *arena, st
 	pod->uid = field_name(arena, reading->uid);
 	pod->name = field_name(arena, reading->name);
 	pod->namespace_ = reading->namespace_.len ? field_name(arena, reading->namespace_) : "default";
-	return pod->uid && pod->name && pod->namespace_;
+	pod->node = reading->node.len ? field_name(arena, reading->node) : NULL;
+	return pod->uid && pod->name && pod->namespace_ && (pod->node || reading->node.len == 0);
 }
 
 static struct pod *keep(struct reading *reading, bool whole, struct err *err)
@@ -374,11 +375,10 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 	pod = arena_calloc(&arena, 1, sizeof *pod);
 	if (!keep_identity(reading, &arena, pod)) {
 		arena_free(&arena);
-		err_set(err, ERR_INPUT, "pod: its UID, name or namespace has a NUL");
+		err_set(err, ERR_INPUT, "pod: its UID, name, namespace or node has a NUL");
 		return NULL;
 	}
 	pod->scheduler = reading->scheduler.len ? field_text(&arena, reading->scheduler) : "default-scheduler";
-	pod->node = kept_text(&arena, reading->node);
 	pod->nominated = kept_text(&arena, reading->nominated);
 	pod->wake = kept_text(&arena, reading->wake);
 	if (reading->decision.len <= DECISION_MAX)

@@ -210,11 +210,11 @@ class Cluster:
 class Daemon:
     """`berth serve`, called as kube-scheduler calls it."""
 
-    def __init__(self, kubeconfig, policy=POLICY, args=(), wait=True):
+    def __init__(self, kubeconfig, policy=POLICY, args=(), wait=True, port=None):
         self.folder = tempfile.TemporaryDirectory()
         self.policy = os.path.join(self.folder.name, "policy.yaml")
         self.write_policy(policy)
-        self.port, self.ops_port = free_port(), free_port()
+        self.port, self.ops_port = port or free_port(), free_port()
         self.process = Process(
             "serve", "--policy", self.policy, "--kubeconfig", kubeconfig,
             "--listen", f"127.0.0.1:{self.port}", "--listen-ops", f"127.0.0.1:{self.ops_port}", *args,

@@ -232,7 +232,8 @@ static void no_pod(void **state)
 	static const char *const texts[] = {"", "[]", "{}", "null", "{\"metadata\":{\"name\":\"p\"}}",
 	    "{\"metadata\":{\"uid\":\"u\"}}", "{\"metadata\":{" ID "}", "{\"metadata\":{" ID "}} x",
 	    "{\"metadata\":{" ID ",\"name\":\"p\\u0000q\"}}", "{\"metadata\":{" ID ",\"uid\":\"\\u0000\"}}",
-	    "{\"metadata\":{" ID ",\"namespace\":\"a\\u0000\"}}"};
+	    "{\"metadata\":{" ID ",\"namespace\":\"a\\u0000\"}}",
+	    "{\"metadata\":{" ID "},\"spec\":{\"nodeName\":\"n\\u0000\"}}"};
 	struct err err;
 
 	(void)state;

@@ -1,0 +1,259 @@
+"""The soak: `berth serve` for minutes under load and faults, then, when all is quiet, what is left of it.
+
+usage: python3 test/soak/soak.py [--minutes N] [--seed N]        BERTH_BIN says which build"""
+
+import argparse
+import calendar
+
+import os
+import re
+import sys
+import threading
+import time
+import traceback
+
+import measure
+from calls import Calls
+from cluster import Parties
+from faults import Faults
+
+from load import Load, Nodes
+
+WARM_UP_S = 20
+SLOPE_MAX = 0.01     # of the second half, where that is minutes
+GROWTH_MAX = 0.15    # of the second half over the first, where it is seconds
+SHORT_S = 300        # below this the soak is a short one
+KINDS_LATE_S = 120   # how much longer the load goes on until every kind of fault has had its turn
+QUIET_S = 90
+LINE = re.compile(r"time=\S+ level=(\w+) msg=")
+ERRORS_EXPECTED = ("policy not reloaded",)
+
+
+class Soak:
+    def __init__(self, seconds, seed):
+        self.seconds, self.failures = seconds, []
+        self.parties = Parties(seed)
+        self.ports = {self.parties.verbs_port: "verbs", self.parties.daemon.ops_port: "ops", self.parties.proxy_ports["api"]: "API"}
+        self.at_first = self.descriptors()
+        self.nodes, self.load = Nodes(self.parties), Load(self.parties)
+        self.faults, self.calls = Faults(self.parties, seconds), Calls(self.parties, self.load)
+        self.api = self.parties.api()
+        self.broken = threading.Event()
+
+    def check(self, name, trouble):
+        """trouble: lines that say what is wrong; none = it holds."""
+        trouble = list(trouble)
+        print(f"{'FAIL' if trouble else 'ok  '} {name}", flush=True)
+        for line in trouble[:20]:
+            print(f"     {line}")
+        if trouble:
+            self.failures.append(name)
+
+    # --- the load ---
+
+    def guarded(self, player):
+        """A player that ends early ends the soak."""
+        try:
+            player.run()
+        except Exception:
+            self.failures.append(type(player).__name__)
+            print(f"FAIL {type(player).__name__}\n{traceback.format_exc()}", flush=True)
+            self.broken.set()
+
+    def play(self):
+        """The warm-up, the time asked for, and what is still to come of each kind; the samples of resident memory."""
+        over = self.parties.stop_load
+        resident = measure.Resident(self.parties.pid, over)
+        players = [threading.Thread(target=self.guarded, args=(one,)) for one in (self.load, self.nodes, self.faults, self.calls)]
+        for one in players:
+            one.start()
+        began = said = time.monotonic()
+        end = began + WARM_UP_S + self.seconds
+        while not self.broken.wait(0.5):
+            now = time.monotonic()
+            if now > end + KINDS_LATE_S or (now > end and not self.parties.counts.missing()):
+                break
+            if now - said > 60 and self.alive():
+                said = now
+                print(f"{now - began:5.0f} s  {self.load.made} pods made, {len(self.load.live)} there, {self.load.pending:.0f} unplaced, "
+                      f"{measure.resident_kib(self.parties.pid)} KiB", flush=True)
+            if not self.alive():
+                self.failures.append("the daemon")
+                break
+        over.set()
+        for one in (*players, resident.thread):
+            one.join()
+        return resident
+
+    def alive(self):
+        return self.parties.daemon.process.process.poll() is None
+
+    # --- memory ---
+
+    def check_memory(self, resident):
+        end = WARM_UP_S + self.seconds
+        middle = WARM_UP_S + self.seconds / 2
+        first, second = resident.between(WARM_UP_S, middle), resident.between(middle, end)
+        if min(len(first), len(second)) < 5:
+            self.check("resident memory", ["too few samples"])
+            return
+        rise = measure.growth(second)
+        more = measure.mean(second) / measure.mean(first) - 1
+        print(f"resident memory: mean of the halves {measure.mean(first):.0f} and {measure.mean(second):.0f} KiB ({more:+.2%}), most "
+              f"{max(kib for _, kib in resident.samples)} KiB, slope over the last {self.seconds / 2:.0f} s {rise:+.2%}")
+        if self.seconds < SHORT_S:
+            self.check("resident memory of the second half", [f"{more:+.1%}, at most {GROWTH_MAX:.0%}"] if more > GROWTH_MAX else [])
+        else:
+            self.check("slope of resident memory", [f"{rise:+.2%}, under {SLOPE_MAX:.0%}"] if rise >= SLOPE_MAX else [])
+
+    # --- when it is quiet ---
+
+    def pods(self):
+        """The list, and its resourceVersion."""
+        status, listed = self.api.call("GET", "/api/v1/pods")
+        assert status == 200, listed
+        return listed["items"], listed["metadata"]["resourceVersion"]
+
+    def compared(self, state_of):
+        """What a state says of the ledger that a list taken at the same time does not; None when something changed in between."""
+        before, version = self.pods()
+        state = state_of()
+        after = self.pods()[1]
+        if version != after:
+            return None
+        return self.differences(measure.ledger_of(before), measure.ledger_in(state)) + [
+            f"{e['pod']} is still {e['state']} on {e['node']}" for e in state["ledger"] if e["state"] != "bound"]
+
+    @staticmethod
+    def differences(right, said):
+        return [f"{uid}: {said.get(uid)}, by the objects {right.get(uid)}"
+                for uid in sorted(right.keys() | said.keys()) if right.get(uid) != said.get(uid)]
+
+    def settled(self, state_of):
+        """The last comparison; waits until there is nothing to say, or QUIET_S."""
+        end = time.monotonic() + QUIET_S
+        while True:
+            found = self.compared(state_of)
+            if found == [] or (time.monotonic() > end and found):
+                return found
+            if time.monotonic() > end + QUIET_S:
+                return ["the cluster does not come to rest"]
+            time.sleep(0.5)
+
+    def check_ledger(self):
+        daemon = self.parties.daemon
+        self.check("the ledger is that of a fresh list, and nothing is reserved", self.settled(daemon.state))
+        pods, _ = self.pods()
+        nodes = self.api.call("GET", "/api/v1/nodes")[1]["items"]
+        fixed = [thing for thing in nodes if not thing["metadata"]["name"].startswith("yard-")]
+        self.check("nothing outside of the yard is booked twice", measure.overbooked(fixed, measure.ledger_of(pods)))
+        print(f"at rest: {len(nodes)} nodes, {len(pods)} pods, {len(daemon.state()['ledger'])} in the ledger, "
+              f"{len(daemon.state()['waiting'])} waiting")
+
+    def check_second(self):
+        """A daemon that begins now, beside the old one."""
+        second = self.parties.start_daemon(self.parties.cluster.kubeconfig)
+        try:
+            self.check("a daemon that starts now has the same ledger", self.settled(second.state))
+            old, new = ({n["name"]: n for n in one.state()["nodes"]} for one in (self.parties.daemon, second))
+            self.check("and the same nodes", [
+                f"{name}: {old.get(name)}, now {new.get(name)}" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)])
+        finally:
+            second.stop()
+
+    def check_waiting(self):
+        """A filter call that came later than the pod's end leaves a trace until it is swept; nothing else may."""
+        there = {p["metadata"]["uid"] for p in self.pods()[0] if not p["spec"].get("nodeName")}
+        wrong = []
+        for entry in self.parties.daemon.state()["waiting"]:
+            uid, deleted = entry["uid"], self.load.deleted.get(entry["uid"])
+            late = deleted and self.wall(entry["since"]) >= deleted - 1
+            if uid not in there and uid not in self.calls.ghosts and not late:
+                wrong.append(f"{entry}: deleted {deleted and time.strftime('%H:%M:%S', time.gmtime(deleted))}")
+        self.check("no pod waits that is gone", wrong)
+
+    @staticmethod
+    def wall(text):
+        import calendar
+        return calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
+
+    def ask_api(self):
+        """Makes the daemon ask the API server for a pod, on whatever connection it has or makes for that."""
+        self.parties.daemon.verbs.json("POST", "/v1/bind", {
+            "PodName": "nobody", "PodNamespace": "team", "PodUID": "nobody-uid", "Node": "yard-000"})
+
+    def descriptors(self):
+        self.ask_api()
+        return measure.descriptors(self.parties.pid, self.ports)
+
+    def check_descriptors(self):
+        """Kept connections are ended at their other ends, half requests are left to the daemon: then those of before are left. libcurl
+        looks at what it keeps only when it needs a connection."""
+        for thing in self.pods()[0]:
+            if not thing["spec"].get("nodeName"):  # nobody is to be tried again
+                meta = thing["metadata"]
+                self.api.call("DELETE", f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}?gracePeriodSeconds=0")
+        self.calls.close_silent()
+        end, now = time.monotonic() + QUIET_S, None
+        while now != self.at_first and time.monotonic() < end:
+            for name in ("verbs", "api"):
+                self.parties.disturb("reset", name)
+            for _ in range(5):
+                time.sleep(2)
+                now = self.descriptors()
+                if now == self.at_first:
+                    break
+        print(f"descriptors: {sum(self.at_first.values())} at the start, {sum(now.values())} at the end")
+        self.check("the descriptors of the start", [
+            f"{kind}: {self.at_first[kind]} at the start, {now[kind]} now" for kind in sorted(self.at_first | now)
+            if self.at_first[kind] != now[kind]])
+        self.calls.close()
+
+    # --- the end ---
+
+    def check_log(self, log):
+        wrong = []
+        for line in log.splitlines():
+            found = LINE.match(line)
+            if not found or (found[1] == "error" and not any(text in line for text in ERRORS_EXPECTED)) or "bug" in line:
+                wrong.append(line[:300])
+        self.check("nothing in the log that should not be there", wrong)
+
+    def say_counts(self):
+        for kind, number in sorted(self.parties.counts.by_kind.items()):
+            print(f"  {kind:40} {number}")
+        text = self.parties.daemon.ops.call("GET", "/metrics")[1].decode()
+        for line in text.splitlines():
+            if line.startswith(("berth_calls_total{", "berth_decisions_total{", "berth_wakeups_total{", "berth_hints_total", "berth_watch_relists")):
+                print(f"  {line}")
+        wanted = ['berth_calls_total{verb="filter"', 'berth_calls_total{verb="bind"', 'berth_wakeups_total{', "berth_hints_total "]
+        silent = [name for name in wanted if not any(l.startswith(name) and float(l.rsplit(" ", 1)[1]) for l in text.splitlines())]
+        self.check("every kind had its turn", self.parties.counts.missing() + silent)
+
+    def run(self):
+        resident = self.play()
+        if self.alive():
+            self.say_counts()
+            self.check_memory(resident)
+            self.check_ledger()
+            self.check_waiting()
+            self.check_second()
+            self.check_descriptors()
+        code, log = self.parties.stop()
+        self.check("the daemon ends as told", [f"exit code {code}"] if code else [])
+        self.check_log(log)
+        if self.failures and log:
+            print("the daemon's last words:\n" + log[-3000:])
+        return not self.failures
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=float(os.environ.get("SOAK_MINUTES", 1)))
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    options = parser.parse_args()
+    print(f"soak: {options.minutes:g} minutes, seed {options.seed}", flush=True)
+    sys.exit(0 if Soak(options.minutes * 60, options.seed).run() else 1)
+
+
+main()
