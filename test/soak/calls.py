@@ -1,5 +1,5 @@
-"""Calls to the daemon beside those of the played kube-scheduler: what that one does not ask (preempt, ghosts, whole nodes), what people and probes
-ask, and what nobody should send."""
+"""Calls to the daemon beside those of the played kube-scheduler: what that one does not ask (preempt, ghosts, whole nodes), what people
+and probes ask, and what nobody should send."""
 
 import collections
 import http.client

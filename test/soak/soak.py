@@ -4,7 +4,6 @@ usage: python3 test/soak/soak.py [--minutes N] [--seed N]        BERTH_BIN says 
 
 import argparse
 import calendar
-
 import os
 import re
 import sys
@@ -16,7 +15,6 @@ import measure
 from calls import Calls
 from cluster import Parties
 from faults import Faults
-
 from harness import BERTH
 from load import Load, Nodes
 
@@ -24,7 +22,7 @@ WARM_UP_S = 20
 SLOPE_MAX = 0.01     # of the second half, where that is minutes
 GROWTH_MAX = 0.30    # of the second half over the first, where it is seconds: the heap is still finding its size
 SHORT_S = 300        # below this the soak is a short one
-KINDS_LATE_S = 120   # how much longer the load goes on until every kind of fault has had its turn
+KINDS_LATE_S = 300   # how much longer the load goes on until every kind of fault has had its turn
 QUIET_S = 90
 LINE = re.compile(r"time=\S+ level=(\w+) msg=")
 ERRORS_EXPECTED = ("policy not reloaded",)
@@ -104,8 +102,9 @@ class Soak:
         step = max(1, len(resident.samples) // 40)
         print(f"every {step} s, KiB:", *(kib for _, kib in resident.samples[::step]))
         more = measure.mean(second) / measure.mean(first) - 1
-        print(f"resident memory: mean of the halves {measure.mean(first):.0f} and {measure.mean(second):.0f} KiB ({more:+.2%}), most "
-              f"{max(kib for _, kib in resident.samples)} KiB, slope over the last {self.seconds / 2:.0f} s {rise:+.2%}")
+        most = max(kib for _, kib in resident.samples)
+        print(f"resident memory: mean of the halves {measure.mean(first):.0f} and {measure.mean(second):.0f} KiB ({more:+.2%}), most {most} KiB, "
+              f"slope over the last {self.seconds / 2:.0f} s {rise:+.2%}")
         if self.sanitized:
             print("with sanitizers memory says nothing; leaks are told when the daemon ends")
         elif self.seconds < SHORT_S:
@@ -163,8 +162,8 @@ class Soak:
         try:
             self.check("a daemon that starts now has the same ledger", self.settled(second.state))
             old, new = ({n["name"]: n for n in one.state()["nodes"]} for one in (self.parties.daemon, second))
-            self.check("and the same nodes", [
-                f"{name}: {old.get(name)}, now {new.get(name)}" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)])
+            self.check("and the same nodes", [f"{name}: {old.get(name)}, now {new.get(name)}"
+                                              for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)])
         finally:
             second.stop()
 
@@ -245,7 +244,7 @@ class Soak:
             print(f"  {kind:40} {number}")
         text = self.parties.daemon.ops.call("GET", "/metrics")[1].decode()
         for line in text.splitlines():
-            if line.startswith(("berth_calls_total{", "berth_decisions_total{", "berth_wakeups_total{", "berth_hints_total", "berth_watch_relists")):
+            if re.match("berth_(calls|decisions|wakeups|hints)_total|berth_watch_relists", line):
                 print(f"  {line}")
         wanted = ['berth_calls_total{verb="filter"', 'berth_calls_total{verb="bind"', 'berth_wakeups_total{', "berth_hints_total "]
         silent = [name for name in wanted if not any(l.startswith(name) and float(l.rsplit(" ", 1)[1]) for l in text.splitlines())]
