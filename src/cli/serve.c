@@ -1,5 +1,6 @@
 #include <getopt.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "scheduler/scheduler.h"
+
+#define LARGE_BYTES (1 << 20)
 
 static const char usage[] =
     "usage: berth serve --policy FILE [OPTION ...]\n\n"
@@ -108,10 +111,20 @@ static void watch_signal(struct serve *serve, uv_signal_t *signal, int number)
 	uv_signal_start(signal, on_signal, number);
 }
 
+/* Large buffers (a page of a list, a call of very many names, /v1/state) go back to the system when they are freed.
+ * Left to itself glibc takes them from its heap once one of them was freed, and whatever small thing is put behind them
+ * keeps their memory. Kept for the next call is what usual ones need. */
+static void return_large_buffers(void)
+{
+	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+	mallopt(M_TRIM_THRESHOLD, 4 * LARGE_BYTES);
+}
+
 static int run(const struct scheduler_options *options)
 {
 	struct serve serve = {0};
 	struct err err;
+	return_large_buffers();
 	raise_descriptors();
 	uv_loop_init(&serve.loop);
 	serve.scheduler = scheduler_start(&serve.loop, options, &err);
