@@ -7,6 +7,7 @@ from cluster import policy
 
 LISTS = {"pods": ("/api/v1/pods", (401, 403, 410, 503)), "nodes": ("/api/v1/nodes", (429, 503)), "jobs": ("/batch/v1/jobs", (403, 500))}
 LONG_SILENCE_S = 70  # a watch is given up after 60 s of it
+WORST_AFTER_S, WORST_S = 6, 8
 MET_S = 4            # for how long a rule waits to be met at all
 
 
@@ -51,7 +52,7 @@ class Faults:
             "fault: policy reloaded": lambda: self.policy(True),
             "fault: policy broken": lambda: self.policy(False),
         }
-        parties.counts.expect(*self.kinds)
+        parties.counts.expect(*self.kinds, "fault: bindings held")
         self.long_silences = []
         if seconds > 3 * LONG_SILENCE_S:
             self.long_silences = [seconds / 8, seconds * 5 / 8]  # one in either half
@@ -106,11 +107,19 @@ class Faults:
             time.sleep(0.2)
         return 0
 
+    def worst(self):
+        """First, in the warm-up, every Binding is held until the load pauses for it: nothing later parks as many calls."""
+        self.parties.stop_load.wait(WORST_AFTER_S)
+        before = self.post({"rules": [rule("POST", "/binding", hold=True, times=100000)]})["faults"]
+        self.parties.stop_load.wait(WORST_S)
+        return self.post({"clear": True, "release": True})["faults"] - before
+
     def quiet(self):
         self.post({"clear": True, "release": True, "watchLagMs": 0})
         self.policy(True)
 
     def run(self):
+        self.parties.counts.add("fault: bindings held", self.worst())
         began = time.monotonic()
         queue = []
         while not self.parties.stop_load.wait(self.chance.uniform(0.1, 0.4)):

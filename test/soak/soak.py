@@ -18,7 +18,7 @@ from faults import Faults
 from harness import BERTH
 from load import Load, Nodes
 
-WARM_UP_S = 20
+WARM_UP_S = 30
 SLOPE_MAX = 0.01     # of the second half, where that is minutes
 GROWTH_MAX = 0.30    # of the second half over the first, where it is seconds: the heap is still finding its size
 SHORT_S = 300        # below this the soak is a short one
