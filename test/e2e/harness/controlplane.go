@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// ControlPlane is etcd, kube-apiserver and kube-controller-manager on loopback.
+// ControlPlane is etcd, kube-apiserver and, unless it is bare, kube-controller-manager on loopback.
 type ControlPlane struct {
 	Dir    string // logs, keys and kubeconfigs
 	Server string // https://127.0.0.1:PORT
@@ -25,6 +25,7 @@ type ControlPlane struct {
 	Client kubernetes.Interface
 
 	binary      string
+	bare        bool
 	etcdURL     string
 	credentials *credentials
 
@@ -45,22 +46,26 @@ func BuildControlPlane(module, path string) ([]byte, error) {
 // StartControlPlane starts the three programs in order and returns when the
 // API server answers /readyz and berth's role is in place.
 func StartControlPlane(ctx context.Context, binary, dir string) (*ControlPlane, error) {
+	return startControlPlane(ctx, &ControlPlane{binary: binary, Dir: dir})
+}
+
+// StartBareControlPlane starts one without controllers, for measurements: its
+// nodes need no heartbeat and stay as they were created.
+func StartBareControlPlane(ctx context.Context, binary, dir string) (*ControlPlane, error) {
+	return startControlPlane(ctx, &ControlPlane{binary: binary, Dir: dir, bare: true})
+}
+
+func startControlPlane(ctx context.Context, c *ControlPlane) (*ControlPlane, error) {
 	addresses, err := freeAddresses(3)
 	if err != nil {
 		return nil, err
 	}
-	credentials, err := newCredentials(dir)
-	if err != nil {
+	if c.credentials, err = newCredentials(c.Dir); err != nil {
 		return nil, err
 	}
-	c := &ControlPlane{
-		Dir:         dir,
-		Server:      "https://" + addresses[2],
-		CAFile:      filepath.Join(dir, "apiserver-certs", "apiserver.crt"),
-		binary:      binary,
-		etcdURL:     "http://" + addresses[0],
-		credentials: credentials,
-	}
+	c.Server = "https://" + addresses[2]
+	c.CAFile = filepath.Join(c.Dir, "apiserver-certs", "apiserver.crt")
+	c.etcdURL = "http://" + addresses[0]
 	if err := c.start(ctx, addresses[1], addresses[2]); err != nil {
 		c.Stop()
 		return nil, err
@@ -98,7 +103,7 @@ func (c *ControlPlane) start(ctx context.Context, etcdPeer, apiserver string) (e
 	if c.Client, err = kubernetes.NewForConfig(c.Admin); err != nil {
 		return err
 	}
-	if err := c.grantBerth(ctx); err != nil {
+	if err := c.grantBerth(ctx); err != nil || c.bare {
 		return err
 	}
 	return c.startControllers()
@@ -106,6 +111,11 @@ func (c *ControlPlane) start(ctx context.Context, etcdPeer, apiserver string) (e
 
 func (c *ControlPlane) apiServerArgs(address string) []string {
 	host, port := splitAddress(address)
+	// No pod here runs a program that would use a service account.
+	disabled := "ServiceAccount"
+	if c.bare {
+		disabled += ",TaintNodesByCondition" // nobody would take the taint of a new node off
+	}
 	return []string{"kube-apiserver",
 		"--etcd-servers=" + c.etcdURL,
 		"--bind-address=" + host, "--secure-port=" + port,
@@ -116,8 +126,7 @@ func (c *ControlPlane) apiServerArgs(address string) []string {
 		"--service-account-key-file=" + c.credentials.serviceAccountKey,
 		"--service-account-signing-key-file=" + c.credentials.serviceAccountKey,
 		"--service-cluster-ip-range=10.96.0.0/16",
-		// No pod here runs a program that would use a service account.
-		"--disable-admission-plugins=ServiceAccount",
+		"--disable-admission-plugins=" + disabled,
 	}
 }
 

@@ -21,35 +21,21 @@ func (c *ControlPlane) StartScheduler(dir, name, file, berth string) (*Process, 
 	if err != nil {
 		return nil, err
 	}
+	return c.StartSchedulerFrom(dir, name, source, berth)
+}
+
+// StartSchedulerFrom does the same with the text of a configuration.
+func (c *ControlPlane) StartSchedulerFrom(dir, name string, source []byte, berth string) (*Process, error) {
 	kubeconfig, err := c.Kubeconfig(userScheduler)
 	if err != nil {
 		return nil, err
 	}
 	rendered, err := RenderSchedulerConfig(source, kubeconfig, berth)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, fmt.Errorf("the configuration of %s: %w", name, err)
 	}
-	return c.startScheduler(dir, name, rendered)
-}
-
-// StartDefaultScheduler starts a stock kube-scheduler for foreign pods.
-func (c *ControlPlane) StartDefaultScheduler(dir string) (*Process, error) {
-	kubeconfig, err := c.Kubeconfig(userScheduler)
-	if err != nil {
-		return nil, err
-	}
-	stock := "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n" +
-		"clientConnection: {qps: 1000, burst: 2000}\n"
-	rendered, err := RenderSchedulerConfig([]byte(stock), kubeconfig, "")
-	if err != nil {
-		return nil, err
-	}
-	return c.startScheduler(dir, "default-scheduler", rendered)
-}
-
-func (c *ControlPlane) startScheduler(dir, name string, config []byte) (*Process, error) {
 	path := filepath.Join(dir, name+".yaml")
-	if err := os.WriteFile(path, config, 0o644); err != nil {
+	if err := os.WriteFile(path, rendered, 0o644); err != nil {
 		return nil, err
 	}
 	return StartProcess(dir, name, c.binary, "kube-scheduler",
@@ -85,6 +71,13 @@ func CacheDiffers(ctx context.Context, scheduler *Process) (differences, queue s
 		return "", nil
 	})
 	return differences, queue, err
+}
+
+// StartDefaultScheduler starts a stock kube-scheduler for foreign pods.
+func (c *ControlPlane) StartDefaultScheduler(dir string) (*Process, error) {
+	stock := "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n" +
+		"clientConnection: {qps: 1000, burst: 2000}\n"
+	return c.StartSchedulerFrom(dir, "default-scheduler", []byte(stock), "")
 }
 
 // RenderSchedulerConfig returns a KubeSchedulerConfiguration with the host and
