@@ -7,6 +7,7 @@
 #include "scheduler/advise.h"
 
 #define HINTS_OUTSTANDING 256 /* planned reservations at a time: what the scheduler takes within a few seconds */
+#define HINTS_IN_FLIGHT 32    /* writes at a time: creations and Bindings share the way */
 #define HINT_DELAY_MS 5
 #define HINT_FULL_MS 100  /* until the next look while no more may be outstanding */
 #define HINTS_PER_TURN 32 /* then other work of the loop comes in between */
@@ -14,10 +15,12 @@
 
 static void hinted(void *ctx, const struct kube_answer *answer)
 {
-	(void)ctx;
+	struct scheduler *s = ctx;
+	s->hints_in_flight--;
 	if (answer->code != 0 || (answer->status >= 300 && answer->status != 404 && answer->status != 409))
 		log_warn("a pod could not be hinted", "status=%u error=%s", answer->status,
 		    log_quote(answer->error ? answer->error : ""));
+	hint_soon(s);
 }
 
 static void nominate(struct scheduler *s, const struct pod *pod, const char *node)
@@ -30,6 +33,7 @@ static void nominate(struct scheduler *s, const struct pod *pod, const char *nod
 	else
 		buf_text(&status, "null");
 	buf_char(&status, '}');
+	s->hints_in_flight++;
 	kube_patch_status(s->kube, pod_ref(pod), status.data, hinted, s);
 	buf_free(&status);
 }
@@ -61,7 +65,7 @@ static bool is_full(const struct scheduler *s)
 
 void hint_soon(struct scheduler *s)
 {
-	if (!s->stopping && s->roster->backlog_count >= HINT_BACKLOG_MIN &&
+	if (!s->stopping && s->roster->backlog_count >= HINT_BACKLOG_MIN && s->hints_in_flight < HINTS_IN_FLIGHT &&
 	    !uv_is_active((uv_handle_t *)&s->hint_timer))
 		uv_timer_start(&s->hint_timer, hint_on_timer, is_full(s) ? HINT_FULL_MS : HINT_DELAY_MS, 0);
 }
@@ -73,7 +77,8 @@ void hint_on_timer(uv_timer_t *timer)
 	if (!scheduler_synced(s))
 		return;
 	wake_now(s); /* those who were rejected stand before those who have not asked yet */
-	while (s->roster->backlog_count >= HINT_BACKLOG_MIN && done < HINTS_PER_TURN && !is_full(s)) {
+	while (s->roster->backlog_count >= HINT_BACKLOG_MIN && done < HINTS_PER_TURN &&
+	       s->hints_in_flight < HINTS_IN_FLIGHT && !is_full(s)) {
 		struct tracked *tracked = roster_backlog_pop(s->roster);
 		/* A pod whose scores only kube-scheduler knows is left to its full pass. */
 		owners_resolve(s->owners, tracked->pod);

@@ -34,8 +34,8 @@ struct policy_file {
 
 struct instruments {
 	struct metrics *registry;
-	struct metric *filter_seconds, *bind_seconds, *calls, *decisions, *wakeups, *hints, *reload_success,
-	    *reload_time;
+	struct metric *filter_seconds, *bind_seconds, *calls, *decisions, *wakeups, *hints, *hints_followed,
+	    *reload_success, *reload_time;
 	struct metric *pods, *reservations, *gpus, *watch_age, *watch_relists, *build_info, *policy_info;
 };
 
@@ -61,6 +61,8 @@ struct scheduler {
 	struct ops *ops;
 	struct map binds; /* pod UID → struct bind_job */
 	struct instruments instruments;
+
+	unsigned hints_in_flight; /* writes of a hint, or of its withdrawal, not answered yet */
 
 	uv_timer_t wake_timer, sleepers_timer, hint_timer, expiry_timer, sweep_timer;
 	enum reason wake_cause;

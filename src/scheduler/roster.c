@@ -48,6 +48,8 @@ static bool goes_before(const struct tracked *a, const struct tracked *b)
 		return a->pod->priority > b->pod->priority;
 	if (a->pod->created_ns != b->pod->created_ns)
 		return a->pod->created_ns < b->pod->created_ns;
+	if (a->since_ns != b->since_ns)
+		return a->since_ns < b->since_ns; /* the time of creation has whole seconds only */
 	return strcmp(a->pod->uid, b->pod->uid) < 0;
 }
 

@@ -1,6 +1,6 @@
 /* The pods that are ours and not yet bound, by UID, and the backlog: those of them that nobody has asked about yet, in
- * the order in which kube-scheduler takes them (priority, then age). Owns the struct pods; the waiting list only points
- * at them. */
+ * the order in which kube-scheduler takes them (priority, then age, then who was seen first). Owns the struct pods; the
+ * waiting list only points at them. */
 #ifndef SCHEDULER_ROSTER_H
 #define SCHEDULER_ROSTER_H
 

@@ -26,7 +26,8 @@ func main() {
 		os.Exit(2)
 	}
 	if err := run(ctx, os.Args[1], os.Args[2], os.Args[3], os.Args[4]); err != nil {
-		fmt.Fprintln(os.Stderr, "bench/road:", err)
+		first, _, _ := strings.Cut(err.Error(), "\n") // many workers tell of one fault
+		fmt.Fprintln(os.Stderr, "bench/road:", first)
 		os.Exit(1)
 	}
 }
