@@ -207,8 +207,10 @@ static void pods_synced(void *ctx)
 		free(gone[count]);
 	}
 	free(gone);
-	if (!s->pods_synced)
+	if (!s->pods_synced) {
+		hint_adopt(s);
 		wake_sleepers_later(s);
+	}
 	s->pods_synced = true;
 	log_info("pods listed", "bound=%zu pending=%zu", s->fleet->ledger.count[LEDGER_BOUND], roster_count(s->roster));
 	wake_soon(s, REASON_CODE_WAKE_ROOM);

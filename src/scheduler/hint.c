@@ -13,28 +13,61 @@
 #define HINTS_PER_TURN 32 /* then other work of the loop comes in between */
 #define STATUS_MAX 512
 
+struct hint_write {
+	struct scheduler *scheduler;
+	char *uid, *node; /* node NULL: taken back */
+	bool last;        /* whatever is wanted when it is done, somebody else has written since */
+};
+
+static void nominate(struct scheduler *s, struct tracked *tracked);
+
+static void write_free(struct hint_write *write)
+{
+	free(write->uid);
+	free(write->node);
+	free(write);
+}
+
+static bool same_node(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static void hinted(void *ctx, const struct kube_answer *answer)
 {
-	struct scheduler *s = ctx;
-	s->hints_in_flight--;
+	struct hint_write *write = ctx;
+	struct scheduler *s = write->scheduler;
+	struct tracked *tracked = roster_find(s->roster, slice_of(write->uid));
+	map_remove(&s->hints, slice_of(write->uid));
 	if (answer->code != 0 || (answer->status >= 300 && answer->status != 404 && answer->status != 409))
 		log_warn("a pod could not be hinted", "status=%u error=%s", answer->status,
 		    log_quote(answer->error ? answer->error : ""));
+	if (tracked && !write->last && !same_node(write->node, tracked->hint) && !s->stopping)
+		nominate(s, tracked);
+	write_free(write);
 	hint_soon(s);
 }
 
-static void nominate(struct scheduler *s, const struct pod *pod, const char *node)
+/* Two writes of one pod at a time could land in either order. */
+static void nominate(struct scheduler *s, struct tracked *tracked)
 {
+	struct hint_write *write;
 	struct buf status;
+	if (map_get(&s->hints, slice_of(tracked->pod->uid)))
+		return;
 	buf_init(&status, STATUS_MAX);
 	buf_text(&status, "\"status\":{\"nominatedNodeName\":");
-	if (node)
-		buf_json_string(&status, slice_of(node));
+	if (tracked->hint)
+		buf_json_string(&status, slice_of(tracked->hint));
 	else
 		buf_text(&status, "null");
 	buf_char(&status, '}');
-	s->hints_in_flight++;
-	kube_patch_status(s->kube, pod_ref(pod), status.data, hinted, s);
+	write = xcalloc(1, sizeof *write);
+	write->scheduler = s;
+	write->uid = xstrdup(tracked->pod->uid);
+	write->node = tracked->hint ? xstrdup(tracked->hint) : NULL;
+	map_put(&s->hints, slice_of(write->uid), write);
+	kube_patch_status(s->kube, pod_ref(tracked->pod), status.data, hinted, write);
 	buf_free(&status);
 }
 
@@ -45,8 +78,10 @@ static void hint(struct scheduler *s, struct tracked *tracked)
 	waiting_hold_turns(s->waiting, s->fleet); /* no hint past a pod that was just woken for the room */
 	decide_fleet_best(s->fleet, pod, &decision);
 	waiting_release_turns(s->waiting);
-	if (!decision.node)
-		return; /* its cycle will say why */
+	if (!decision.node) { /* its cycle will say why */
+		hint_withdraw(s, tracked);
+		return;
+	}
 	ledger_reserve(
 	    s->fleet, pod, slice_of(decision.node->name), LEDGER_PLANNED, true, clock_now(), scheduler_ttl(s, pod));
 	expire_soon(s);
@@ -55,7 +90,7 @@ static void hint(struct scheduler *s, struct tracked *tracked)
 	log_debug("pod hinted", "pod=%s/%s node=%s", pod->namespace_, pod->name, decision.node->name);
 	metric_add(s->instruments.hints, 1, NULL);
 	if (!pod->nominated || strcmp(pod->nominated, decision.node->name) != 0)
-		nominate(s, pod, decision.node->name);
+		nominate(s, tracked);
 }
 
 static bool is_full(const struct scheduler *s)
@@ -65,7 +100,7 @@ static bool is_full(const struct scheduler *s)
 
 void hint_soon(struct scheduler *s)
 {
-	if (!s->stopping && s->roster->backlog_count >= HINT_BACKLOG_MIN && s->hints_in_flight < HINTS_IN_FLIGHT &&
+	if (!s->stopping && s->roster->backlog_count >= HINT_BACKLOG_MIN && s->hints.count < HINTS_IN_FLIGHT &&
 	    !uv_is_active((uv_handle_t *)&s->hint_timer))
 		uv_timer_start(&s->hint_timer, hint_on_timer, is_full(s) ? HINT_FULL_MS : HINT_DELAY_MS, 0);
 }
@@ -78,7 +113,7 @@ void hint_on_timer(uv_timer_t *timer)
 		return;
 	wake_now(s); /* those who were rejected stand before those who have not asked yet */
 	while (s->roster->backlog_count >= HINT_BACKLOG_MIN && done < HINTS_PER_TURN &&
-	       s->hints_in_flight < HINTS_IN_FLIGHT && !is_full(s)) {
+	       s->hints.count < HINTS_IN_FLIGHT && !is_full(s)) {
 		struct tracked *tracked = roster_backlog_pop(s->roster);
 		/* A pod whose scores only kube-scheduler knows is left to its full pass. */
 		owners_resolve(s->owners, tracked->pod);
@@ -114,8 +149,41 @@ void hint_withdraw(struct scheduler *s, struct tracked *tracked)
 {
 	const char *nominated = tracked->pod->nominated;
 	/* What somebody else has nominated since is not berth's to take away. */
-	if (tracked->hint && (!nominated || strcmp(nominated, tracked->hint) == 0))
-		nominate(s, tracked->pod, NULL);
+	bool ours = tracked->hint && (!nominated || strcmp(nominated, tracked->hint) == 0);
 	free(tracked->hint);
 	tracked->hint = NULL;
+	if (ours)
+		nominate(s, tracked);
+}
+
+void hint_leave(struct scheduler *s, struct tracked *tracked)
+{
+	struct hint_write *write = map_get(&s->hints, slice_of(tracked->pod->uid));
+	if (write)
+		write->last = true;
+	free(tracked->hint);
+	tracked->hint = NULL;
+}
+
+void hint_adopt(struct scheduler *s)
+{
+	size_t cursor = 0;
+	for (struct tracked *tracked; (tracked = roster_next(s->roster, &cursor));) {
+		const struct policy_class *class_;
+		enum reason why;
+		if (tracked->hint || !tracked->pod->nominated || tracked->pod->gated)
+			continue;
+		owners_resolve(s->owners, tracked->pod);
+		class_ = policy_class_of(s->policy.inforce, tracked->pod, &why);
+		if (!class_ || class_->may_preempt_count == 0)
+			tracked->hint = xstrdup(tracked->pod->nominated);
+	}
+}
+
+void hint_close(struct scheduler *s)
+{
+	size_t cursor = 0;
+	for (struct hint_write *write; (write = map_next(&s->hints, &cursor));)
+		write_free(write);
+	map_free(&s->hints);
 }

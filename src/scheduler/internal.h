@@ -60,9 +60,8 @@ struct scheduler {
 	struct verbs *verbs;
 	struct ops *ops;
 	struct map binds; /* pod UID → struct bind_job */
+	struct map hints; /* pod UID → the write of its hint that is under way */
 	struct instruments instruments;
-
-	unsigned hints_in_flight; /* writes of a hint, or of its withdrawal, not answered yet */
 
 	uv_timer_t wake_timer, sleepers_timer, hint_timer, expiry_timer, sweep_timer;
 	enum reason wake_cause;
@@ -143,6 +142,13 @@ void hint_on_timer(uv_timer_t *timer);
 bool hint_make_way(struct scheduler *s, const struct pod *pod);
 /* The room hinted is held no more: the hint on the pod, if it has one, is taken back. */
 void hint_withdraw(struct scheduler *s, struct tracked *tracked);
+/* Somebody else nominates for the pod from now on. */
+void hint_leave(struct scheduler *s, struct tracked *tracked);
+/* After the first list: nominations that berth's last process wrote are berth's to take back. kube-scheduler itself
+ * nominates where it preempts, so those of pods that may preempt are left to it. */
+void hint_adopt(struct scheduler *s);
+/* What was under way is never answered. */
+void hint_close(struct scheduler *s);
 
 /* expire.c: reservations that ran out, and pods that only a filter call ever showed */
 void expire_soon(struct scheduler *s);

@@ -109,8 +109,7 @@ static void hold_room(struct scheduler *s, struct pod *pod, const struct preempt
 		pod_free(pod);
 	else
 		tracked = roster_put(s->roster, pod, clock_now(), &old);
-	free(tracked->hint); /* kube-scheduler nominates this node instead: nothing is left to take back */
-	tracked->hint = NULL;
+	hint_leave(s, tracked); /* kube-scheduler nominates this node instead: nothing is left to take back */
 	tracked->asked = true;
 	roster_backlog_remove(s->roster, tracked);
 	roster_forget_victims(tracked);

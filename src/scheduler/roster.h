@@ -17,7 +17,7 @@ struct tracked {
 	bool asked;       /* filter or bind was called for it, or its hint ran out: it leaves the backlog for good */
 	char **victims;   /* UIDs of the pods that are to make way for it on the node where it holds room, or NULL */
 	size_t victim_count;
-	char *hint;        /* the nominatedNodeName berth wrote and has not taken back, or NULL */
+	char *hint;        /* the nominatedNodeName that berth wants there and has not taken back, or NULL */
 	size_t backlog_at; /* place in the backlog's heap; SIZE_MAX = not in it */
 };
 

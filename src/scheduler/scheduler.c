@@ -141,6 +141,7 @@ void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 	if (s->kube)
 		kube_close(s->kube);
 	bind_close(s);
+	hint_close(s);
 	if (s->verbs)
 		verbs_stop(s->verbs, one_closed, s);
 	if (s->ops)

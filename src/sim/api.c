@@ -78,6 +78,11 @@ static void dispatch(struct sim_call *call)
 
 /* --- faults --- */
 
+struct sim_faults *sim_api_faults(struct sim_api *api)
+{
+	return &api->faults;
+}
+
 static void carry_out(struct sim_call *call, const struct sim_fault *rule)
 {
 	char seconds[16];

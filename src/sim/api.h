@@ -37,6 +37,7 @@ struct sim_api_stats sim_api_stats(const struct sim_api *api);
 size_t sim_api_watches(const struct sim_api *api);
 
 /* --- faults --- */
+struct sim_faults *sim_api_faults(struct sim_api *api);
 /* Cuts every watch, as a restarted or overloaded server does. */
 void sim_api_drop_watches(struct sim_api *api);
 /* Events reach the watches this much later. */

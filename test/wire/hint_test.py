@@ -3,7 +3,7 @@
 import time
 import unittest
 
-from harness import NAMES, Cluster, Daemon, WireTest, wait_for
+from harness import NAMES, POLICY, Cluster, Daemon, WireTest, wait_for
 
 
 class Hints(WireTest):
@@ -73,6 +73,38 @@ class Start(unittest.TestCase):
         daemon = Daemon(cluster.kubeconfig)
         self.addCleanup(daemon.stop)
         wait_for(lambda: cluster.get_pod("p7").get("status", {}).get("nominatedNodeName"), 2, "the hint")
+
+    def nominated_before(self, policy, node, **more):
+        """A pod that a berth of before has nominated, and that nobody asks about."""
+        cluster = Cluster()
+        self.addCleanup(cluster.stop)
+        cluster.node("n0", gpus=1)
+        cluster.pod("taken", node="n0", scheduler="default-scheduler")
+        cluster.pod("p0", **more)
+        cluster.patch("/api/v1/namespaces/team/pods/p0/status", {"status": {"nominatedNodeName": node}})
+        daemon = Daemon(cluster.kubeconfig, policy=policy)
+        self.addCleanup(daemon.stop)
+        return lambda: cluster.get_pod("p0").get("status", {}).get("nominatedNodeName")
+
+    def test_a_nomination_of_the_process_before_is_taken_back(self):
+        nominated = self.nominated_before(POLICY, "n0")
+        wait_for(lambda: not nominated(), 10, "the withdrawal")
+
+    def test_one_that_kube_scheduler_may_have_made_is_left(self):
+        nominated = self.nominated_before(POLICY.replace("- name: batch\n", "- name: batch\n  mayPreempt: [idle]\n- name: idle\n"), "n0")
+        time.sleep(6.5)
+        self.assertEqual(nominated(), "n0")
+
+
+class Writes(WireTest):
+    def test_the_last_of_two_writes_wins(self):
+        # The first hint is answered late; meanwhile the pod is rejected everywhere and its hint taken back.
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": "/api/v1/namespaces/team/pods/p7/status", "delayMs": 1500, "times": 1}]})
+        things = [self.cluster.pod(f"p{i}", priority=i) for i in range(8)]
+        wait_for(lambda: self.daemon.entry(things[7]), what="the hint in the ledger")
+        self.assertIsNone(self.daemon.placed(things[7], ["elsewhere", "nowhere"]))
+        time.sleep(2.5)
+        self.assertIsNone(self.nominated("p7"))
 
 
 if __name__ == "__main__":
