@@ -87,7 +87,8 @@ static void play(const char *script, const char *method, bool repeatable, unsign
 	struct fixture f = {.script = script};
 
 	api_serve(&f.api, answer, &f);
-	api_open(&f.api, (struct kube_config){0}, (struct kube_options){.timeout_ms = 300});
+	api_open(
+	    &f.api, (struct kube_config){0}, (struct kube_options){.timeout_ms = strchr(script, 'p') ? 300 : 2000});
 	call(&f, method, repeatable);
 	loop_until(&f.api.loop, &f.done, 1);
 	loop_for(&f.api.loop, 20);
