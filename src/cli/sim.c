@@ -178,13 +178,14 @@ static int run(uv_loop_t *loop, const struct options *o, const char *path, struc
 
 	if (code == 0 && o->drive)
 		code = sim_cluster_drive(cluster, &(struct sim_driver_options){.url = o->drive}, err);
+	/* Who reads the announcement may end this at once. */
+	loop->data = cluster;
+	watch_signals(loop, signals);
 	if (code == 0)
 		code = announce(cluster, path, err);
-	if (code == 0) {
-		loop->data = cluster;
-		watch_signals(loop, signals);
-	} else {
+	if (code != 0) {
 		sim_cluster_stop(cluster);
+		uv_walk(loop, close_signals, NULL);
 	}
 	uv_run(loop, UV_RUN_DEFAULT);
 	return code;

@@ -107,7 +107,7 @@ class Wakes(WireTest):
         self.assertEqual(self.daemon.bind(second, "n0")[1]["Error"], "")
         self.assertIsNone(self.daemon.placed(a, ["n0"]))
         self.cluster.delete_pod("second")
-        wait_for(lambda: self.wake("a") == "RoomFreed/2", 3, "a second value")
+        wait_for(lambda: (self.wake("a") or "").endswith("/2"), 3, "a second value")
 
     def test_hints_leave_a_woken_pod_its_room(self):
         holder = self.fill()
