@@ -13,6 +13,34 @@
 
 #define OWNER_KINDS_MAX 8
 
+/* What a pod asks of other pods in a domain: a term of a required affinity or anti-affinity. matchLabelKeys and
+ * mismatchLabelKeys are in the selector. */
+struct pod_term {
+	const char *topology_key; /* a node label */
+	bool nobody;              /* no selector: matches no pod */
+	struct selector selector; /* empty matches all */
+	bool all_namespaces;      /* a namespace selector counts as all: labels of namespaces are not known */
+	size_t namespace_count;   /* 0 = the pod's own, unless all */
+	const char **namespaces;
+};
+
+/* A topology spread constraint with whenUnsatisfiable: DoNotSchedule; matchLabelKeys are in the selector. */
+struct spread_constraint {
+	const char *topology_key;
+	int32_t max_skew;    /* >= 1 */
+	int32_t min_domains; /* >= 1, 1 = not said */
+	bool nobody;
+	struct selector selector; /* on pods of the pod's own namespace */
+	bool any_affinity;        /* nodeAffinityPolicy Ignore: nodes count that the pod does not select */
+	bool honor_taints;        /* nodeTaintsPolicy Honor: nodes do not count whose taints it does not tolerate */
+};
+
+/* Terms of which one must match: the node affinity of a volume. */
+struct node_terms {
+	size_t count;
+	struct node_term *terms;
+};
+
 struct pod {
 	struct arena arena;
 	const char *uid, *namespace_, *name;
@@ -54,6 +82,13 @@ struct pod {
 	struct preferred_term *preferred;
 	size_t toleration_count;
 	struct toleration *tolerations;
+	size_t volume_count;
+	struct node_terms *volumes; /* of its bound PersistentVolumes: each must match. Put there by who knows them */
+
+	/* What it asks of other pods; of one with a node not kept. */
+	size_t affinity_count, anti_affinity_count, spread_count;
+	struct pod_term *affinity, *anti_affinity; /* required ones */
+	struct spread_constraint *spread;
 };
 
 void pod_free(struct pod *pod);
@@ -62,7 +97,10 @@ void pod_add_owner_kind(struct pod *pod, const char *kind);
 bool pod_has_owner_kind(const struct pod *pod, const char *kind);
 /* By its own word, or because a controller of it runs gangs: it is of no use without the others. */
 bool pod_in_gang(const struct pod *pod);
-/* nodeSelector and required node affinity. */
+/* nodeSelector, required node affinity and volumes. */
 bool pod_selects(const struct pod *pod, const char *node_name, const struct labels *labels);
+/* Whether `other` is one that the term means, which `pod` has. */
+bool pod_term_matches(const struct pod *pod, const struct pod_term *term, const struct pod *other);
+bool spread_matches(const struct pod *pod, const struct spread_constraint *constraint, const struct pod *other);
 
 #endif

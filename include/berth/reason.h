@@ -53,6 +53,14 @@ enum reason_kind {
 	/* the pod's own, worked out from its nodes */                                                                 \
 	X(ONLY_UNMEETABLE, "OnlyUnmeetable", MISCONFIGURED, "the pod asks for GPUs that its class does not allow")     \
 	X(NO_CANDIDATES, "NoCandidates", NODE, "no candidate node was offered")                                        \
+	/* a gang's */                                                                                                 \
+	X(LEVEL_MISSING, "TopologyLevelMissing", MISCONFIGURED,                                                        \
+	    "no node the gang could use carries the topology level it requires")                                       \
+	X(GANG_CONSTRAINTS, "GangConstraints", CAPACITY,                                                               \
+	    "what members of the gang ask of one another cannot be met where there is room")                           \
+	X(GANG_NO_DOMAIN, "GangNoDomain", CAPACITY, "no domain of the required level has room for the gang")           \
+	X(GANG_NO_ROOM, "GangNoRoom", CAPACITY, "not enough room for the gang as a whole")                             \
+	X(PLAN_OVERTAKEN, "PlanOvertaken", INTERNAL, "the nodes of a plan changed while it was made")                  \
 	/* berth itself */                                                                                             \
 	X(NOT_SYNCED, "NotSynced", INTERNAL, "berth has not read the cluster yet")                                     \
 	/* why a pod was woken, besides the above */                                                                   \
