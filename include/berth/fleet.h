@@ -30,7 +30,8 @@ struct fleet {
 struct fleet *fleet_new(const struct gpu_catalogue *catalogue);
 void fleet_free(struct fleet *fleet);
 
-/* Puts another policy in force: O(nodes). All nodes count as improved. The old one may be freed afterwards. */
+/* Puts another policy in force: O(nodes), the topology built anew. All nodes count as improved. The old one may be
+ * freed afterwards. */
 void fleet_set_policy(struct fleet *fleet, const struct policy *policy);
 /* Adds the node or replaces what is known of it; takes the spec over. */
 struct node *fleet_put_node(struct fleet *fleet, struct node_spec *spec);

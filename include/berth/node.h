@@ -67,7 +67,9 @@ struct device {
 #define TOPOLOGY_LEVELS_MAX 8
 #define POOL_NONE UINT16_MAX
 
-struct node_slot; /* core/index: where the node stands in the fleet's indexes */
+struct node_slot;       /* core/index: where the node stands in the fleet's indexes */
+struct topology_domain; /* berth/topology.h */
+struct topology_seat;   /* core/topology */
 struct ledger_entry;
 
 struct node {
@@ -82,7 +84,9 @@ struct node {
 	bool avoided;                             /* by a health rule of the policy */
 	bool foreign_gpus;                        /* a bound pod of another scheduler holds GPUs here */
 	const char *domains[TOPOLOGY_LEVELS_MAX]; /* label values, widest level first; NULL = not labelled */
-	struct ledger_entry *entries;             /* all entries on this node, newest first */
+	struct topology_domain *domain;           /* the narrowest it is in; NULL without spec */
+	struct topology_seat *seat;
+	struct ledger_entry *entries; /* all entries on this node, newest first */
 	size_t entry_count;
 	struct node_slot *slots; /* one per lane, plus the CPU slot */
 	size_t slot_count;

@@ -127,10 +127,13 @@ void fleet_set_policy(struct fleet *fleet, const struct policy *policy)
 	size_t cursor = 0;
 	fleet->policy = policy;
 	fleet->policy_version++;
+	for (struct node *node; (node = map_next(&fleet->nodes, &cursor));)
+		if (node->spec)
+			index_take(fleet->index, node);
+	cursor = 0;
 	for (struct node *node; (node = map_next(&fleet->nodes, &cursor));) {
 		if (!node->spec)
 			continue;
-		index_take(fleet->index, node);
 		fleet__classify(policy, node);
 		index_put(fleet->index, node);
 		fleet__improve(fleet, node);

@@ -8,7 +8,9 @@
 
 struct index *index_new(void)
 {
-	return xcalloc(1, sizeof(struct index));
+	struct index *index = xcalloc(1, sizeof(*index));
+	topology_init(&index->topology);
+	return index;
 }
 
 void index_free(struct index *index)

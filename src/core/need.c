@@ -81,9 +81,9 @@ static void find_siblings(struct need *need)
 	if (!need->spreads)
 		return;
 	size_t level = (size_t)need->class_->spread_level;
-	need->spread_level = level < need->fleet->policy->level_count ? (int)level : TOPOLOGY_HOST;
 	siblings_count(&need->siblings, &need->fleet->index->topology,
-	    ledger_siblings(need->fleet, need->pod->owner_uid), need->own, need->spread_level);
+	    ledger_siblings(need->fleet, need->pod->owner_uid), need->own,
+	    level < need->fleet->policy->level_count ? (int)level : TOPOLOGY_HOST);
 }
 
 void need_init(struct need *need, const struct fleet *fleet, const struct pod *pod)

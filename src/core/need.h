@@ -23,7 +23,6 @@ struct need {
 	int64_t preferred_weight;       /* sum over the preferred affinity's terms that can match */
 	const struct ledger_entry *own; /* the pod's own entry, which does not stand in its way, or NULL */
 	bool spreads;                   /* siblings apart counts */
-	int spread_level;               /* as topology_domain has it */
 	struct siblings siblings;
 };
 

@@ -100,8 +100,7 @@ void score_node(const struct need *need, const struct node *node, struct score *
 	score->terms[SCORE_NODE_AFFINITY] = node_affinity(need, node);
 	score->terms[SCORE_SIBLINGS_APART] = 1;
 	if (need->spreads)
-		score->terms[SCORE_SIBLINGS_APART] =
-		    siblings_apart(siblings_in(&need->siblings, topology_domain(node, need->spread_level)));
+		score->terms[SCORE_SIBLINGS_APART] = siblings_apart(siblings_near(&need->siblings, node));
 	score->total = total_of(need, score->terms);
 }
 

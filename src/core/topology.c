@@ -1,89 +1,309 @@
 #include "core/topology.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-struct topology_domain {
-	uint64_t domain;
-	size_t nodes;
-};
+#include "berth/fleet.h"
+#include "core/index.h"
+
+/* ---- counts by pool ---- */
+
+static size_t pool_place(const struct pool_counts *counts, uint16_t pool)
+{
+	size_t at = 0;
+	while (at < counts->count && counts->items[at].pool < pool)
+		at++;
+	return at;
+}
+
+static size_t pool_nodes(const struct pool_counts *counts, uint16_t pool)
+{
+	size_t at = pool_place(counts, pool);
+	return at < counts->count && counts->items[at].pool == pool ? counts->items[at].nodes : 0;
+}
+
+static void pool_add(struct pool_counts *counts, uint16_t pool)
+{
+	size_t at = pool_place(counts, pool);
+	if (at < counts->count && counts->items[at].pool == pool) {
+		counts->items[at].nodes++;
+		return;
+	}
+	counts->items = xgrow(counts->items, counts->count, &counts->room, sizeof(*counts->items));
+	memmove(&counts->items[at + 1], &counts->items[at], (counts->count - at) * sizeof(*counts->items));
+	counts->items[at] = (struct pool_count){pool, 1};
+	counts->count++;
+}
+
+static void pool_remove(struct pool_counts *counts, uint16_t pool)
+{
+	size_t at = pool_place(counts, pool);
+	if (--counts->items[at].nodes > 0)
+		return;
+	counts->count--;
+	memmove(&counts->items[at], &counts->items[at + 1], (counts->count - at) * sizeof(*counts->items));
+}
+
+/* ---- the tree ---- */
+
+static int by_value(const struct treap_node *a, const struct treap_node *b)
+{
+	return strcmp(((const struct topology_domain *)a)->value, ((const struct topology_domain *)b)->value);
+}
+
+static int by_name(const struct treap_node *a, const struct treap_node *b)
+{
+	return strcmp(((const struct topology_seat *)a)->node->name, ((const struct topology_seat *)b)->node->name);
+}
+
+static struct topology_domain *find_child(const struct topology_domain *domain, const char *value)
+{
+	struct treap_node *at = domain->children.root;
+	while (at) {
+		int order = strcmp(value, ((struct topology_domain *)at)->value);
+		if (order == 0)
+			return (struct topology_domain *)at;
+		at = order < 0 ? at->left : at->right;
+	}
+	return NULL;
+}
+
+static struct topology_domain *make_child(struct topology *topology, struct topology_domain *parent, const char *value)
+{
+	struct topology_domain *child = find_child(parent, value);
+	if (child)
+		return child;
+	child = xcalloc(1, sizeof(*child));
+	child->parent = parent;
+	child->value = xstrdup(value);
+	child->level = parent->level + 1;
+	topology->domains[child->level]++;
+	treap_insert(&parent->children, &child->link, map_hash(slice_of(value)), by_value);
+	return child;
+}
+
+static void drop_child(struct topology *topology, struct topology_domain *child)
+{
+	treap_remove(&child->parent->children, &child->link);
+	topology->domains[child->level]--;
+	free(child->pools.items);
+	free(child->value);
+	free(child);
+}
+
+void topology_init(struct topology *topology)
+{
+	*topology = (struct topology){.root.level = TOPOLOGY_ROOT};
+}
 
 void topology_free(struct topology *topology)
 {
-	for (int level = 0; level < TOPOLOGY_LEVELS_MAX; level++) {
-		size_t cursor = 0;
-		for (void *domain; (domain = map_next(&topology->domains[level], &cursor));)
-			free(domain);
-		map_free(&topology->domains[level]);
+	for (int level = 0; level < TOPOLOGY_LEVELS_MAX; level++)
+		free(topology->inside[level].items);
+	free(topology->root.pools.items);
+}
+
+void topology_add(struct topology *topology, struct node *node)
+{
+	struct topology_domain *domain = &topology->root;
+	for (int level = 0; level < TOPOLOGY_LEVELS_MAX && node->domains[level]; level++) {
+		domain = make_child(topology, domain, node->domains[level]);
+		pool_add(&topology->inside[level], node->pool);
+	}
+	node->domain = domain;
+	node->seat = xcalloc(1, sizeof(*node->seat));
+	node->seat->node = node;
+	treap_insert(&domain->seats, &node->seat->link, map_hash(slice_of(node->name)), by_name);
+	for (; domain; domain = domain->parent) {
+		domain->nodes++;
+		pool_add(&domain->pools, node->pool);
 	}
 }
 
-/* FNV-1a's multiplier over whole words. */
-static uint64_t mix(uint64_t hash, uint64_t word)
+void topology_remove(struct topology *topology, struct node *node)
 {
-	hash = (hash ^ word) * UINT64_C(0x100000001b3);
-	return hash ^ (hash >> 29);
+	struct topology_domain *domain = node->domain, *parent;
+	treap_remove(&domain->seats, &node->seat->link);
+	free(node->seat);
+	node->seat = NULL;
+	node->domain = NULL;
+	for (; domain; domain = parent) {
+		parent = domain->parent;
+		if (domain->level >= 0)
+			pool_remove(&topology->inside[domain->level], node->pool);
+		pool_remove(&domain->pools, node->pool);
+		if (--domain->nodes == 0 && parent)
+			drop_child(topology, domain);
+	}
 }
 
-uint64_t topology_domain(const struct node *node, int level)
+const struct topology_domain *topology_narrowest(const struct topology *topology, const char *const *values)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	const struct topology_domain *domain = &topology->root, *child;
+	for (int level = 0; level < TOPOLOGY_LEVELS_MAX && values[level]; level++) {
+		child = find_child(domain, values[level]);
+		if (!child)
+			break;
+		domain = child;
+	}
+	return domain;
+}
+
+/* ---- for readers ---- */
+
+const struct topology_domain *topology_root(const struct fleet *fleet)
+{
+	return &fleet->index->topology.root;
+}
+
+const struct topology_domain *topology_domain_of(const struct node *node, int level)
+{
+	const struct topology_domain *domain = node->domain;
+	while (domain && domain->level > level)
+		domain = domain->parent;
+	return domain && domain->level == level ? domain : NULL;
+}
+
+const struct topology_domain *topology_find(const struct fleet *fleet, const char *const *values, size_t count)
+{
+	const struct topology_domain *domain = topology_root(fleet);
+	for (size_t level = 0; domain && level < count; level++)
+		domain = find_child(domain, values[level]);
+	return domain;
+}
+
+int topology_level(const struct topology_domain *domain)
+{
+	return domain->level;
+}
+
+const char *topology_value(const struct topology_domain *domain)
+{
+	return domain->value;
+}
+
+const struct topology_domain *topology_parent(const struct topology_domain *domain)
+{
+	return domain->parent;
+}
+
+const struct topology_domain *topology_first_child(const struct topology_domain *domain)
+{
+	return (const struct topology_domain *)treap_first(&domain->children);
+}
+
+const struct topology_domain *topology_next_child(const struct topology_domain *child)
+{
+	return (const struct topology_domain *)treap_after(&child->link);
+}
+
+static struct node *seated(const struct treap_node *link)
+{
+	return link ? ((const struct topology_seat *)link)->node : NULL;
+}
+
+struct node *topology_first_node(const struct topology_domain *domain)
+{
+	return seated(treap_first(&domain->seats));
+}
+
+struct node *topology_next_node(const struct node *node)
+{
+	return seated(treap_after(&node->seat->link));
+}
+
+size_t topology_nodes(const struct topology_domain *domain)
+{
+	return domain->nodes;
+}
+
+size_t topology_pool_nodes(const struct topology_domain *domain, uint16_t pool)
+{
+	return pool_nodes(&domain->pools, pool);
+}
+
+size_t topology_domains(const struct fleet *fleet, int level)
+{
+	return fleet->index->topology.domains[level];
+}
+
+size_t topology_inside(const struct fleet *fleet, int level, uint16_t pool)
+{
+	return pool_nodes(&fleet->index->topology.inside[level], pool);
+}
+
+size_t topology_outside(const struct fleet *fleet, int level, uint16_t pool)
+{
+	return topology_pool_nodes(topology_root(fleet), pool) - topology_inside(fleet, level, pool);
+}
+
+int topology_path(const struct topology_domain *domain, char *text, size_t size)
+{
+	const char *values[TOPOLOGY_LEVELS_MAX];
+	int total = 0;
+	if (size > 0)
+		text[0] = '\0';
+	int last = domain->level;
+	for (; domain->level >= 0; domain = domain->parent)
+		values[domain->level] = domain->value;
+	for (int level = 0; level <= last; level++) {
+		size_t at = (size_t)total < size ? (size_t)total : size;
+		total += snprintf(text + at, size - at, "%s%s", level > 0 ? "/" : "", values[level]);
+	}
+	return total;
+}
+
+/* ---- siblings ---- */
+
+#define OUTSIDE UINT64_C(1)
+
+/* Never 0. By name at the host's level, since a node that a request carried stands for the one in the fleet. */
+static uint64_t key_of(const struct node *node, int level)
+{
 	if (level == TOPOLOGY_HOST)
 		return map_hash(slice_of(node->name)) | 2;
-	if (!node->domains[level])
-		return TOPOLOGY_OUTSIDE;
-	for (int wider = 0; wider <= level; wider++)
-		hash = mix(hash, node->domains[wider] ? map_hash(slice_of(node->domains[wider])) : 0);
-	return hash | 2;
-}
-
-static struct slice key_of(const uint64_t *domain)
-{
-	return (struct slice){(const char *)domain, sizeof(*domain)};
-}
-
-void topology_add(struct topology *topology, const struct node *node)
-{
-	for (int level = 0; level < TOPOLOGY_LEVELS_MAX; level++) {
-		uint64_t key = topology_domain(node, level);
-		struct topology_domain *domain = map_get(&topology->domains[level], key_of(&key));
-		if (!domain) {
-			domain = xmalloc(sizeof(*domain));
-			*domain = (struct topology_domain){.domain = key};
-			map_put(&topology->domains[level], key_of(&domain->domain), domain);
-		}
-		domain->nodes++;
-	}
-}
-
-void topology_remove(struct topology *topology, const struct node *node)
-{
-	for (int level = 0; level < TOPOLOGY_LEVELS_MAX; level++) {
-		uint64_t key = topology_domain(node, level);
-		struct topology_domain *domain = map_get(&topology->domains[level], key_of(&key));
-		if (--domain->nodes == 0) {
-			map_remove(&topology->domains[level], key_of(&key));
-			free(domain);
-		}
-	}
+	const struct topology_domain *domain = topology_domain_of(node, level);
+	return domain ? (uint64_t)(uintptr_t)domain : OUTSIDE;
 }
 
 static struct sibling_domain *place(const struct siblings *siblings, uint64_t domain)
 {
-	size_t at = (size_t)(domain >> 1) & (siblings->room - 1);
+	size_t at = (size_t)((domain * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (siblings->room - 1);
 	while (siblings->table[at].domain && siblings->table[at].domain != domain)
 		at = (at + 1) & (siblings->room - 1);
 	return &siblings->table[at];
 }
 
-/* Zero unless the siblings are in every domain; then the fewest, over no more domains than they are in. */
-static size_t least_of(const struct siblings *siblings, const struct topology *topology, int level)
+static size_t siblings_in(const struct siblings *siblings, uint64_t domain)
 {
-	if (level == TOPOLOGY_HOST || topology->domains[level].count > siblings->domains)
-		return 0;
-	size_t least = SIZE_MAX, cursor = 0;
-	for (const struct topology_domain *domain; (domain = map_next(&topology->domains[level], &cursor));) {
-		size_t here = siblings_in(siblings, domain->domain);
+	return siblings->room ? place(siblings, domain)->count : 0;
+}
+
+static size_t least_below(const struct siblings *siblings, const struct topology_domain *domain)
+{
+	if (domain->level == siblings->level)
+		return siblings_in(siblings, (uint64_t)(uintptr_t)domain);
+	size_t least = SIZE_MAX;
+	const struct topology_domain *child = topology_first_child(domain);
+	for (; child; child = topology_next_child(child)) {
+		size_t here = least_below(siblings, child);
 		least = here < least ? here : least;
+	}
+	return least;
+}
+
+/* Zero unless the siblings are in every domain; then the fewest, over no more domains than they are in. */
+static size_t least_of(const struct siblings *siblings, const struct topology *topology)
+{
+	if (siblings->level == TOPOLOGY_HOST || topology->domains[siblings->level] > siblings->domains)
+		return 0;
+	size_t least = least_below(siblings, &topology->root), inside = 0;
+	const struct pool_counts *counts = &topology->inside[siblings->level];
+	for (size_t i = 0; i < counts->count; i++)
+		inside += counts->items[i].nodes;
+	if (inside < topology->root.nodes) {
+		size_t outside = siblings_in(siblings, OUTSIDE);
+		least = outside < least ? outside : least;
 	}
 	return least == SIZE_MAX ? 0 : least;
 }
@@ -94,7 +314,7 @@ void siblings_count(struct siblings *siblings, const struct topology *topology, 
 	size_t count = 0;
 	for (const struct ledger_entry *entry = chain; entry; entry = entry->owner_next)
 		count += entry != self;
-	*siblings = (struct siblings){0};
+	*siblings = (struct siblings){.level = level};
 	if (count == 0)
 		return;
 	siblings->room = 8;
@@ -104,13 +324,13 @@ void siblings_count(struct siblings *siblings, const struct topology *topology, 
 	for (const struct ledger_entry *entry = chain; entry; entry = entry->owner_next) {
 		if (entry == self)
 			continue;
-		uint64_t domain = topology_domain(entry->node, level);
+		uint64_t domain = key_of(entry->node, level);
 		struct sibling_domain *found = place(siblings, domain);
 		siblings->domains += found->domain == 0;
 		found->domain = domain;
 		found->count++;
 	}
-	siblings->least = least_of(siblings, topology, level);
+	siblings->least = least_of(siblings, topology);
 }
 
 void siblings_free(struct siblings *siblings)
@@ -118,7 +338,7 @@ void siblings_free(struct siblings *siblings)
 	free(siblings->table);
 }
 
-size_t siblings_in(const struct siblings *siblings, uint64_t domain)
+size_t siblings_near(const struct siblings *siblings, const struct node *node)
 {
-	return siblings->room ? place(siblings, domain)->count : 0;
+	return siblings_in(siblings, key_of(node, siblings->level));
 }

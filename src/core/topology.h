@@ -1,35 +1,59 @@
-/* Domains of the topology: a node's domain at a level is the label values from the widest level down to that one, so
- * that racks of one name in two blocks differ; at the level below the last, the host, it is the node. Nodes without the
- * level's label are together one domain, "outside". A domain is named by a 64-bit hash: it only weighs a score, and
- * never decides whether a pod fits. */
+/* The tree of berth/topology.h from the inside, and the siblings of a pod counted by its domains. */
 #ifndef CORE_TOPOLOGY_H
 #define CORE_TOPOLOGY_H
 
 #include "berth/ledger.h"
-#include "berth/map.h"
-#include "berth/node.h"
+#include "berth/topology.h"
+#include "core/treap.h"
 
-#define TOPOLOGY_HOST TOPOLOGY_LEVELS_MAX
-#define TOPOLOGY_OUTSIDE UINT64_C(1)
-
-/* How many nodes each domain has, level by level. */
-struct topology {
-	struct map domains[TOPOLOGY_LEVELS_MAX]; /* domain → struct topology_domain */
+/* How many nodes are in which pool. */
+struct pool_counts {
+	size_t count, room;
+	struct pool_count {
+		uint16_t pool;
+		size_t nodes;
+	} * items; /* by pool, ascending; none is 0 */
 };
 
+struct topology_domain {
+	struct treap_node link; /* among its parent's children, by value */
+	struct topology_domain *parent;
+	char *value; /* NULL for the root */
+	int level;
+	struct treap children, seats; /* of topology_domain.link and topology_seat.link */
+	size_t nodes;                 /* in it and below */
+	struct pool_counts pools;     /* of these */
+};
+
+/* A node's place in its narrowest domain. */
+struct topology_seat {
+	struct treap_node link; /* by the node's name */
+	struct node *node;
+};
+
+struct topology {
+	struct topology_domain root;
+	size_t domains[TOPOLOGY_LEVELS_MAX];
+	struct pool_counts inside[TOPOLOGY_LEVELS_MAX];
+};
+
+void topology_init(struct topology *topology);
+/* All nodes have been taken out. */
 void topology_free(struct topology *topology);
-void topology_add(struct topology *topology, const struct node *node);
-void topology_remove(struct topology *topology, const struct node *node);
+/* The node has a spec; its pool and label values are set, and stay until it is taken out. */
+void topology_add(struct topology *topology, struct node *node);
+void topology_remove(struct topology *topology, struct node *node);
+/* The narrowest domain there is for these label values; the root at the least. */
+const struct topology_domain *topology_narrowest(const struct topology *topology, const char *const *values);
 
-/* `level` is an index into the policy's levels, or TOPOLOGY_HOST. */
-uint64_t topology_domain(const struct node *node, int level);
-
-/* How many siblings of a pod are in each domain of one level: an open-addressed table. */
+/* How many siblings of a pod are in each domain of one level: an open-addressed table. Nodes outside the level's
+ * domains are together one domain. */
 struct siblings {
 	struct sibling_domain {
 		uint64_t domain; /* 0 = free */
 		size_t count;
 	} * table;
+	int level;            /* of the policy, or TOPOLOGY_HOST */
 	size_t domains, room; /* room is a power of two, or 0 */
 	size_t least;         /* the fewest in any domain that has nodes: none can do better */
 };
@@ -38,6 +62,7 @@ struct siblings {
 void siblings_count(struct siblings *siblings, const struct topology *topology, const struct ledger_entry *chain,
     const struct ledger_entry *self, int level);
 void siblings_free(struct siblings *siblings);
-size_t siblings_in(const struct siblings *siblings, uint64_t domain);
+/* In the domain of a node. */
+size_t siblings_near(const struct siblings *siblings, const struct node *node);
 
 #endif
