@@ -56,6 +56,7 @@ enum reason_kind {
 	/* a gang's */                                                                                                 \
 	X(LEVEL_MISSING, "TopologyLevelMissing", MISCONFIGURED,                                                        \
 	    "no node the gang could use carries the topology level it requires")                                       \
+	X(GANG_TOO_VARIED, "GangTooVaried", MISCONFIGURED, "members of the gang differ in too many ways")              \
 	X(GANG_CONSTRAINTS, "GangConstraints", CAPACITY,                                                               \
 	    "what members of the gang ask of one another cannot be met where there is room")                           \
 	X(GANG_NO_DOMAIN, "GangNoDomain", CAPACITY, "no domain of the required level has room for the gang")           \

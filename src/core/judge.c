@@ -147,13 +147,17 @@ enum reason judge_room(const struct need *need, const struct node *node)
 	return verdict;
 }
 
-enum reason judge_node(const struct need *need, const struct node *node)
+enum reason judge_suits(const struct need *need, const struct node *node)
 {
 	enum reason verdict = judge_presence(need->pod, node);
 	if (verdict == REASON_CODE_FITS && need->gpu_count > 0)
 		verdict = judge_operator(node->spec);
-	if (verdict == REASON_CODE_FITS)
-		verdict = judge_kind(need, node);
+	return verdict == REASON_CODE_FITS ? judge_kind(need, node) : verdict;
+}
+
+enum reason judge_node(const struct need *need, const struct node *node)
+{
+	enum reason verdict = judge_suits(need, node);
 	return verdict == REASON_CODE_FITS ? judge_room(need, node) : verdict;
 }
 

@@ -22,6 +22,8 @@ struct offer offer_of_bucket(const struct need *need, const struct index_bucket 
 
 /* The steps from GPU_NOT_THERE to GPU_MEMORY for one GPU resource; lane NULL = the node has none. */
 enum reason judge_gpu(const struct need *need, const struct gpu_lane *lane, uint16_t pool, bool in_two_pools);
+/* The steps before room: whether the node is for the pod at all. The need has no reason of its own. */
+enum reason judge_suits(const struct need *need, const struct node *node);
 /* All steps. The need has no reason of its own. */
 enum reason judge_node(const struct need *need, const struct node *node);
 /* The steps from TOO_LARGE on: whether the node has room. */

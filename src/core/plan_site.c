@@ -1,0 +1,389 @@
+/* The only part that reads the fleet: one walk over the topology tree judges each node once per shape and sums up what
+ * fits, bottom-up. */
+#include "core/plan_internal.h"
+
+#include <stdlib.h>
+
+#include "core/index.h"
+#include "core/judge.h"
+
+#define CPU_WHOLE_SIXTEENTHS 14 /* a node without GPUs is whole while no more than daemons are on it */
+
+/* An entry of a member, which does not stand in the gang's way. */
+struct returned {
+	const struct node *node;
+	const struct ledger_entry *entry;
+};
+
+struct fixture {
+	const struct node *node;
+	uint32_t member;
+};
+
+struct limits {
+	struct map only, never;
+};
+
+struct gathering {
+	struct plan_problem *problem;
+	const struct fleet *fleet;
+	struct need *needs;    /* by shape */
+	struct limits *limits; /* by shape */
+	size_t returned_count, fixture_count;
+	struct returned *returned; /* by node */
+	struct fixture *fixtures;  /* by node */
+	int64_t *row;              /* free of one node, by column */
+};
+
+static int pointer_order(const void *a, const void *b)
+{
+	uintptr_t left = (uintptr_t) * (const struct node *const *)a,
+	          right = (uintptr_t) * (const struct node *const *)b;
+	return left < right ? -1 : left > right;
+}
+
+/* The first of the items, each beginning with its node, that is of this node or a later one. */
+static size_t first_of(const void *items, size_t count, size_t size, const struct node *node)
+{
+	size_t low = 0, high = count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct node *there = *(const struct node *const *)((const char *)items + middle * size);
+		if ((uintptr_t)there < (uintptr_t)node)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void find_entries(struct gathering *gathering)
+{
+	const struct plan_request *request = gathering->problem->request;
+	gathering->returned = xcalloc(request->count, sizeof(*gathering->returned));
+	gathering->fixtures = xcalloc(request->count, sizeof(*gathering->fixtures));
+	for (uint32_t i = 0; i < request->count; i++) {
+		const struct plan_member *member = &request->members[i];
+		const struct ledger_entry *entry = ledger_find(gathering->fleet, slice_of(member->pod->uid));
+		if (entry)
+			gathering->returned[gathering->returned_count++] = (struct returned){entry->node, entry};
+		if (member->fixed)
+			gathering->fixtures[gathering->fixture_count++] = (struct fixture){member->fixed, i};
+	}
+	qsort(gathering->returned, gathering->returned_count, sizeof(*gathering->returned), pointer_order);
+	qsort(gathering->fixtures, gathering->fixture_count, sizeof(*gathering->fixtures), pointer_order);
+}
+
+static void find_limits(const struct plan_names *names, struct map *map)
+{
+	for (size_t i = 0; i < names->count; i++)
+		map_put(map, slice_of(names->names[i]), (void *)(uintptr_t)names->names[i]);
+}
+
+/* What of it would be free with all members away and the fixed ones back. */
+static int64_t free_of(const struct gathering *gathering, const struct node *node, resource_id id)
+{
+	int64_t used = node_used(node, id);
+	size_t at = first_of(gathering->returned, gathering->returned_count, sizeof(*gathering->returned), node);
+	for (; at < gathering->returned_count && gathering->returned[at].node == node; at++)
+		used -= resources_get(&gathering->returned[at].entry->demand, id);
+	at = first_of(gathering->fixtures, gathering->fixture_count, sizeof(*gathering->fixtures), node);
+	for (; at < gathering->fixture_count && gathering->fixtures[at].node == node; at++) {
+		const struct plan_member *member =
+		    &gathering->problem->request->members[gathering->fixtures[at].member];
+		used = resource_sum(used, resources_get(&member->pod->demand, id));
+	}
+	int64_t left = node_allocatable(node, id) - used;
+	return left > 0 ? left : 0;
+}
+
+static bool is_fixture(const struct gathering *gathering, const struct node *node)
+{
+	size_t at = first_of(gathering->fixtures, gathering->fixture_count, sizeof(*gathering->fixtures), node);
+	return at < gathering->fixture_count && gathering->fixtures[at].node == node;
+}
+
+/* Whether the node is part of free blocks, and whether it is wholly free. */
+static bool counts_for_blocks(const struct gathering *gathering, const struct node *node, bool *whole)
+{
+	*whole = false;
+	if (!node->spec->ready || node->avoided)
+		return false;
+	if (!gathering->problem->gpus) {
+		int64_t left = free_of(gathering, node, RESOURCE_CPU), all = node_allocatable(node, RESOURCE_CPU);
+		*whole = index_cpu_sixteenths(left, all) >= CPU_WHOLE_SIXTEENTHS;
+		return true;
+	}
+	bool has = false;
+	*whole = true;
+	for (size_t i = 0; i < node->spec->lane_count; i++) {
+		int64_t all = node_allocatable(node, node->spec->lanes[i].resource);
+		has |= all > 0;
+		*whole &= free_of(gathering, node, node->spec->lanes[i].resource) == all;
+	}
+	*whole &= has;
+	return has;
+}
+
+static bool named(const struct map *map, const struct node *node)
+{
+	return map_get(map, slice_of(node->name)) != NULL;
+}
+
+/* Nodes without one of the labels that the pod asks for are no domain of its terms. */
+static bool has_keys(const struct pod *pod, const struct labels *labels)
+{
+	for (size_t i = 0; i < pod->affinity_count; i++)
+		if (!labels_get(labels, pod->affinity[i].topology_key))
+			return false;
+	for (size_t i = 0; i < pod->spread_count; i++)
+		if (!labels_get(labels, pod->spread[i].topology_key))
+			return false;
+	return true;
+}
+
+static enum reason judge_shape(const struct gathering *gathering, uint32_t s, const struct node *node)
+{
+	const struct plan_shape *shape = &gathering->problem->shapes[s];
+	enum reason verdict = judge_suits(&gathering->needs[s], node);
+	if (verdict != REASON_CODE_FITS)
+		return verdict;
+	if ((shape->limited && !named(&gathering->limits[s].only, node)) ||
+	    (shape->never.count > 0 && named(&gathering->limits[s].never, node)) ||
+	    !has_keys(shape->pod, &node->spec->labels))
+		return REASON_CODE_NODE_SELECTOR;
+	return REASON_CODE_FITS;
+}
+
+static uint32_t fit(const struct plan_problem *problem, const struct plan_shape *shape, const int64_t *row)
+{
+	int64_t most = (int64_t)problem->request->count;
+	for (uint32_t c = 0; c < problem->columns && most > 0; c++)
+		if (shape->demand[c] > 0 && row[c] / shape->demand[c] < most)
+			most = row[c] / shape->demand[c];
+	return (uint32_t)most;
+}
+
+static void note_lack(const struct gathering *gathering, uint32_t s, const struct node *node)
+{
+	struct plan_problem *problem = gathering->problem;
+	struct plan_shape *shape = &problem->shapes[s];
+	enum reason verdict = judge_room(&gathering->needs[s], node);
+	/* Full by members elsewhere in the gang only: none of this node's own. */
+	if (verdict != REASON_CODE_FITS && verdict > shape->furthest)
+		shape->furthest = verdict;
+	for (uint32_t c = 0; c < problem->columns; c++)
+		shape->lacking[c] += shape->demand[c] > gathering->row[c];
+}
+
+static void add_site(struct gathering *gathering, struct node *node, uint32_t leaf, bool whole)
+{
+	struct plan_problem *problem = gathering->problem;
+	uint32_t site = problem->site_count;
+	bool may_any = false, known_free = false;
+	for (uint32_t s = 0; s < problem->shape_count; s++) {
+		struct plan_shape *shape = &problem->shapes[s];
+		enum reason verdict = node->spec ? judge_shape(gathering, s, node) : REASON_CODE_NODE_UNKNOWN;
+		shape->may[site] = 0;
+		shape->left[site] = 0;
+		if (verdict != REASON_CODE_FITS) {
+			if (verdict > shape->furthest)
+				shape->furthest = verdict;
+			continue;
+		}
+		for (uint32_t c = 0; c < problem->columns && !known_free; c++)
+			gathering->row[c] = free_of(gathering, node, problem->resources[c]);
+		known_free = may_any = true;
+		shape->may[site] = 1;
+		shape->left[site] = fit(problem, shape, gathering->row);
+		if (shape->left[site] == 0)
+			note_lack(gathering, s, node);
+	}
+	if (!may_any && !is_fixture(gathering, node))
+		return;
+	if (known_free)
+		memcpy(&problem->free[(size_t)site * problem->columns], gathering->row,
+		    problem->columns * sizeof(*gathering->row));
+	problem->sites[site] = (struct plan_site){
+	    .node = node, .name = arena_copy(&problem->arena, slice_of(node->name)), .leaf = leaf, .block = whole};
+	for (int level = 0; level < problem->levels; level++)
+		problem->up[(size_t)site * (size_t)problem->levels + (size_t)level] = PLAN_NONE;
+	for (uint32_t d = leaf; d != PLAN_NONE && problem->domains[d].level >= 0; d = problem->domains[d].parent)
+		problem->up[(size_t)site * (size_t)problem->levels + (size_t)problem->domains[d].level] = d;
+	problem->site_count++;
+}
+
+static void visit(struct gathering *gathering, const struct topology_domain *domain, uint32_t parent)
+{
+	struct plan_problem *problem = gathering->problem;
+	uint32_t number = problem->domain_count++;
+	struct plan_domain *here = &problem->domains[number];
+	*here = (struct plan_domain){
+	    .domain = domain, .level = topology_level(domain), .parent = parent, .first = problem->site_count};
+	if (here->level >= 0)
+		problem->by_level[here->level][problem->level_domains[here->level]++] = number;
+	for (struct node *node = topology_first_node(domain); node; node = topology_next_node(node)) {
+		bool whole, counted = counts_for_blocks(gathering, node, &whole);
+		here->counted += counted;
+		here->whole += whole;
+		add_site(gathering, node, number, whole);
+	}
+	for (size_t i = 0; parent == PLAN_NONE && i < gathering->fixture_count; i++) {
+		struct node *node = gathering->problem->request->members[gathering->fixtures[i].member].fixed;
+		if (!node->spec && (i == 0 || gathering->fixtures[i - 1].node != node))
+			add_site(gathering, node, number, false);
+	}
+	here->direct = problem->site_count;
+	const struct topology_domain *child = topology_first_child(domain);
+	for (; child; child = topology_next_child(child))
+		visit(gathering, child, number);
+	here->end = problem->site_count;
+	here->next = problem->domain_count;
+	if (parent != PLAN_NONE) {
+		problem->domains[parent].counted += here->counted;
+		problem->domains[parent].whole += here->whole;
+	}
+}
+
+static void find_blocks(struct plan_problem *problem)
+{
+	for (uint32_t i = 0; i < problem->site_count; i++) {
+		struct plan_site *site = &problem->sites[i];
+		uint32_t d = site->leaf;
+		for (; site->block > 0 && problem->domains[d].level >= 0; d = problem->domains[d].parent)
+			if (problem->domains[d].whole == problem->domains[d].counted)
+				site->block = problem->domains[d].counted;
+	}
+}
+
+static void make_room(struct plan_problem *problem, const struct fleet *fleet, size_t extra)
+{
+	struct arena *arena = &problem->arena;
+	size_t nodes = topology_nodes(topology_root(fleet)) + extra, domains = 1;
+	problem->levels = fleet->policy ? (int)fleet->policy->level_count : 0;
+	for (int level = 0; level < problem->levels; level++) {
+		problem->by_level[level] =
+		    arena_alloc(arena, (topology_domains(fleet, level) + 1) * sizeof(**problem->by_level));
+		domains += topology_domains(fleet, level);
+	}
+	problem->sites = arena_alloc(arena, (nodes + 1) * sizeof(*problem->sites));
+	problem->domains = arena_alloc(arena, domains * sizeof(*problem->domains));
+	problem->up = arena_alloc(arena, (nodes * (size_t)problem->levels + 1) * sizeof(*problem->up));
+	problem->free = arena_calloc(arena, nodes * problem->columns + 1, sizeof(*problem->free));
+	problem->site_used = arena_calloc(arena, nodes + 1, sizeof(*problem->site_used));
+	problem->domain_used = arena_calloc(arena, domains, sizeof(*problem->domain_used));
+	for (uint32_t s = 0; s < problem->shape_count; s++) {
+		struct plan_shape *shape = &problem->shapes[s];
+		shape->may = arena_alloc(arena, nodes + 1);
+		shape->left = arena_alloc(arena, (nodes + 1) * sizeof(*shape->left));
+		shape->sum = arena_calloc(arena, domains, sizeof(*shape->sum));
+	}
+}
+
+static void judge_shapes(struct gathering *gathering)
+{
+	struct plan_problem *problem = gathering->problem;
+	for (uint32_t s = 0; s < problem->shape_count; s++) {
+		struct plan_shape *shape = &problem->shapes[s];
+		struct need *need = &gathering->needs[s];
+		need_init(need, gathering->fleet, shape->pod);
+		int64_t units = need_gpu_units(gathering->fleet, &shape->pod->demand);
+		int64_t cpu = resources_get(&shape->pod->demand, RESOURCE_CPU);
+		units = units < INT16_MAX ? units : INT16_MAX;
+		cpu = cpu < INT32_MAX ? cpu : INT32_MAX;
+		shape->weight = (units << 32) + cpu;
+		problem->gpus |= units > 0;
+		if (need->reason != REASON_CODE_FITS && shape->members > 0 && problem->reason == REASON_CODE_FITS) {
+			problem->reason = need->reason;
+			problem->blocking = (size_t)shape->first;
+		}
+		for (uint32_t c = 0; c < problem->columns; c++)
+			for (size_t g = 0; g < need->gpu_count; g++)
+				problem->gpu_columns[c] |= need->gpus[g].id == problem->resources[c];
+		find_limits(&shape->only, &gathering->limits[s].only);
+		find_limits(&shape->never, &gathering->limits[s].never);
+	}
+}
+
+static void stand_fixed(struct gathering *gathering)
+{
+	struct plan_problem *problem = gathering->problem;
+	for (uint32_t i = 0; i < problem->site_count; i++) {
+		const struct node *node = problem->sites[i].node;
+		size_t at = first_of(gathering->fixtures, gathering->fixture_count, sizeof(*gathering->fixtures), node);
+		for (; at < gathering->fixture_count && gathering->fixtures[at].node == node; at++) {
+			uint32_t member = gathering->fixtures[at].member, b = problem->bundle_of[member];
+			problem->fixed[member] = i;
+			problem->site_used[i]++;
+			for (; b != PLAN_NONE; b = problem->bundles[b].parent)
+				problem->bundles[b].fixed[problem->bundles[b].fixed_count++] = i;
+			for (uint32_t d = problem->sites[i].leaf; d != PLAN_NONE; d = problem->domains[d].parent)
+				problem->domain_used[d]++;
+		}
+	}
+}
+
+void plan__sites(struct plan_problem *problem, const struct fleet *fleet)
+{
+	struct gathering gathering = {.problem = problem, .fleet = fleet};
+	find_entries(&gathering);
+	make_room(problem, fleet, gathering.fixture_count);
+	gathering.needs = xcalloc(problem->shape_count, sizeof(*gathering.needs));
+	gathering.limits = xcalloc(problem->shape_count, sizeof(*gathering.limits));
+	gathering.row = xcalloc(problem->columns + 1, sizeof(*gathering.row));
+	judge_shapes(&gathering);
+	if (problem->reason == REASON_CODE_FITS) {
+		visit(&gathering, topology_root(fleet), PLAN_NONE);
+		find_blocks(problem);
+		stand_fixed(&gathering);
+	}
+	for (uint32_t s = 0; s < problem->shape_count; s++) {
+		need_free(&gathering.needs[s]);
+		map_free(&gathering.limits[s].only);
+		map_free(&gathering.limits[s].never);
+	}
+	free(gathering.needs);
+	free(gathering.limits);
+	free(gathering.returned);
+	free(gathering.fixtures);
+	free(gathering.row);
+}
+
+bool plan__still_there(const struct plan_problem *problem, const struct fleet *fleet, const uint32_t *sites)
+{
+	const struct plan_request *request = problem->request;
+	struct plan_problem again = *problem;
+	struct gathering gathering = {.problem = &again, .fleet = fleet};
+	struct fixture *chosen = xcalloc(request->count, sizeof(*chosen));
+	size_t count = 0;
+	bool there = true;
+	find_entries(&gathering);
+	for (uint32_t i = 0; i < request->count && there; i++) {
+		struct node *node =
+		    sites[i] == PLAN_NONE ? NULL : fleet_find(fleet, slice_of(problem->sites[sites[i]].name));
+		if (sites[i] == PLAN_NONE || request->members[i].fixed)
+			continue;
+		struct need need;
+		need_init(&need, fleet, request->members[i].pod);
+		there = node && need.reason == REASON_CODE_FITS && judge_suits(&need, node) == REASON_CODE_FITS;
+		need_free(&need);
+		chosen[count++] = (struct fixture){node, i};
+	}
+	qsort(chosen, there ? count : 0, sizeof(*chosen), pointer_order);
+	for (size_t first = 0, end; there && first < count; first = end) {
+		for (end = first; end < count && chosen[end].node == chosen[first].node; end++)
+			;
+		for (uint32_t c = 0; c < problem->columns && there; c++) {
+			int64_t asked = 0;
+			for (size_t i = first; i < end; i++)
+				asked =
+				    resource_sum(asked, resources_get(&request->members[chosen[i].member].pod->demand,
+				                            problem->resources[c]));
+			there = asked <= free_of(&gathering, chosen[first].node, problem->resources[c]);
+		}
+	}
+	free(gathering.returned);
+	free(gathering.fixtures);
+	free(chosen);
+	return there;
+}
