@@ -17,21 +17,6 @@ static bool level_known(const struct plan_problem *problem, int level)
 	return level == TOPOLOGY_ROOT || level == TOPOLOGY_HOST || (level >= 0 && level < problem->levels);
 }
 
-/* Whether some node that one of the bundle's members could use is in a domain of the level. */
-static bool level_carried(const struct plan_problem *problem, const struct plan_bundle *bundle, int level)
-{
-	for (uint32_t site = 0; site < problem->site_count; site++) {
-		if (plan__at(problem, site, level) == PLAN_NONE)
-			continue;
-		bool any = bundle->kind_count == 0;
-		for (uint32_t k = bundle->first_kind; !any && k < bundle->first_kind + bundle->kind_count; k++)
-			any = problem->shapes[problem->kinds[k].shape].may[site] != 0;
-		if (any)
-			return true;
-	}
-	return false;
-}
-
 static void check_levels(struct plan_problem *problem)
 {
 	for (uint32_t b = 0; b < problem->bundle_count; b++) {
@@ -40,13 +25,11 @@ static void check_levels(struct plan_problem *problem)
 			bundle->prefer = TOPOLOGY_ROOT;
 		if (bundle->prefer != TOPOLOGY_ROOT && bundle->require > bundle->prefer)
 			bundle->prefer = bundle->require;
-		if (bundle->require == TOPOLOGY_ROOT || problem->site_count == 0)
-			continue;
-		if (!level_known(problem, bundle->require) || !level_carried(problem, bundle, bundle->require))
+		if (!level_known(problem, bundle->require))
 			problem->reason = REASON_CODE_LEVEL_MISSING;
 	}
 	int required = problem->bundles[0].require;
-	for (uint32_t site = 0; level_known(problem, required) && site < problem->site_count; site++)
+	for (uint32_t site = 0; problem->reason == REASON_CODE_FITS && site < problem->site_count; site++)
 		problem->unlabelled += plan__at(problem, site, required) == PLAN_NONE;
 }
 

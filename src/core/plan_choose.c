@@ -112,9 +112,9 @@ bool plan__try_level(struct plan_problem *problem, int level, bool search)
 			plan__undo(problem, 0);
 		}
 		if (!packed && search && plan__searchable(problem, scope)) {
-			bool before = problem->solved;
+			size_t before = problem->offers;
 			plan__search(problem, scope, false);
-			packed = problem->solved && !before;
+			packed = problem->offers > before;
 		}
 		successes += packed;
 		failures += !packed;

@@ -143,6 +143,7 @@ bool plan__offer(struct plan_problem *problem, const struct plan_steps *steps)
 	if (problem->solved && plan__compare(&score, &problem->score) >= 0)
 		return false;
 	problem->solved = true;
+	problem->offers++;
 	problem->score = score;
 	problem->level = level;
 	problem->domain = domain;
@@ -194,6 +195,10 @@ static bool kinds_might(
 bool plan__might(const struct plan_problem *problem, uint32_t number, const struct plan_scope *scope)
 {
 	const struct plan_bundle *bundle = &problem->bundles[number];
+	/* A host may be outside the domains of a level that is wider. */
+	if (scope->first < scope->end && bundle->require <= scope->level &&
+	    plan__at(problem, scope->first, bundle->require) == PLAN_NONE)
+		return false;
 	for (uint32_t i = 0; i < bundle->fixed_count; i++)
 		if (bundle->fixed[i] < scope->first || bundle->fixed[i] >= scope->end)
 			return false;

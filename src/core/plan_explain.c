@@ -99,6 +99,30 @@ static bool any_required(const struct plan_problem *problem)
 	return false;
 }
 
+/* Whether no node that one of the bundle's members could use is in a domain of the level that it requires. */
+static bool level_missing(const struct plan_problem *problem, const struct plan_bundle *bundle)
+{
+	uint32_t first = bundle->first_kind, end = first + bundle->kind_count;
+	if (bundle->require == TOPOLOGY_ROOT || bundle->members == 0 || problem->site_count == 0)
+		return false;
+	for (uint32_t site = 0; site < problem->site_count; site++) {
+		bool any = bundle->kind_count == 0;
+		for (uint32_t k = first; !any && k < end; k++)
+			any = problem->shapes[problem->kinds[k].shape].may[site] != 0;
+		if (any && plan__at(problem, site, bundle->require) != PLAN_NONE)
+			return false;
+	}
+	return true;
+}
+
+static bool any_level_missing(const struct plan_problem *problem)
+{
+	for (uint32_t b = 0; b < problem->bundle_count; b++)
+		if (level_missing(problem, &problem->bundles[b]))
+			return true;
+	return false;
+}
+
 void plan__explain(struct plan_problem *problem)
 {
 	int required = problem->bundles[0].require;
@@ -131,7 +155,9 @@ void plan__explain(struct plan_problem *problem)
 	problem->unruled = false;
 	if (impossible)
 		return;
-	if (taken == problem->free_members && problem->rule_count > 0)
+	if (any_level_missing(problem))
+		problem->reason = REASON_CODE_LEVEL_MISSING;
+	else if (taken == problem->free_members && problem->rule_count > 0)
 		problem->reason = REASON_CODE_GANG_CONSTRAINTS;
 	else if (everywhere == problem->free_members && any_required(problem))
 		problem->reason = REASON_CODE_GANG_NO_DOMAIN;

@@ -143,6 +143,7 @@ struct plan_problem {
 
 	/* The best so far. */
 	bool solved, exact;
+	size_t offers; /* taken so far */
 	struct plan_steps best;
 	struct plan_score score;
 	int level; /* of the tightest domain */
