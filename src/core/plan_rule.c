@@ -124,25 +124,64 @@ static uint32_t value_of(const struct plan_key *key, const struct node *node)
 	return known ? (uint32_t)known - 1 : PLAN_NONE;
 }
 
-typedef void node_visitor(struct plan_problem *problem, const struct node *node);
+/* Every node of the fleet, in the order of the sites. */
+struct walk {
+	struct plan_problem *problem;
+	uint32_t next; /* site */
+	size_t *room;  /* of the populations, by key */
+	bool spreads;
+};
 
-static void each_node(struct plan_problem *problem, const struct topology_domain *domain, node_visitor *visitor)
+static bool spread_counts(const struct plan_rule *rule, const struct node *node);
+
+static void find_spread_domains(struct plan_problem *problem, const struct node *node)
 {
-	for (struct node *node = topology_first_node(domain); node; node = topology_next_node(node))
-		visitor(problem, node);
-	const struct topology_domain *child = topology_first_child(domain);
-	for (; child; child = topology_next_child(child))
-		each_node(problem, child, visitor);
+	for (uint32_t r = 0; r < problem->rule_count; r++) {
+		struct plan_rule *rule = &problem->rules[r];
+		if (rule->kind != RULE_SPREAD || !spread_counts(rule, node))
+			continue;
+		uint32_t value = value_of(&problem->keys[rule->keys[0]], node);
+		rule->domains += !rule->domain[value];
+		rule->domain[value] = true;
+	}
 }
 
-static void number_values(struct plan_problem *problem, const struct node *node)
+static void number_values(struct walk *walk, const struct node *node)
 {
+	struct plan_problem *problem = walk->problem;
+	while (walk->next < problem->site_count && !problem->sites[walk->next].node->spec)
+		walk->next++;
+	bool is_site = walk->next < problem->site_count && problem->sites[walk->next].node == node;
 	for (uint32_t k = 0; k < problem->key_count; k++) {
 		struct plan_key *key = &problem->keys[k];
 		const char *value = labels_get(&node->spec->labels, key->label);
-		if (value && !map_get(&key->ids, slice_of(value)))
-			map_put(&key->ids, slice_of(value), (void *)(uintptr_t)++key->values);
+		if (!value)
+			continue;
+		uintptr_t known = (uintptr_t)map_get(&key->ids, slice_of(value));
+		if (!known) {
+			key->population = xgrow(key->population, key->values, &walk->room[k], sizeof(*key->population));
+			key->population[key->values] = 0;
+			known = ++key->values;
+			map_put(&key->ids, slice_of(value), (void *)known);
+		}
+		key->population[known - 1]++;
+		if (is_site)
+			key->sites[walk->next] = (uint32_t)known - 1;
 	}
+	walk->next += is_site;
+}
+
+static void each_node(struct walk *walk, const struct topology_domain *domain)
+{
+	for (struct node *node = topology_first_node(domain); node; node = topology_next_node(node)) {
+		if (walk->spreads)
+			find_spread_domains(walk->problem, node);
+		else
+			number_values(walk, node);
+	}
+	const struct topology_domain *child = topology_first_child(domain);
+	for (; child; child = topology_next_child(child))
+		each_node(walk, child);
 }
 
 static bool spread_counts(const struct plan_rule *rule, const struct node *node)
@@ -161,38 +200,24 @@ static bool spread_counts(const struct plan_rule *rule, const struct node *node)
 	return !spread->honor_taints || !judge_taint(pod, node->spec);
 }
 
-static void find_spread_domains(struct plan_problem *problem, const struct node *node)
+static void number_all_values(struct plan_problem *problem, const struct fleet *fleet)
 {
-	for (uint32_t r = 0; r < problem->rule_count; r++) {
-		struct plan_rule *rule = &problem->rules[r];
-		if (rule->kind != RULE_SPREAD || !spread_counts(rule, node))
-			continue;
-		uint32_t value = value_of(&problem->keys[rule->keys[0]], node);
-		rule->domains += !rule->domain[value];
-		rule->domain[value] = true;
-	}
-}
-
-static void count_population(struct plan_problem *problem, const struct node *node)
-{
+	struct walk walk = {.problem = problem, .room = xcalloc(problem->key_count, sizeof(*walk.room))};
 	for (uint32_t k = 0; k < problem->key_count; k++) {
-		uint32_t value = value_of(&problem->keys[k], node);
-		if (value != PLAN_NONE)
-			problem->keys[k].population[value]++;
+		struct plan_key *key = &problem->keys[k];
+		key->sites = arena_alloc(&problem->arena, (problem->site_count + 1) * sizeof(*key->sites));
+		for (uint32_t i = 0; i < problem->site_count; i++)
+			key->sites[i] = PLAN_NONE;
 	}
+	each_node(&walk, topology_root(fleet));
+	free(walk.room);
 }
 
 static void find_values(struct plan_problem *problem, const struct fleet *fleet)
 {
 	struct arena *arena = &problem->arena;
-	each_node(problem, topology_root(fleet), number_values);
-	for (uint32_t k = 0; k < problem->key_count; k++) {
-		struct plan_key *key = &problem->keys[k];
-		key->population = arena_calloc(arena, key->values + 1, sizeof(*key->population));
-		key->sites = arena_alloc(arena, (problem->site_count + 1) * sizeof(*key->sites));
-		for (uint32_t i = 0; i < problem->site_count; i++)
-			key->sites[i] = value_of(key, problem->sites[i].node);
-	}
+	struct walk walk = {.problem = problem};
+	number_all_values(problem, fleet);
 	for (uint32_t r = 0; r < problem->rule_count; r++) {
 		struct plan_rule *rule = &problem->rules[r];
 		uint32_t values = problem->keys[rule->keys[0]].values + 1;
@@ -209,9 +234,10 @@ static void find_values(struct plan_problem *problem, const struct fleet *fleet)
 		rule->counts = arena_alloc(arena, problem->site_count + 1);
 		for (uint32_t i = 0; i < problem->site_count; i++)
 			rule->counts[i] = spread_counts(rule, problem->sites[i].node);
+		walk.spreads = true;
 	}
-	each_node(problem, topology_root(fleet), find_spread_domains);
-	each_node(problem, topology_root(fleet), count_population);
+	if (walk.spreads)
+		each_node(&walk, topology_root(fleet));
 }
 
 /* ---- pods that are there already ---- */
@@ -303,8 +329,10 @@ void plan__rules(struct plan_problem *problem, const struct fleet *fleet)
 
 void plan__rules_free(struct plan_problem *problem)
 {
-	for (uint32_t k = 0; k < problem->key_count; k++)
+	for (uint32_t k = 0; k < problem->key_count; k++) {
 		map_free(&problem->keys[k].ids);
+		free(problem->keys[k].population);
+	}
 	free(problem->keys);
 	free(problem->rules);
 }
