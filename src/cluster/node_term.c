@@ -171,6 +171,11 @@ static void read_selector(struct reader *json, struct arena *arena, bool fields,
 	}
 }
 
+bool node_term_read_requirement(struct reader *json, struct arena *arena, struct selector_requirement *requirement)
+{
+	return read_requirement(json, arena, false, requirement);
+}
+
 void node_term_read(struct reader *json, struct arena *arena, struct node_term *term)
 {
 	struct slice key;

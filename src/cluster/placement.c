@@ -2,6 +2,7 @@
 
 #include "cluster/fields.h"
 #include "cluster/node_term.h"
+#include "cluster/pod_affinity.h"
 
 static void read_required(struct reader *json, struct arena *arena, struct pod *pod)
 {
@@ -59,18 +60,6 @@ static void read_preferred(struct reader *json, struct arena *arena, struct pod 
 	}
 }
 
-static bool is_filled_array(struct reader *json)
-{
-	bool filled = false;
-
-	if (reader_array(json))
-		while (reader_next(json)) {
-			filled = true;
-			reader_skip(json);
-		}
-	return filled;
-}
-
 static const char preferred_key[] = "preferredDuringSchedulingIgnoredDuringExecution";
 static const char required_key[] = "requiredDuringSchedulingIgnoredDuringExecution";
 
@@ -87,25 +76,16 @@ static void read_node_affinity(struct reader *json, struct arena *arena, struct 
 		}
 }
 
-static void read_pod_affinity(struct reader *json, struct pod *pod)
-{
-	if (reader_object(json))
-		for (struct slice key; reader_key(json, &key);) {
-			if (slice_is(key, preferred_key))
-				pod->soft_spread |= is_filled_array(json);
-			else
-				reader_skip(json);
-		}
-}
-
 void placement_read_affinity(struct reader *json, struct arena *arena, struct pod *pod)
 {
 	if (reader_object(json))
 		for (struct slice key; reader_key(json, &key);) {
 			if (slice_is(key, "nodeAffinity"))
 				read_node_affinity(json, arena, pod);
-			else if (slice_is(key, "podAffinity") || slice_is(key, "podAntiAffinity"))
-				read_pod_affinity(json, pod);
+			else if (slice_is(key, "podAffinity"))
+				pod_affinity_read(json, arena, pod);
+			else if (slice_is(key, "podAntiAffinity"))
+				pod_anti_affinity_read(json, arena, pod);
 			else
 				reader_skip(json);
 		}
@@ -117,22 +97,6 @@ void placement_read_node_selector(struct reader *json, struct arena *arena, stru
 
 	pod->node_selector_count = labels.count;
 	pod->node_selector = labels.items;
-}
-
-void placement_read_spread(struct reader *json, struct pod *pod)
-{
-	struct slice key, action;
-
-	if (!reader_array(json))
-		return;
-	while (reader_next(json))
-		if (reader_object(json))
-			while (reader_key(json, &key)) {
-				if (!slice_is(key, "whenUnsatisfiable"))
-					reader_skip(json);
-				else if (reader_string(json, &action) && slice_is(action, "ScheduleAnyway"))
-					pod->soft_spread = true;
-			}
 }
 
 bool placement_effect(struct slice name, enum taint_effect *effect)

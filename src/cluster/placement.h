@@ -7,11 +7,9 @@
 
 /* Each passes the value of the field that it is named after; strings and arrays go into `arena`. */
 void placement_read_node_selector(struct reader *json, struct arena *arena, struct pod *pod);
-/* Node affinity, and whether there is a preferred pod affinity or anti-affinity. */
+/* Node affinity, and by pod_affinity.h that to pods. */
 void placement_read_affinity(struct reader *json, struct arena *arena, struct pod *pod);
 void placement_read_tolerations(struct reader *json, struct arena *arena, struct pod *pod);
-/* Whether there is a topology spread constraint that may be broken (ScheduleAnyway). */
-void placement_read_spread(struct reader *json, struct pod *pod);
 /* NoSchedule, PreferNoSchedule, NoExecute; false for another name. */
 bool placement_effect(struct slice name, enum taint_effect *effect);
 

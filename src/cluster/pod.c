@@ -6,6 +6,7 @@
 #include "cluster/fields.h"
 #include "cluster/owners.h"
 #include "cluster/placement.h"
+#include "cluster/pod_affinity.h"
 
 /* First the pass over the document, which notes slices of its text, since what is worth keeping is only known at its
  * end (a pod with a node keeps less, and spec comes behind metadata); then the pod is written into an arena made to
@@ -328,7 +329,7 @@ static void keep_placement(const struct reading *reading, struct arena *arena, s
 	}
 	if (reading->spread.at) {
 		reader_open(&json, reading->spread);
-		placement_read_spread(&json, pod);
+		pod_spread_read(&json, arena, pod);
 	}
 }
 
@@ -345,7 +346,8 @@ static size_t measure(const struct reading *reading, const struct resource_list 
 			size += texts[i].len + TEXT_SLACK / 2;
 	size += 2 * reading->labels.len;
 	if (whole)
-		size += 2 * (reading->node_selector.len + reading->affinity.len) + reading->tolerations.len;
+		size += 2 * (reading->node_selector.len + reading->affinity.len + reading->spread.len) +
+		        reading->tolerations.len;
 	return size;
 }
 
