@@ -97,7 +97,7 @@ struct plan_level {
 	const struct topology_domain *domain; /* NULL: the level has none that takes any, or is the host's */
 	struct node *host;                    /* at TOPOLOGY_HOST */
 	size_t takes;                         /* members, what they ask of one another left aside */
-	size_t lacks;                         /* of the members to place */
+	size_t lacks;                         /* members that the quorum still wants */
 };
 
 struct plan {

@@ -96,20 +96,6 @@ static bool solve_wanted(struct plan_problem *problem)
 	}
 }
 
-/* Free members that quorums ask for. */
-static uint32_t least_wanted(const struct plan_problem *problem)
-{
-	uint32_t groups = 0;
-	for (uint32_t b = 1; b <= problem->request->group_count; b++) {
-		const struct plan_bundle *bundle = &problem->bundles[b];
-		uint32_t quorum = bundle->quorum < bundle->members ? bundle->quorum : bundle->members;
-		groups += quorum > bundle->fixed_count ? quorum - bundle->fixed_count : 0;
-	}
-	const struct plan_bundle *gang = &problem->bundles[0];
-	uint32_t whole = gang->quorum > gang->fixed_count ? gang->quorum - gang->fixed_count : 0;
-	return whole > groups ? whole : groups;
-}
-
 /* Beyond the longest row of members that fit there may be single ones that still do: one more of each kind, until it
  * does not. */
 static void add_singles(struct plan_problem *problem, uint32_t *keep, uint32_t taken)
@@ -133,7 +119,7 @@ static void add_singles(struct plan_problem *problem, uint32_t *keep, uint32_t t
 static void solve_elastic(struct plan_problem *problem)
 {
 	uint32_t *keep = plan__keep_order(problem);
-	uint32_t fits = least_wanted(problem), fails = problem->free_members;
+	uint32_t fits = plan__least(problem), fails = problem->free_members;
 	if (fits >= fails)
 		return;
 	plan__want(problem, keep, fits);

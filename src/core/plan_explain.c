@@ -126,7 +126,7 @@ static bool any_level_missing(const struct plan_problem *problem)
 void plan__explain(struct plan_problem *problem)
 {
 	int required = problem->bundles[0].require;
-	uint32_t taken = 0, everywhere = 0;
+	uint32_t taken = 0, everywhere = 0, least = plan__least(problem);
 	struct plan_scope scope;
 	bool impossible = find_impossible(problem);
 	problem->unruled = true;
@@ -138,7 +138,7 @@ void plan__explain(struct plan_problem *problem)
 		if (level != TOPOLOGY_ROOT) {
 			struct plan_level *seen = &problem->seen[level == TOPOLOGY_HOST ? problem->levels : level];
 			seen->takes = takes;
-			seen->lacks = problem->free_members - takes;
+			seen->lacks = takes < least ? least - takes : 0;
 			seen->domain = some && level != TOPOLOGY_HOST ? problem->domains[scope.index].domain : NULL;
 			seen->host = some && level == TOPOLOGY_HOST ? problem->sites[scope.index].node : NULL;
 		}
@@ -157,9 +157,9 @@ void plan__explain(struct plan_problem *problem)
 		return;
 	if (any_level_missing(problem))
 		problem->reason = REASON_CODE_LEVEL_MISSING;
-	else if (taken == problem->free_members && problem->rule_count > 0)
+	else if (taken >= least && problem->rule_count > 0)
 		problem->reason = REASON_CODE_GANG_CONSTRAINTS;
-	else if (everywhere == problem->free_members && any_required(problem))
+	else if (everywhere >= least && any_required(problem))
 		problem->reason = REASON_CODE_GANG_NO_DOMAIN;
 	else
 		problem->reason = REASON_CODE_GANG_NO_ROOM;

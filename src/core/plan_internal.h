@@ -163,6 +163,8 @@ void plan__kinds(struct plan_problem *problem);
 void plan__want(struct plan_problem *problem, const uint32_t *keep, size_t count);
 /* That order: what quorums need first, then by rank and name. `free_members` indexes. */
 uint32_t *plan__keep_order(struct plan_problem *problem);
+/* Free members that the quorums ask for. */
+uint32_t plan__least(const struct plan_problem *problem);
 
 /* ---- plan_site: the fleet → sites and domains ---- */
 void plan__sites(struct plan_problem *problem, const struct fleet *fleet);

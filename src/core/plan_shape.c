@@ -454,3 +454,16 @@ void plan__want(struct plan_problem *problem, const uint32_t *keep, size_t count
 		problem->wanted[problem->shape_of[keep[i]]]++;
 	}
 }
+
+uint32_t plan__least(const struct plan_problem *problem)
+{
+	uint32_t groups = 0;
+	for (uint32_t b = 1; b <= problem->request->group_count; b++) {
+		const struct plan_bundle *bundle = &problem->bundles[b];
+		uint32_t quorum = bundle->quorum < bundle->members ? bundle->quorum : bundle->members;
+		groups += quorum > bundle->fixed_count ? quorum - bundle->fixed_count : 0;
+	}
+	const struct plan_bundle *gang = &problem->bundles[0];
+	uint32_t whole = gang->quorum > gang->fixed_count ? gang->quorum - gang->fixed_count : 0;
+	return whole > groups ? whole : groups;
+}
