@@ -5,8 +5,10 @@
 #include "berth/plan.h"
 #include "world.h"
 
-#define NODES 10
-#define MEMBERS 8
+#define NODES 24
+#define MEMBERS 24
+#define SMALL_NODES 10
+#define SMALL_MEMBERS 8
 #define TYPES 3
 #define GROUPS 3
 #define LEVELS 3
@@ -108,7 +110,7 @@ static const char *const drawn_names[DRAWN_COUNT] = {"require", "prefer", "segme
     "hostname anti-affinity", "topology spread", "minDomains", "spread policies", "volume affinity", "node affinity",
     "taints", "fixed members", "earlier entries", "only or never names", "ranks", "unlabelled nodes",
     "bound pods with labels"};
-static size_t drawn[DRAWN_COUNT];
+static bool now[DRAWN_COUNT]; /* of the instance drawn last */
 
 /* ---- drawing ---- */
 
@@ -116,17 +118,17 @@ static void draw_node(struct prng *prng, struct tnode *node, int number)
 {
 	static const int sizes[] = {2, 4, 4, 8};
 	snprintf(node->name, sizeof(node->name), "n%d", number);
-	node->label[KEY_ZONE] = one_in(prng, 12) ? -1 : (int)pick(prng, 2);
-	node->label[KEY_BLOCK] = one_in(prng, 12) ? -1 : (int)pick(prng, 2);
-	node->label[KEY_RACK] = one_in(prng, 12) ? -1 : (int)pick(prng, 3);
+	node->label[KEY_ZONE] = one_in(prng, 20) ? -1 : (int)pick(prng, 2);
+	node->label[KEY_BLOCK] = one_in(prng, 20) ? -1 : (int)pick(prng, 2);
+	node->label[KEY_RACK] = one_in(prng, 20) ? -1 : (int)pick(prng, 3);
 	node->label[KEY_HOST] = number;
 	node->label[KEY_DISK] = one_in(prng, 4) ? -1 : (int)pick(prng, 2);
-	node->gpus = one_in(prng, 8) ? 0 : sizes[pick(prng, 4)];
+	node->gpus = one_in(prng, 12) ? 0 : sizes[pick(prng, 4)];
 	node->cpu = 16000;
 	node->pods = one_in(prng, 6) ? 2 : 20;
 	node->ready = !one_in(prng, 20);
 	node->cordoned = one_in(prng, 20);
-	node->red = one_in(prng, 8);
+	node->red = one_in(prng, 12);
 	node->error = one_in(prng, 25);
 	node->bound_count = (int)pick(prng, 3);
 	for (int i = 0; i < node->bound_count; i++) {
@@ -139,11 +141,11 @@ static void draw_node(struct prng *prng, struct tnode *node, int number)
 		node->gpus_used += bound->gpus;
 		node->cpu_used += bound->cpu;
 		node->pods_used++;
-		drawn[DRAWN_BOUND_MEANT] += bound->ours;
+		now[DRAWN_BOUND_MEANT] |= bound->ours;
 	}
 	for (int key = KEY_ZONE; key <= KEY_RACK; key++)
-		drawn[DRAWN_UNLABELLED] += node->label[key] < 0;
-	drawn[DRAWN_TAINTS] += node->red;
+		now[DRAWN_UNLABELLED] |= node->label[key] < 0;
+	now[DRAWN_TAINTS] |= node->red;
 }
 
 static struct term draw_term(struct prng *prng, int own_app)
@@ -168,8 +170,8 @@ static void draw_type(struct prng *prng, struct type *type, bool asks)
 	    .disk = one_in(prng, 10) ? (int)pick(prng, 2) : -1,
 	    .not_zone = one_in(prng, 12) ? (int)pick(prng, 2) : -1,
 	    .volume_zone = one_in(prng, 10) ? (int)pick(prng, 2) : -1};
-	drawn[DRAWN_VOLUME] += type->volume_zone >= 0;
-	drawn[DRAWN_NODE_AFFINITY] += type->not_zone >= 0;
+	now[DRAWN_VOLUME] |= type->volume_zone >= 0;
+	now[DRAWN_NODE_AFFINITY] |= type->not_zone >= 0;
 	if (!asks)
 		return;
 	if (one_in(prng, 4))
@@ -190,14 +192,14 @@ static void draw_type(struct prng *prng, struct type *type, bool asks)
 		    .any_affinity = one_in(prng, 5),
 		    .honor_taints = one_in(prng, 5)};
 	for (int i = 0; i < type->spread_count; i++) {
-		drawn[DRAWN_MIN_DOMAINS] += type->spread[i].domains > 1;
-		drawn[DRAWN_SPREAD_POLICY] += type->spread[i].any_affinity || type->spread[i].honor_taints;
+		now[DRAWN_MIN_DOMAINS] |= type->spread[i].domains > 1;
+		now[DRAWN_SPREAD_POLICY] |= type->spread[i].any_affinity || type->spread[i].honor_taints;
 	}
-	drawn[DRAWN_AFFINITY] += type->affinity_count > 0;
-	drawn[DRAWN_ANTI] += type->anti_count > 0;
-	drawn[DRAWN_SPREAD] += type->spread_count > 0;
+	now[DRAWN_AFFINITY] |= type->affinity_count > 0;
+	now[DRAWN_ANTI] |= type->anti_count > 0;
+	now[DRAWN_SPREAD] |= type->spread_count > 0;
 	for (int i = 0; i < type->anti_count; i++)
-		drawn[DRAWN_ANTI_HOST] += type->anti[i].key == KEY_HOST;
+		now[DRAWN_ANTI_HOST] |= type->anti[i].key == KEY_HOST;
 }
 
 static struct topo draw_topo(struct prng *prng, int chances)
@@ -214,7 +216,7 @@ static void draw_segment(struct prng *prng, struct topo *topo)
 {
 	topo->segment = 2 + (int)pick(prng, 2);
 	topo->segment_level = (int)pick(prng, LEVELS + 1);
-	drawn[DRAWN_SEGMENT]++;
+	now[DRAWN_SEGMENT] = true;
 }
 
 static void draw_members(struct prng *prng, struct instance *instance)
@@ -240,19 +242,25 @@ static void draw_members(struct prng *prng, struct instance *instance)
 			member->only = 1u + (unsigned)pick(prng, (1 << instance->node_count) - 1);
 		if (one_in(prng, 5))
 			member->never = 1u << pick(prng, instance->node_count);
-		drawn[DRAWN_FIXED] += member->fixed >= 0;
-		drawn[DRAWN_PLANNED] += member->planned >= 0;
-		drawn[DRAWN_LIMITED] += member->only || member->never;
+		now[DRAWN_FIXED] |= member->fixed >= 0;
+		now[DRAWN_PLANNED] |= member->planned >= 0;
+		now[DRAWN_LIMITED] |= member->only || member->never;
 	}
-	drawn[DRAWN_RANKS] += ranks;
+	now[DRAWN_RANKS] |= ranks;
 }
 
-static void draw(struct instance *instance, uint64_t seed)
+/* A small one can be searched to the end; a large one is too much for that. */
+static void draw(struct instance *instance, uint64_t seed, bool large)
 {
 	struct prng prng = {seed};
 	*instance = (struct instance){.seed = seed};
-	instance->node_count = 2 + (int)pick(&prng, NODES - 1);
-	instance->member_count = 1 + (int)pick(&prng, MEMBERS);
+	memset(now, 0, sizeof(now));
+	instance->node_count = 2 + (int)pick(&prng, SMALL_NODES - 1);
+	instance->member_count = 1 + (int)pick(&prng, SMALL_MEMBERS);
+	if (large) {
+		instance->node_count = SMALL_NODES + 1 + (int)pick(&prng, NODES - SMALL_NODES);
+		instance->member_count = SMALL_MEMBERS + 5 + (int)pick(&prng, MEMBERS - SMALL_MEMBERS - 4);
+	}
 	instance->type_count = 1 + (one_in(&prng, 2) ? (int)pick(&prng, TYPES) : 0);
 	if (instance->type_count > instance->member_count)
 		instance->type_count = instance->member_count;
@@ -262,8 +270,8 @@ static void draw(struct instance *instance, uint64_t seed)
 	for (int i = 0; i < instance->type_count; i++)
 		draw_type(&prng, &instance->types[i], asks);
 	instance->topo = draw_topo(&prng, 2);
-	drawn[DRAWN_REQUIRE] += instance->topo.require >= 0;
-	drawn[DRAWN_PREFER] += instance->topo.prefer >= 0;
+	now[DRAWN_REQUIRE] |= instance->topo.require >= 0;
+	now[DRAWN_PREFER] |= instance->topo.prefer >= 0;
 	if (one_in(&prng, 4))
 		draw_segment(&prng, &instance->topo);
 	if (one_in(&prng, 3))
@@ -276,18 +284,18 @@ static void draw(struct instance *instance, uint64_t seed)
 		instance->group_topo[g] = draw_topo(&prng, 3);
 		if (one_in(&prng, 6))
 			draw_segment(&prng, &instance->group_topo[g]);
-		drawn[DRAWN_GROUP_REQUIRE] += instance->group_topo[g].require >= 0;
-		drawn[DRAWN_GROUP_PREFER] += instance->group_topo[g].prefer >= 0;
+		now[DRAWN_GROUP_REQUIRE] |= instance->group_topo[g].require >= 0;
+		now[DRAWN_GROUP_PREFER] |= instance->group_topo[g].prefer >= 0;
 		if (one_in(&prng, 3) && sizes[g] > 0)
 			instance->group_quorum[g] = 1 + (int)pick(&prng, sizes[g]);
-		drawn[DRAWN_GROUP_QUORUM] += instance->group_quorum[g] > 0;
+		now[DRAWN_GROUP_QUORUM] |= instance->group_quorum[g] > 0;
 	}
 	if (one_in(&prng, 4) && instance->member_count > 1) {
 		instance->quorum = 1 + (int)pick(&prng, instance->member_count - 1);
-		drawn[DRAWN_ELASTIC]++;
+		now[DRAWN_ELASTIC] = true;
 	}
-	drawn[DRAWN_GROUPS] += instance->group_count > 0;
-	drawn[DRAWN_MIXED] += instance->type_count > 1;
+	now[DRAWN_GROUPS] |= instance->group_count > 0;
+	now[DRAWN_MIXED] |= instance->type_count > 1;
 }
 
 /* ---- the same as pods and nodes ---- */
@@ -383,7 +391,7 @@ static struct pod *make_member(struct fleet *fleet, const struct instance *insta
 {
 	const struct type *type = &instance->types[instance->members[m].type];
 	char text[16];
-	snprintf(text, sizeof(text), "m%d", m);
+	snprintf(text, sizeof(text), "m%02d", m);
 	struct pod *pod = pod_simple(fleet, text, type->cpu, type->gpus);
 	pod->namespace_ = spaces[type->space];
 	pod_label(pod, "app", apps[type->app]);

@@ -2,15 +2,11 @@
  * oracle shares nothing with the planner but the types of its result: instances are drawn as plain facts, pods and
  * nodes are made of them, and the oracle judges by the facts. It goes through all assignments that could be better than
  * what the planner found. A failing instance prints its seed; BERTH_TEST_SEED=… BERTH_ORACLE_INSTANCES=1 runs it alone.
- *
- * 10,000 instances; 2,000 under sanitizers, which are ten times slower (BERTH_ORACLE_INSTANCES says otherwise). */
+ * Of larger gangs, which the planner does not search to the end either, it is checked that all that is asked holds. */
 #include "plan_instance.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define INSTANCES 2000
-#else
 #define INSTANCES 10000
-#endif
+#define LARGE_INSTANCES 2000
 
 /* ---- the oracle ---- */
 
@@ -366,7 +362,7 @@ static bool asks_anything(const struct instance *instance)
 /* Whether there is an order in which all pass: over all sets of members that can be reached. */
 static bool some_order(const struct instance *instance, const int *chosen)
 {
-	bool reached[1 << MEMBERS] = {true};
+	bool reached[1 << SMALL_MEMBERS] = {true};
 	int all = 0;
 	if (!asks_anything(instance))
 		return true;
@@ -552,7 +548,6 @@ static bool plan_holds(const struct instance *instance, struct oracle *oracle, c
 	}
 	CHECK(instance, quorums_met(instance, chosen), "a quorum is not met");
 	CHECK(instance, bundles_hold(instance, chosen), "a required level or segment does not hold");
-	CHECK(instance, some_order(instance, chosen), "no order passes affinity and spread");
 	return true;
 }
 
@@ -597,7 +592,25 @@ static bool ranks_are_neighbours(const struct instance *instance, const int *cho
 struct sums {
 	size_t plans, none, exact, worse, leaves;
 	double cost, least;
+	size_t drawn[DRAWN_COUNT], planned[DRAWN_COUNT];
 };
+
+static void count_drawn(struct sums *sums, bool found)
+{
+	sums->plans += found;
+	sums->none += !found;
+	for (int i = 0; i < DRAWN_COUNT; i++) {
+		sums->drawn[i] += now[i];
+		sums->planned[i] += now[i] && found;
+	}
+}
+
+static void print_drawn(const struct sums *sums)
+{
+	printf("  %-24s %8s %8s\n", "", "drawn", "planned");
+	for (int i = 0; i < DRAWN_COUNT; i++)
+		printf("  %-24s %8zu %8zu\n", drawn_names[i], sums->drawn[i], sums->planned[i]);
+}
 
 static bool turned_is_alike(const struct instance *instance, const int *chosen, bool found)
 {
@@ -646,13 +659,10 @@ static bool compare_with_oracle(
 		    "best is %s, planned %s", show(&oracle.best), show(&planned));
 		CHECK(instance, !plan->exact || compare(&oracle.best, &planned) == 0, "exact? best is %s, planned %s",
 		    show(&oracle.best), show(&planned));
-		sums->plans++;
 		sums->exact += plan->exact;
 		sums->worse += compare(&oracle.best, &planned) != 0;
 		sums->cost += plan_cost(&planned);
 		sums->least += plan_cost(&oracle.best);
-	} else {
-		sums->none++;
 	}
 	return instance->seed % 4 != 0 || turned_is_alike(instance, chosen, found);
 }
@@ -668,10 +678,11 @@ static void the_planner_misses_nothing(void **state)
 		struct instance instance;
 		struct made made;
 		struct plan plan;
-		draw(&instance, i == 0 ? prng.state : prng_next(&prng));
+		draw(&instance, i == 0 ? prng.state : prng_next(&prng), false);
 		make(&made, &instance, false);
 		plan_gang(made.fleet, &made.request, &plan);
 		failures += !compare_with_oracle(&instance, &made, &plan, &sums);
+		count_drawn(&sums, plan.reason == REASON_CODE_FITS);
 		plan_free(&plan);
 		unmake(&made);
 	}
@@ -679,16 +690,60 @@ static void the_planner_misses_nothing(void **state)
 	    instances, sums.plans, sums.exact, sums.none, sums.worse);
 	printf("mean cost %.4f, least %.4f: %+.3f %%\n", sums.cost / (double)(sums.plans + !sums.plans),
 	    sums.least / (double)(sums.plans + !sums.plans), 100 * (sums.cost / (sums.least + !sums.plans) - 1));
-	for (int i = 0; i < DRAWN_COUNT; i++)
-		printf("  %-24s %zu\n", drawn_names[i], drawn[i]);
+	print_drawn(&sums);
 	assert_int_equal(failures, 0);
 	assert_true(sums.cost <= 1.05 * sums.least);
-	for (int i = 0; i < DRAWN_COUNT && instances >= 1000; i++)
-		assert_true(drawn[i] > 0);
+	for (int i = 0; i < DRAWN_COUNT && instances >= INSTANCES; i++)
+		assert_true(sums.planned[i] > 0);
+}
+
+static bool large_holds(const struct instance *instance, const struct made *made, const struct plan *plan)
+{
+	struct oracle oracle;
+	int chosen[MEMBERS];
+	bool found = plan->reason == REASON_CODE_FITS;
+	oracle_begin(&oracle, instance);
+	read_plan(instance, made, plan, chosen);
+	if (found) {
+		struct plan_score planned = score_of(instance, chosen, oracle.blocks);
+		CHECK(instance, compare(&planned, &plan->score) == 0, "score is %s, plan says %s", show(&planned),
+		    show(&plan->score));
+		if (!plan_holds(instance, &oracle, chosen) || !order_passes(instance, made, plan, chosen) ||
+		    !ranks_are_neighbours(instance, chosen))
+			return false;
+	}
+	return instance->seed % 4 != 0 || turned_is_alike(instance, chosen, found);
+}
+
+static void plans_of_large_gangs_hold(void **state)
+{
+	(void)state;
+	struct prng prng = prng_seeded("large");
+	const char *given = getenv("BERTH_ORACLE_INSTANCES");
+	size_t instances = given ? strtoull(given, NULL, 10) : LARGE_INSTANCES, failures = 0;
+	struct sums sums = {0};
+	for (size_t i = 0; i < instances; i++) {
+		struct instance instance;
+		struct made made;
+		struct plan plan;
+		draw(&instance, i == 0 ? prng.state : prng_next(&prng), true);
+		make(&made, &instance, false);
+		plan_gang(made.fleet, &made.request, &plan);
+		failures += !large_holds(&instance, &made, &plan);
+		count_drawn(&sums, plan.reason == REASON_CODE_FITS);
+		plan_free(&plan);
+		unmake(&made);
+	}
+	printf("%zu large instances: %zu planned\n", instances, sums.plans);
+	print_drawn(&sums);
+	assert_int_equal(failures, 0);
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(the_planner_misses_nothing)};
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_planner_misses_nothing),
+	    cmocka_unit_test(plans_of_large_gangs_hold),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
