@@ -39,7 +39,7 @@
 
 #define PLAN_MEMBERS_MAX 65536
 #define PLAN_GROUPS_MAX 1024
-#define PLAN_BUDGET 200000 /* steps of the exact search; some 100 ns each */
+#define PLAN_BUDGET 200000 /* steps of the exact search: some 30 ms, which few gangs need */
 #define PLAN_NO_LEVEL (-1)
 #define PLAN_NO_RANK (-1)
 

@@ -143,6 +143,7 @@ void plan_solve(struct plan_problem *problem)
 	struct plan_scope all = plan__scope(problem, TOPOLOGY_ROOT, 0);
 	uint32_t *keep = plan__keep_order(problem);
 	problem->budget = PLAN_BUDGET;
+	problem->effort = PLAN_EFFORT;
 	plan__want(problem, keep, problem->free_members);
 	if (!solve_wanted(problem))
 		solve_elastic(problem);
@@ -174,6 +175,7 @@ static void order_members(struct plan_problem *problem, const uint32_t *sites, s
 		members[count] = member;
 		units[count++] = (struct plan_unit){problem->shape_of[member], sites[member]};
 	}
+	problem->budget = PLAN_BUDGET;
 	if (!plan__rules_order(problem, units, count, order))
 		plan->reason = REASON_CODE_GANG_CONSTRAINTS;
 	for (size_t i = 0; i < count; i++)

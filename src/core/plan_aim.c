@@ -130,9 +130,9 @@ static uint32_t affinity_room(
 uint32_t plan__aim_room(const struct plan_problem *problem, uint32_t s, uint32_t site, uint32_t want)
 {
 	const struct plan_shape *shape = &problem->shapes[s];
-	if (problem->unruled)
+	if (problem->unruled || want == 0)
 		return want;
-	if (shape->rule_count > 0 && plan__rules_bar(problem, s, site))
+	if (shape->rule_count > 0 && plan__rules_bar(problem, s, site, problem->free_members))
 		return 0;
 	for (uint32_t i = 0; i < shape->rule_count && want > 0; i++) {
 		const struct plan_rule *rule = &problem->rules[shape->rules[i]];

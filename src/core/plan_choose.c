@@ -98,6 +98,16 @@ static bool accept(struct plan_problem *problem)
 	return holds;
 }
 
+/* Everything is tried while there is effort left; then the first of each level alone. */
+static bool may_try(struct plan_problem *problem, const struct plan_scope *scope, uint32_t tried)
+{
+	size_t effort = scope->end - scope->first + problem->free_members;
+	if (problem->effort < effort && tried > 0)
+		return false;
+	problem->effort -= problem->effort < effort ? problem->effort : effort;
+	return true;
+}
+
 bool plan__try_level(struct plan_problem *problem, int level, bool search)
 {
 	struct plan_scope all = plan__scope(problem, TOPOLOGY_ROOT, 0);
@@ -107,7 +117,8 @@ bool plan__try_level(struct plan_problem *problem, int level, bool search)
 	for (size_t i = 0; i < candidates.count && successes < SUCCESSES && failures < FAILURES; i++) {
 		const struct plan_scope *scope = &candidates.items[i].scope;
 		bool packed = false;
-		for (uint32_t way = 0; !packed && plan__aim(problem, scope, way); way++) {
+		for (uint32_t way = 0;
+		     !packed && may_try(problem, scope, failures + way) && plan__aim(problem, scope, way); way++) {
 			packed = plan__pack(problem, 0, scope) && accept(problem);
 			plan__undo(problem, 0);
 		}

@@ -12,6 +12,7 @@
 #include "core/need.h"
 
 #define PLAN_NONE UINT32_MAX
+#define PLAN_EFFORT ((size_t)1 << 18)
 #define PLAN_CELLS_MAX ((size_t)1 << 25) /* shapes x nodes */
 
 struct plan_site {
@@ -85,9 +86,10 @@ struct plan_rule {
 	uint32_t key_count;
 	uint32_t *keys;
 	bool *carries, *means; /* by shape */
+	bool closed;           /* every shape meant carries it, too */
 	uint32_t **count;      /* by key and value: pods meant */
 	uint32_t *carriers;    /* RULE_ANTI, by value */
-	uint32_t any;          /* RULE_AFFINITY: pods meant, anywhere */
+	uint32_t any;          /* pods meant, anywhere that counts */
 	uint32_t low, at_low;  /* RULE_SPREAD: fewest in a domain, and in how many */
 	uint32_t pin;          /* RULE_AFFINITY, while packing: the value of its first key to go to, or PLAN_NONE */
 	bool *domain;          /* RULE_SPREAD, by value: some node counts */
@@ -139,7 +141,8 @@ struct plan_problem {
 	uint32_t *site_used; /* members there */
 	uint32_t *domain_used;
 	struct plan_steps steps;
-	size_t budget;
+	size_t budget; /* steps of the search left */
+	size_t effort; /* sites and members that packing may still go through in vain */
 
 	/* The best so far. */
 	bool solved, exact;
@@ -176,8 +179,9 @@ void plan__rules(struct plan_problem *problem, const struct fleet *fleet);
 void plan__rules_free(struct plan_problem *problem);
 void plan__rules_take(struct plan_problem *problem, uint32_t shape, uint32_t site, uint32_t count);
 void plan__rules_undo(struct plan_problem *problem, uint32_t shape, uint32_t site, uint32_t count);
-/* Whether anti-affinity lets one more of the shape onto the site: the one rule that no later member can mend. */
-bool plan__rules_bar(const struct plan_problem *problem, uint32_t shape, uint32_t site);
+/* Whether one more of the shape on the site would break a rule that no later member can mend, of whom there are
+ * `coming`. */
+bool plan__rules_bar(const struct plan_problem *problem, uint32_t shape, uint32_t site, uint32_t coming);
 
 /* A member and where it goes. */
 struct plan_unit {

@@ -109,6 +109,7 @@ static void find_rules(struct plan_problem *problem)
 		for (uint32_t r = 0; r < problem->rule_count; r++) {
 			struct plan_rule *rule = &problem->rules[r];
 			rule->means[s] = rule_means(rule, shape->pod);
+			rule->closed = (s == 0 || rule->closed) && (!rule->means[s] || rule->carries[s]);
 			if (rule->means[s] || rule->carries[s])
 				shape->rules[shape->rule_count++] = r;
 		}
@@ -362,8 +363,10 @@ static void count(struct plan_problem *problem, uint32_t s, uint32_t site, uint3
 		struct plan_rule *rule = &problem->rules[shape->rules[i]];
 		uint32_t value = problem->keys[rule->keys[0]].sites[site];
 		if (rule->kind == RULE_SPREAD) {
-			if (rule->means[s] && rule->counts[site])
-				count_spread(problem, rule, value, rule->count[0][value] + add);
+			if (!rule->means[s] || !rule->counts[site])
+				continue;
+			count_spread(problem, rule, value, rule->count[0][value] + add);
+			rule->any += add;
 			continue;
 		}
 		if (rule->kind == RULE_ANTI && rule->carries[s] && value != PLAN_NONE)
@@ -394,15 +397,45 @@ void plan__rules_undo(struct plan_problem *problem, uint32_t shape, uint32_t sit
 	count(problem, shape, site, 0u - number);
 }
 
-bool plan__rules_bar(const struct plan_problem *problem, uint32_t s, uint32_t site)
+static bool anti_bars(const struct plan_problem *problem, const struct plan_rule *rule, uint32_t s, uint32_t site)
+{
+	uint32_t value = problem->keys[rule->keys[0]].sites[site];
+	return value != PLAN_NONE &&
+	       ((rule->carries[s] && rule->count[0][value] > 0) || (rule->means[s] && rule->carriers[value] > 0));
+}
+
+/* Where all that are meant must themselves be near one that is meant, none begins a second place. */
+static bool affinity_bars(const struct plan_problem *problem, const struct plan_rule *rule, uint32_t site)
+{
+	for (uint32_t k = 0; rule->any > 0 && k < rule->key_count; k++)
+		if (rule->count[k][problem->keys[rule->keys[k]].sites[site]] == 0)
+			return true;
+	return false;
+}
+
+/* However evenly the others go, the emptiest domain cannot have more than the mean of all. */
+static bool spread_bars(
+    const struct plan_problem *problem, const struct plan_rule *rule, uint32_t s, uint32_t site, uint32_t coming)
+{
+	const struct spread_constraint *spread = &rule->pod->spread[rule->index];
+	uint32_t value = problem->keys[rule->keys[0]].sites[site], low = 0;
+	if (rule->domains > 0 && rule->domains >= (uint32_t)spread->min_domains)
+		low = (uint32_t)(((uint64_t)rule->any + rule->means[s] + coming) / rule->domains);
+	return (int64_t)rule->count[0][value] + rule->means[s] - low > spread->max_skew;
+}
+
+bool plan__rules_bar(const struct plan_problem *problem, uint32_t s, uint32_t site, uint32_t coming)
 {
 	const struct plan_shape *shape = &problem->shapes[s];
 	for (uint32_t i = 0; i < shape->rule_count; i++) {
 		const struct plan_rule *rule = &problem->rules[shape->rules[i]];
-		uint32_t value = problem->keys[rule->keys[0]].sites[site];
-		if (rule->kind != RULE_ANTI || value == PLAN_NONE)
+		if (rule->kind == RULE_ANTI && anti_bars(problem, rule, s, site))
+			return true;
+		if (!rule->carries[s] || !rule->closed)
 			continue;
-		if ((rule->carries[s] && rule->count[0][value] > 0) || (rule->means[s] && rule->carriers[value] > 0))
+		if (rule->kind == RULE_AFFINITY && affinity_bars(problem, rule, site))
+			return true;
+		if (rule->kind == RULE_SPREAD && spread_bars(problem, rule, s, site, coming))
 			return true;
 	}
 	return false;
@@ -436,10 +469,10 @@ static enum passing passes(const struct plan_problem *problem, const struct plan
 {
 	const struct plan_shape *shape = &problem->shapes[unit->shape];
 	enum passing passing = PASSES;
-	if (plan__rules_bar(problem, unit->shape, unit->site))
-		return FAILS;
 	for (uint32_t i = 0; i < shape->rule_count; i++) {
 		const struct plan_rule *rule = &problem->rules[shape->rules[i]];
+		if (rule->kind == RULE_ANTI && anti_bars(problem, rule, unit->shape, unit->site))
+			return FAILS;
 		if (!rule->carries[unit->shape])
 			continue;
 		if (rule->kind == RULE_SPREAD && !spread_passes(problem, rule, unit))
@@ -458,7 +491,8 @@ struct ordering {
 	size_t count, done;
 	uint32_t *order;
 	bool *placed;
-	uint8_t *dead; /* by set of units placed, for a few of them: no way on from there */
+	uint8_t *dead;                       /* by set of units placed, for a few of them: no way on from there */
+	uint32_t alike[PLAN_SEARCH_MEMBERS]; /* the unit before it that no rule tells from it, or itself */
 };
 
 static void put(struct ordering *ordering, uint32_t unit)
@@ -475,15 +509,47 @@ static void put_back(struct ordering *ordering)
 	plan__rules_undo(ordering->problem, ordering->units[unit].shape, ordering->units[unit].site, 1);
 }
 
-/* Over sets of units, so at most 2^count steps. */
+static bool units_alike(const struct plan_problem *problem, const struct plan_unit *a, const struct plan_unit *b)
+{
+	const struct plan_shape *shape = &problem->shapes[a->shape];
+	if (a->shape != b->shape)
+		return false;
+	for (uint32_t i = 0; i < shape->rule_count && a->site != b->site; i++) {
+		const struct plan_rule *rule = &problem->rules[shape->rules[i]];
+		if (rule->counts && rule->counts[a->site] != rule->counts[b->site])
+			return false;
+		for (uint32_t k = 0; rule->kind != RULE_ANTI && k < rule->key_count; k++) {
+			const struct plan_key *key = &problem->keys[rule->keys[k]];
+			if (key->sites[a->site] != key->sites[b->site])
+				return false;
+		}
+	}
+	return true;
+}
+
+/* The units are of a set that anti-affinity lets stand together, so it tells none of them apart. */
+static void find_alike(struct ordering *ordering)
+{
+	for (uint32_t i = 0; i < ordering->count; i++) {
+		ordering->alike[i] = i;
+		for (uint32_t before = i; before-- > 0 && ordering->alike[i] == i;)
+			if (units_alike(ordering->problem, &ordering->units[before], &ordering->units[i]))
+				ordering->alike[i] = before;
+	}
+}
+
+/* Over sets of units, so at most 2^count steps, which count as steps of the search that asks. */
 static bool order_few(struct ordering *ordering, uint32_t set)
 {
 	if (ordering->done == ordering->count)
 		return true;
-	if (ordering->dead[set])
+	if (ordering->dead[set] || ordering->problem->budget == 0)
 		return false;
+	ordering->problem->budget--;
 	for (uint32_t i = 0; i < ordering->count; i++) {
-		if (ordering->placed[i] || passes(ordering->problem, &ordering->units[i]) == FAILS)
+		uint32_t before = ordering->alike[i];
+		if (ordering->placed[i] || (before != i && !ordering->placed[before]) ||
+		    passes(ordering->problem, &ordering->units[i]) == FAILS)
 			continue;
 		put(ordering, i);
 		if (order_few(ordering, set | 1u << i))
@@ -530,6 +596,7 @@ bool plan__rules_order(struct plan_problem *problem, const struct plan_unit *uni
 		while (ordering.done > 0)
 			put_back(&ordering);
 		ordering.dead = xcalloc((size_t)1 << number, 1);
+		find_alike(&ordering);
 		found = order_few(&ordering, 0);
 		free(ordering.dead);
 	}

@@ -201,12 +201,13 @@ static void look(struct search *search, size_t depth, const struct plan_score *s
 		return;
 	}
 	const struct plan_shape *shape = &problem->shapes[problem->kinds[search->kinds[depth]].shape];
+	uint32_t coming = (uint32_t)(search->count - depth) - 1;
 	bool same = depth > 0 && search->kinds[depth - 1] == search->kinds[depth];
 	uint32_t from = same ? search->chosen[depth - 1] : search->scope.first;
 	for (uint32_t site = from; from != PLAN_NONE && site < search->scope.end; site++) {
 		uint32_t twin = problem->sites[site].twin;
 		if (shape->left[site] == 0 ||
-		    plan__rules_bar(problem, problem->kinds[search->kinds[depth]].shape, site))
+		    plan__rules_bar(problem, problem->kinds[search->kinds[depth]].shape, site, coming))
 			continue;
 		if (problem->site_used[site] == 0) {
 			if (tried[twin - search->scope.first])
