@@ -1,7 +1,8 @@
 /* How long a gang's plan takes: 10,000 nodes of 8 GPUs in racks of 16, blocks of 8 racks and zones of 20 blocks, filled
  * to 80 % by the core's own decisions with pods of 1 to 8 GPUs, of which some go again at random until 70 % are taken.
- * Gangs of 64 and 512 members of 8 GPUs with a required zone, of 4,096 of 4 GPUs, and 512 kept to runs of 16 in one
- * rack each. 20 seeded fleets, medians. Prints a table and, last, RESULT lines.
+ * Gangs of 64 and 512 members of 8 GPUs with a required zone, of 4,096 of 4 GPUs, and 512 kept to runs of 4 in one rack
+ * each, and apart from one another by anti-affinity on hosts. 20 seeded fleets, medians. Prints a table and, last,
+ * RESULT lines.
  *
  *   prepare   plan_prepare: the part that reads the fleet, on the loop
  *   solve     plan_solve: may run elsewhere
@@ -188,11 +189,17 @@ struct figures {
 	struct plan_score score;
 };
 
+static const char *gang_values[] = {"gang"};
+static struct selector_requirement gang_label = {"app", SELECTOR_IN, 1, gang_values};
+
 static void keep_apart(struct pod *pod)
 {
 	pod->anti_affinity_count = 1;
 	pod->anti_affinity = arena_calloc(&pod->arena, 1, sizeof(*pod->anti_affinity));
 	pod->anti_affinity[0].topology_key = "kubernetes.io/hostname";
+	pod->anti_affinity[0].selector = (struct selector){1, &gang_label};
+	pod->labels.items = arena_calloc(&pod->arena, 1, sizeof(*pod->labels.items));
+	pod->labels.items[0] = (struct label){"app", "gang"};
 }
 
 static void measure(struct bench *bench, const struct gang *gang, struct figures *figures, size_t run)

@@ -24,6 +24,15 @@
  * and of pods that are not bound yet, anti-affinity that bound pods have against the members, and labels of namespaces
  * (a term with a namespace selector means all namespaces). kube-scheduler has the last word on those.
  *
+ * Where members with different rules share a gang, packing may miss an order that only few orders pass; a small gang
+ * is searched.
+ *
+ * Runs of a segment: the member of rank r is in run r / k of its sub-group. A gang's segment holds in each sub-group
+ * that has none of its own.
+ *
+ * An elastic gang takes as many members as fit in the widest level allowed, the lowest ranks first, and is then planned
+ * as tight as that number can be.
+ *
  * Ledger entries of the members themselves do not stand in the way. */
 #ifndef BERTH_PLAN_H
 #define BERTH_PLAN_H

@@ -380,11 +380,11 @@ static void make_asks(struct pod *pod, const struct type *type)
 	}
 }
 
+/* In the order of the keys. */
 static void pod_label(struct pod *pod, const char *key, const char *value)
 {
 	pod->labels.items[pod->labels.count++] =
 	    (struct label){copy_text(&pod->arena, key), copy_text(&pod->arena, value)};
-	labels_sort(&pod->labels);
 }
 
 static struct pod *make_member(struct fleet *fleet, const struct instance *instance, int m)
