@@ -150,8 +150,10 @@ void plan_solve(struct plan_problem *problem)
 	plan__want(problem, keep, problem->free_members);
 	if (plan__searchable(problem, &all))
 		problem->exact = plan__search(problem, &all, true);
-	if (!problem->solved)
+	if (!problem->solved) {
 		plan__explain(problem);
+		problem->explained = true;
+	}
 }
 
 /* ---- the plan ---- */
@@ -186,6 +188,32 @@ static void order_members(struct plan_problem *problem, const uint32_t *sites, s
 	free(order);
 }
 
+/* By a node that is in it, since the fleet may have changed meanwhile. */
+static void find_domain(const struct fleet *fleet, struct plan *plan)
+{
+	size_t first = 0;
+	while (first < plan->count && !plan->nodes[first])
+		first++;
+	if (plan->level == TOPOLOGY_ROOT)
+		plan->domain = topology_root(fleet);
+	else if (plan->level != TOPOLOGY_HOST && first < plan->count)
+		plan->domain = topology_domain_of(plan->nodes[first], plan->level);
+}
+
+static void write_levels(const struct fleet *fleet, const struct plan_problem *problem, struct plan *plan)
+{
+	for (int level = 0; level <= problem->levels; level++) {
+		struct plan_level *seen = &plan->levels[level];
+		uint32_t site = problem->witness[level];
+		*seen = problem->seen[level];
+		struct node *node = site == PLAN_NONE ? NULL : fleet_find(fleet, slice_of(problem->sites[site].name));
+		if (node && level == problem->levels)
+			seen->host = node;
+		else if (node)
+			seen->domain = topology_domain_of(node, level);
+	}
+}
+
 static void write_plan(const struct fleet *fleet, struct plan_problem *problem, bool check, struct plan *plan)
 {
 	const struct plan_request *request = problem->request;
@@ -196,11 +224,11 @@ static void write_plan(const struct fleet *fleet, struct plan_problem *problem, 
 	} else {
 		plan->score = problem->score;
 		plan->level = problem->level;
-		plan->domain = problem->level == TOPOLOGY_HOST ? NULL : problem->domains[problem->domain].domain;
 		plan->exact = problem->exact;
 		for (size_t i = 0; i < request->count; i++)
 			if (sites[i] != PLAN_NONE)
 				plan->nodes[i] = fleet_find(fleet, slice_of(problem->sites[sites[i]].name));
+		find_domain(fleet, plan);
 		order_members(problem, sites, plan);
 	}
 	free(sites);
@@ -218,9 +246,10 @@ static void finish(const struct fleet *fleet, struct plan_problem *problem, bool
 	    .level_count = (size_t)problem->levels + 1,
 	    .unlabelled = problem->unlabelled};
 	plan->nodes = xcalloc(plan->count + 1, sizeof(*plan->nodes));
-	memcpy(plan->levels, problem->seen, sizeof(plan->levels));
 	if (problem->solved)
 		write_plan(fleet, problem, check, plan);
+	else if (problem->explained)
+		write_levels(fleet, problem, plan);
 	plan__rules_free(problem);
 	free(problem->steps.items);
 	free(problem->best.items);

@@ -139,8 +139,8 @@ void plan__explain(struct plan_problem *problem)
 			struct plan_level *seen = &problem->seen[level == TOPOLOGY_HOST ? problem->levels : level];
 			seen->takes = takes;
 			seen->lacks = takes < least ? least - takes : 0;
-			seen->domain = some && level != TOPOLOGY_HOST ? problem->domains[scope.index].domain : NULL;
-			seen->host = some && level == TOPOLOGY_HOST ? problem->sites[scope.index].node : NULL;
+			problem->witness[level == TOPOLOGY_HOST ? problem->levels : level] =
+			    some ? scope.first : PLAN_NONE;
 		}
 		everywhere = takes;
 		if (level == required) {

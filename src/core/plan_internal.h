@@ -25,7 +25,6 @@ struct plan_site {
 
 /* In preorder: the domains below d are d+1 .. next-1, its sites first .. end-1, those in no child first .. direct-1. */
 struct plan_domain {
-	const struct topology_domain *domain;
 	int level;
 	uint32_t parent, next;
 	uint32_t first, direct, end;
@@ -145,13 +144,14 @@ struct plan_problem {
 	size_t effort; /* sites and members that packing may still go through in vain */
 
 	/* The best so far. */
-	bool solved, exact;
+	bool solved, exact, explained;
 	size_t offers; /* taken so far */
 	struct plan_steps best;
 	struct plan_score score;
 	int level; /* of the tightest domain */
 	uint32_t domain;
 	struct plan_level seen[TOPOLOGY_LEVELS_MAX + 1];
+	uint32_t witness[TOPOLOGY_LEVELS_MAX + 1]; /* a site of the domain seen; PLAN_NONE without one */
 	enum reason blocking_reason;
 	bool lacks_resource;
 	resource_id blocking_resource;

@@ -218,8 +218,7 @@ static void visit(struct gathering *gathering, const struct topology_domain *dom
 	struct plan_problem *problem = gathering->problem;
 	uint32_t number = problem->domain_count++;
 	struct plan_domain *here = &problem->domains[number];
-	*here = (struct plan_domain){
-	    .domain = domain, .level = topology_level(domain), .parent = parent, .first = problem->site_count};
+	*here = (struct plan_domain){.level = topology_level(domain), .parent = parent, .first = problem->site_count};
 	if (here->level >= 0)
 		problem->by_level[here->level][problem->level_domains[here->level]++] = number;
 	for (struct node *node = topology_first_node(domain); node; node = topology_next_node(node)) {

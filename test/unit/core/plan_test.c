@@ -541,6 +541,16 @@ static void a_plan_made_aside_is_checked(void **state)
 	plan_finish(site.fleet, problem, &site.plan);
 	assert_int_equal(site.plan.reason, REASON_CODE_PLAN_OVERTAKEN);
 	assert_null(site.plan.nodes[0]);
+	plan_free(&site.plan);
+	site.request.topology.require = TOPOLOGY_HOST;
+	problem = plan_prepare(site.fleet, &site.request);
+	fleet_remove_node(site.fleet, slice_of("a00")); /* and its rack with it, but for the one in use */
+	plan_solve(problem);
+	plan_finish(site.fleet, problem, &site.plan);
+	assert_int_equal(site.plan.reason, REASON_CODE_GANG_NO_ROOM);
+	assert_int_equal(site.plan.levels[2].takes, 1);
+	assert_null(site.plan.levels[2].host);
+	assert_null(site.plan.levels[1].domain);
 	end(&site);
 }
 
