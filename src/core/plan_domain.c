@@ -101,15 +101,14 @@ static void score_domains(const struct plan_problem *problem, const struct plan_
 		unmark(problem, &marks, steps->items[i].site);
 }
 
-void plan__score(const struct plan_problem *problem, const struct plan_steps *steps, struct plan_score *score,
-    int *level, uint32_t *domain)
+void plan__score(
+    const struct plan_problem *problem, const struct plan_steps *steps, struct plan_score *score, int *level)
 {
 	uint32_t first, other;
 	*score = (struct plan_score){.left_out = problem->free_members};
 	for (size_t i = 0; i < steps->count; i++)
 		score->left_out -= steps->items[i].count;
 	*level = spread_of(problem, steps, 0, &first);
-	*domain = first == PLAN_NONE ? 0 : plan__at(problem, first, *level);
 	score->levels_crossed = plan__crossed(problem, *level);
 	for (uint32_t b = 1; b < problem->bundle_count; b++) {
 		int prefer = problem->bundles[b].prefer;
@@ -138,15 +137,13 @@ bool plan__offer(struct plan_problem *problem, const struct plan_steps *steps)
 {
 	struct plan_score score;
 	int level;
-	uint32_t domain;
-	plan__score(problem, steps, &score, &level, &domain);
+	plan__score(problem, steps, &score, &level);
 	if (problem->solved && plan__compare(&score, &problem->score) >= 0)
 		return false;
 	problem->solved = true;
 	problem->offers++;
 	problem->score = score;
 	problem->level = level;
-	problem->domain = domain;
 	while (problem->best.room < steps->count)
 		problem->best.items =
 		    xgrow(problem->best.items, problem->best.room, &problem->best.room, sizeof(*problem->best.items));

@@ -149,7 +149,6 @@ struct plan_problem {
 	struct plan_steps best;
 	struct plan_score score;
 	int level; /* of the tightest domain */
-	uint32_t domain;
 	struct plan_level seen[TOPOLOGY_LEVELS_MAX + 1];
 	uint32_t witness[TOPOLOGY_LEVELS_MAX + 1]; /* a site of the domain seen; PLAN_NONE without one */
 	enum reason blocking_reason;
@@ -210,8 +209,8 @@ size_t plan__crossed(const struct plan_problem *problem, int level);
 int plan__wider(const struct plan_problem *problem, int level);
 /* The narrowest level, from `level` on, at which both are in one domain. */
 int plan__common(const struct plan_problem *problem, uint32_t a, uint32_t b, int level);
-void plan__score(const struct plan_problem *problem, const struct plan_steps *steps, struct plan_score *score,
-    int *level, uint32_t *domain);
+void plan__score(
+    const struct plan_problem *problem, const struct plan_steps *steps, struct plan_score *score, int *level);
 int plan__compare(const struct plan_score *a, const struct plan_score *b);
 /* Takes the steps as the best if they are. */
 bool plan__offer(struct plan_problem *problem, const struct plan_steps *steps);

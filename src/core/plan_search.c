@@ -224,7 +224,6 @@ static void begin(struct search *search, bool elastic, struct plan_score *score)
 	struct plan_problem *problem = search->problem;
 	struct plan_steps none = {0};
 	int level;
-	uint32_t domain;
 	search->group_spare = xcalloc(problem->bundle_count, sizeof(*search->group_spare));
 	search->holds = xcalloc(problem->bundle_count, sizeof(*search->holds));
 	for (uint32_t b = 0; b < problem->bundle_count; b++) {
@@ -241,7 +240,7 @@ static void begin(struct search *search, bool elastic, struct plan_score *score)
 		for (uint32_t i = 0; i < members; i++)
 			search->kinds[search->count++] = k;
 	}
-	plan__score(problem, &none, score, &level, &domain);
+	plan__score(problem, &none, score, &level);
 	score->left_out = problem->free_members - (uint32_t)search->count;
 }
 

@@ -6,7 +6,7 @@
 #include "plan_instance.h"
 
 #define INSTANCES 10000
-#define LARGE_INSTANCES 2000
+#define LARGE_INSTANCES 1000
 
 /* ---- the oracle ---- */
 
