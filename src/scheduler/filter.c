@@ -312,6 +312,7 @@ unsigned filter_answer(void *ctx, const struct wire_args *asked, struct buf *rep
 	struct pod *pod = filter_read_pod(s, &args, reply, &status);
 	if (!pod)
 		return status;
+	s->filter_ns = clock_now();
 	if (args.by_name && args.count > 0) {
 		filter_names(s, &args, pod, reply);
 		return 200;

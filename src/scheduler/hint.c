@@ -9,6 +9,10 @@
 #define HINTS_OUTSTANDING 256 /* planned reservations at a time: what the scheduler takes within a few seconds */
 #define HINTS_IN_FLIGHT 32    /* writes at a time: creations and Bindings share the way */
 #define HINT_DELAY_MS 5
+/* A full pass costs kube-scheduler in step with the fleet, a hint costs the API server one more write: below some 2,000
+ * nodes (bench/road) a hint pays only while kube-scheduler does not keep up at all, so that its pods wait unasked. */
+#define HINT_FLEET_MIN 2000
+#define HINT_UNASKED_MS 250
 #define HINT_FULL_MS 100  /* until the next look while no more may be outstanding */
 #define HINTS_PER_TURN 32 /* then other work of the loop comes in between */
 #define STATUS_MAX 512
@@ -98,11 +102,32 @@ static bool is_full(const struct scheduler *s)
 	return s->fleet->ledger.count[LEDGER_PLANNED] >= HINTS_OUTSTANDING;
 }
 
+/* How long to wait before the next look, in ms; 0 when it is time to hint. */
+static uint64_t not_before(const struct scheduler *s)
+{
+	int64_t since = s->roster->backlog[0]->since_ns, unasked;
+	if (is_full(s))
+		return HINT_FULL_MS;
+	if (fleet_node_count(s->fleet) >= HINT_FLEET_MIN)
+		return 0;
+	if (since < s->filter_ns)
+		since = s->filter_ns;
+	unasked = (clock_now() - since) / NS_PER_MS;
+	return unasked >= HINT_UNASKED_MS ? 0 : (uint64_t)(HINT_UNASKED_MS - unasked);
+}
+
+static bool may_hint(const struct scheduler *s)
+{
+	return !s->stopping && s->roster->backlog_count >= HINT_BACKLOG_MIN && s->hints.count < HINTS_IN_FLIGHT;
+}
+
 void hint_soon(struct scheduler *s)
 {
-	if (!s->stopping && s->roster->backlog_count >= HINT_BACKLOG_MIN && s->hints.count < HINTS_IN_FLIGHT &&
-	    !uv_is_active((uv_handle_t *)&s->hint_timer))
-		uv_timer_start(&s->hint_timer, hint_on_timer, is_full(s) ? HINT_FULL_MS : HINT_DELAY_MS, 0);
+	uint64_t wait;
+	if (!may_hint(s) || uv_is_active((uv_handle_t *)&s->hint_timer))
+		return;
+	wait = not_before(s);
+	uv_timer_start(&s->hint_timer, hint_on_timer, wait > HINT_DELAY_MS ? wait : HINT_DELAY_MS, 0);
 }
 
 void hint_on_timer(uv_timer_t *timer)
@@ -112,8 +137,7 @@ void hint_on_timer(uv_timer_t *timer)
 	if (!scheduler_synced(s))
 		return;
 	wake_now(s); /* those who were rejected stand before those who have not asked yet */
-	while (s->roster->backlog_count >= HINT_BACKLOG_MIN && done < HINTS_PER_TURN &&
-	       s->hints.count < HINTS_IN_FLIGHT && !is_full(s)) {
+	while (may_hint(s) && done < HINTS_PER_TURN && not_before(s) == 0) {
 		struct tracked *tracked = roster_backlog_pop(s->roster);
 		/* A pod whose scores only kube-scheduler knows is left to its full pass. */
 		owners_resolve(s->owners, tracked->pod);
