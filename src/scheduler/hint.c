@@ -9,9 +9,11 @@
 #define HINTS_OUTSTANDING 256 /* planned reservations at a time: what the scheduler takes within a few seconds */
 #define HINTS_IN_FLIGHT 32    /* writes at a time: creations and Bindings share the way */
 #define HINT_DELAY_MS 5
-/* A full pass costs kube-scheduler in step with the fleet, a hint costs the API server one more write: below some 2,000
- * nodes (bench/road) a hint pays only while kube-scheduler does not keep up at all, so that its pods wait unasked. */
+/* A full pass costs kube-scheduler in step with the fleet, a hint costs the API server one more write. Below some 2,000
+ * nodes (bench/road) a hint pays where the API server has time for it, and while kube-scheduler leaves pods unasked. */
 #define HINT_FLEET_MIN 2000
+#define HINT_QUICK_NS (15 * NS_PER_MS) /* a write that takes longer has waited for others */
+#define HINT_MEMORY 8                  /* writes, that the mean goes over */
 #define HINT_UNASKED_MS 250
 #define HINT_FULL_MS 100  /* until the next look while no more may be outstanding */
 #define HINTS_PER_TURN 32 /* then other work of the loop comes in between */
@@ -21,6 +23,7 @@ struct hint_write {
 	struct scheduler *scheduler;
 	char *uid, *node; /* node NULL: taken back */
 	bool last;        /* whatever is wanted when it is done, somebody else has written since */
+	int64_t begun_ns;
 };
 
 static void nominate(struct scheduler *s, struct tracked *tracked);
@@ -43,6 +46,8 @@ static void hinted(void *ctx, const struct kube_answer *answer)
 	struct scheduler *s = write->scheduler;
 	struct tracked *tracked = roster_find(s->roster, slice_of(write->uid));
 	map_remove(&s->hints, slice_of(write->uid));
+	s->hint_done_ns = clock_now();
+	s->hint_took_ns += (s->hint_done_ns - write->begun_ns - s->hint_took_ns) / HINT_MEMORY;
 	if (answer->code != 0 || (answer->status >= 300 && answer->status != 404 && answer->status != 409))
 		log_warn("a pod could not be hinted", "status=%u error=%s", answer->status,
 		    log_quote(answer->error ? answer->error : ""));
@@ -68,6 +73,7 @@ static void nominate(struct scheduler *s, struct tracked *tracked)
 	buf_char(&status, '}');
 	write = xcalloc(1, sizeof *write);
 	write->scheduler = s;
+	write->begun_ns = clock_now();
 	write->uid = xstrdup(tracked->pod->uid);
 	write->node = tracked->hint ? xstrdup(tracked->hint) : NULL;
 	map_put(&s->hints, slice_of(write->uid), write);
@@ -102,17 +108,24 @@ static bool is_full(const struct scheduler *s)
 	return s->fleet->ledger.count[LEDGER_PLANNED] >= HINTS_OUTSTANDING;
 }
 
+/* Whether the API server writes at once: what it took of late, of which each second that passes forgets half. */
+static bool writes_are_quick(const struct scheduler *s, int64_t now)
+{
+	int64_t seconds = (now - s->hint_done_ns) / NS_PER_S;
+	return seconds > 30 || s->hint_took_ns >> seconds <= HINT_QUICK_NS;
+}
+
 /* How long to wait before the next look, in ms; 0 when it is time to hint. */
 static uint64_t not_before(const struct scheduler *s)
 {
-	int64_t since = s->roster->backlog[0]->since_ns, unasked;
+	int64_t since = s->roster->backlog[0]->since_ns, now = clock_now(), unasked;
 	if (is_full(s))
 		return HINT_FULL_MS;
-	if (fleet_node_count(s->fleet) >= HINT_FLEET_MIN)
+	if (fleet_node_count(s->fleet) >= HINT_FLEET_MIN || writes_are_quick(s, now))
 		return 0;
 	if (since < s->filter_ns)
 		since = s->filter_ns;
-	unasked = (clock_now() - since) / NS_PER_MS;
+	unasked = (now - since) / NS_PER_MS;
 	return unasked >= HINT_UNASKED_MS ? 0 : (uint64_t)(HINT_UNASKED_MS - unasked);
 }
 
