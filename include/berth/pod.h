@@ -69,6 +69,7 @@ struct pod {
 	const char *owner_kinds[OWNER_KINDS_MAX]; /* the chain of controllers, nearest first */
 	uint32_t dtypes;                          /* berth.dev/dtype as mask; 0 = not said */
 	int64_t gpu_memory_bytes;                 /* berth.dev/gpu-memory; 0 = not said */
+	int64_t gang_gpus;                        /* that its gang asks for in all; 0 = not known, or no gang */
 	enum reason trouble; /* REASON_CODE_FITS, or why the pod cannot be placed whatever the fleet: BAD_ANNOTATION,
 	                        BAD_REQUEST */
 

@@ -17,6 +17,9 @@
 
 struct policy_level {
 	const char *name, *node_label;
+	size_t older_count; /* labels that say the same by older names: the first that a node carries counts */
+	const char **older;
+	bool up_to_last_dot; /* of the label's value, what stands before its last '.' */
 };
 
 struct policy_pool {
@@ -33,6 +36,16 @@ struct policy_match {
 	const char **owners; /* kinds */
 	size_t label_count;
 	struct label *pod_labels; /* values are globs */
+	int64_t gang_gpus_min;    /* GPUs that the pod's gang asks for in all; 0 = any, and no gang needed */
+};
+
+/* How gangs of a class are treated. Levels are indexes, TOPOLOGY_HOST, or -1 where the class does not say. */
+struct policy_gang {
+	int require, prefer;
+	int64_t members_within_ns; /* from the first member to the quorum, or the gang lets go of what it holds */
+	int64_t
+	    hold_domain_after_ns; /* a complete gang that starves so long keeps the cheapest domain from later pods */
+	bool restart_on_loss;     /* onNodeLoss: restart; else replace */
 };
 
 /* The score terms that a class may weigh; core/score says what each measures. Order here is the order of explanation.
@@ -72,6 +85,8 @@ struct policy_class {
 	int64_t max_gpus_per_pod; /* 0 = no limit */
 	bool advise;              /* mode: advise; its pods are told all nodes that fit, scored */
 	double weights[SCORE_TERM_COUNT];
+	struct policy_gang gang; /* the defaults where the class has none */
+	bool gated;              /* named under gate: its pods wait behind berth's gate */
 };
 
 struct policy_avoid {
@@ -91,6 +106,9 @@ struct policy {
 	uint16_t fallback; /* class */
 	size_t avoid_count;
 	struct policy_avoid *avoid;
+	bool gates;                /* some class is gated */
+	int64_t release_after_ns;  /* no pod stays gated for longer once no berth is active */
+	int64_t scale_up_after_ns; /* a complete gang without room is ungated after so long: autoscalers see it then */
 };
 
 void policy_free(struct policy *policy);
