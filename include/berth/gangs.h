@@ -1,0 +1,152 @@
+/* What berth knows of all gangs: their members, what each of them has reached, and the state of each gang. The states
+ * are those of test/model/gang.pml; gangs_step is its guards, and whoever owns the registry does what it says.
+ *
+ *   gathering   members are missing, or the size is not known
+ *   queued      the quorum is there: waits for room for all
+ *   planned     every member has a place; gates are being taken away
+ *   released    no gate is left; bind calls are parked
+ *   committing  all that have a place were parked: Bindings go out, and late members are let through at once
+ *   whole       the quorum is bound; a member that is lost is replaced near its peers
+ *   undoing     it cannot be finished, and what is bound is taken back
+ *
+ * A member that is lost while its gang commits leaves a hole: its room, kept under an id of its own.
+ *
+ * The pod of a pending member is the caller's; that of a bound one may be handed over (`owned`). A gang without members
+ * and holes is freed by gangs_take_changed. Times are of the caller's monotonic clock. */
+#ifndef BERTH_GANGS_H
+#define BERTH_GANGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "berth/gang.h"
+#include "berth/map.h"
+#include "berth/pod.h"
+#include "berth/reason.h"
+
+#define GANG_PLAN_ID_MAX 40
+#define GANG_REFUSED_MAX 16
+
+enum gang_state {
+	GANG_GATHERING,
+	GANG_QUEUED,
+	GANG_PLANNED,
+	GANG_RELEASED,
+	GANG_COMMITTING,
+	GANG_WHOLE,
+	GANG_UNDOING,
+	GANG_STATE_COUNT
+};
+const char *gang_state_name(enum gang_state state); /* "gathering", … */
+
+enum gang_member_state {
+	GANG_AWAY,   /* another gate holds it, or it is being deleted: it does not count yet, or any more */
+	GANG_GATED,  /* berth's gate is the last */
+	GANG_LOOSE,  /* without a gate, not bound */
+	GANG_PARKED, /* its bind call waits for an answer */
+	GANG_BOUND,
+	GANG_MEMBER_STATE_COUNT
+};
+
+struct gang;
+
+struct gang_member {
+	struct gang *gang;
+	struct pod *pod;
+	bool owned; /* the registry frees the pod */
+	enum gang_member_state state;
+	bool placed;   /* the ledger holds its room, or it is bound */
+	bool ungated;  /* its gate was taken away, whatever a late event still shows */
+	bool told;     /* the plan stands on the pod */
+	bool writing;  /* the caller's: a write is under way */
+	size_t at;     /* place in the gang */
+	size_t refused_count;
+	char *refused[GANG_REFUSED_MAX]; /* nodes that kube-scheduler does not take for it */
+};
+
+struct gang_hole {
+	char *id;   /* of its entry in the ledger */
+	char *node;
+};
+
+struct gang {
+	char *key;
+	enum gang_dialect dialect;
+	const char *namespace_, *name; /* in key */
+	size_t count, room;
+	struct gang_member **members;
+	size_t in_state[GANG_MEMBER_STATE_COUNT];
+	size_t placed;
+	size_t hole_count, hole_room;
+	struct gang_hole *holes;
+	uint64_t holes_made;
+	int32_t quorum, size; /* 0 = not known */
+
+	enum gang_state state;
+	int64_t since_ns, since_wall_ns; /* in the state */
+	int64_t first_ns;    /* when its first member was seen */
+	int64_t deadline_ns; /* INT64_MAX = none */
+	char plan[GANG_PLAN_ID_MAX];
+	enum reason why;         /* of the last plan that failed, or FITS */
+	uint64_t tried_at;       /* the caller's: the fleet's improvements when it was planned last in vain */
+	int64_t not_before_ns;   /* the caller's: no other try sooner */
+	int32_t priority;        /* the highest of its members */
+	size_t class_order;      /* the caller's: of its first member's class */
+	int64_t created_ns;      /* of its eldest member */
+	bool changed;            /* is in the chain */
+	struct gang *next_changed;
+};
+
+struct gangs {
+	struct map by_key, by_uid; /* struct gang, struct gang_member */
+	struct gang *changed;
+	size_t in_state[GANG_STATE_COUNT];
+};
+
+struct gangs *gangs_new(void);
+void gangs_free(struct gangs *gangs);
+
+/* The pod, which says that it is in a gang, has reached a state: a new member, or a newer pod of one. The pod that a
+ * member had before is freed if it was owned. Marks the gang changed where anything counts differently. */
+struct gang_member *gangs_put(struct gangs *gangs, struct pod *pod, enum gang_member_state state, int64_t now_ns);
+struct gang_member *gangs_find(const struct gangs *gangs, struct slice uid);
+void gangs_set(struct gangs *gangs, struct gang_member *member, enum gang_member_state state);
+void gangs_place(struct gangs *gangs, struct gang_member *member, bool placed);
+/* kube-scheduler does not take the node for the member. False where it was known or nothing more is remembered. */
+bool gangs_refuse(struct gang_member *member, const char *node);
+void gangs_remove(struct gangs *gangs, struct gang_member *member);
+const struct gang_hole *gangs_add_hole(struct gangs *gangs, struct gang *gang, const char *node);
+void gangs_drop_hole(struct gangs *gangs, struct gang *gang, size_t at);
+void gangs_enter(struct gangs *gangs, struct gang *gang, enum gang_state state, int64_t now_ns);
+void gangs_mark(struct gangs *gangs, struct gang *gang);
+/* The next gang that changed since it was last taken, or NULL. */
+struct gang *gangs_take_changed(struct gangs *gangs);
+struct gang *gangs_next(const struct gangs *gangs, size_t *cursor);
+/* By priority, then class order, then age, then name: negative where a goes first. */
+int gangs_order(const struct gang *a, const struct gang *b);
+
+/* Members without which the gang is of no use; 0 = not known. */
+size_t gang_quorum(const struct gang *gang);
+/* Members that are there, in whatever state but away. */
+size_t gang_present(const struct gang *gang);
+bool gang_is_complete(const struct gang *gang);
+
+enum gang_step {
+	GANG_STEP_WAIT,
+	GANG_STEP_QUEUE,     /* enter QUEUED */
+	GANG_STEP_GATHER,    /* enter GATHERING: members went before there was a plan */
+	GANG_STEP_PLAN,      /* look for room for all */
+	GANG_STEP_TELL,      /* write the plan onto members that do not have it, and take their gates away */
+	GANG_STEP_RELEASED,  /* enter RELEASED */
+	GANG_STEP_COMMIT,    /* enter COMMITTING */
+	GANG_STEP_BIND,      /* let parked members through */
+	GANG_STEP_WHOLE,     /* enter WHOLE */
+	GANG_STEP_FILL,      /* look for room for the members that have no place */
+	GANG_STEP_GIVE_BACK, /* the deadline is over and nothing is bound: all room goes back; enter GATHERING */
+};
+/* What is to be done now; the caller does it and asks again. `fill` says whether members without a place are worth
+ * looking at: they are not where the last look was in vain and nothing changed since. */
+enum gang_step gangs_step(const struct gang *gang, int64_t now_ns, bool fill);
+
+#endif

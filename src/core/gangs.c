@@ -1,0 +1,373 @@
+#include "berth/gangs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "berth/alloc.h"
+
+#define KEY_MAX 640 /* two names of an object and a number */
+
+const char *gang_state_name(enum gang_state state)
+{
+	static const char *const names[] = {
+	    [GANG_GATHERING] = "gathering",
+	    [GANG_QUEUED] = "queued",
+	    [GANG_PLANNED] = "planned",
+	    [GANG_RELEASED] = "released",
+	    [GANG_COMMITTING] = "committing",
+	    [GANG_WHOLE] = "whole",
+	    [GANG_UNDOING] = "undoing",
+	};
+	return names[state];
+}
+
+struct gangs *gangs_new(void)
+{
+	return xcalloc(1, sizeof(struct gangs));
+}
+
+static void member_free(struct gang_member *member)
+{
+	while (member->refused_count > 0)
+		free(member->refused[--member->refused_count]);
+	if (member->owned)
+		pod_free(member->pod);
+	free(member);
+}
+
+static void hole_free(struct gang_hole *hole)
+{
+	free(hole->id);
+	free(hole->node);
+}
+
+static void gang_free(struct gang *gang)
+{
+	while (gang->count > 0)
+		member_free(gang->members[--gang->count]);
+	while (gang->hole_count > 0)
+		hole_free(&gang->holes[--gang->hole_count]);
+	free(gang->members);
+	free(gang->holes);
+	free(gang->key);
+	free(gang);
+}
+
+void gangs_free(struct gangs *gangs)
+{
+	size_t cursor = 0;
+	for (struct gang *gang; (gang = map_next(&gangs->by_key, &cursor));)
+		gang_free(gang);
+	map_free(&gangs->by_key);
+	map_free(&gangs->by_uid);
+	free(gangs);
+}
+
+struct gang_member *gangs_find(const struct gangs *gangs, struct slice uid)
+{
+	return map_get(&gangs->by_uid, uid);
+}
+
+struct gang *gangs_next(const struct gangs *gangs, size_t *cursor)
+{
+	return map_next(&gangs->by_key, cursor);
+}
+
+/* --- the chain of those that changed --- */
+
+void gangs_mark(struct gangs *gangs, struct gang *gang)
+{
+	if (gang->changed)
+		return;
+	gang->changed = true;
+	gang->next_changed = gangs->changed;
+	gangs->changed = gang;
+}
+
+struct gang *gangs_take_changed(struct gangs *gangs)
+{
+	for (struct gang *gang; (gang = gangs->changed);) {
+		gangs->changed = gang->next_changed;
+		gang->changed = false;
+		if (gang->count > 0 || gang->hole_count > 0)
+			return gang;
+		map_remove(&gangs->by_key, slice_of(gang->key));
+		gangs->in_state[gang->state]--;
+		gang_free(gang);
+	}
+	return NULL;
+}
+
+void gangs_enter(struct gangs *gangs, struct gang *gang, enum gang_state state, int64_t now_ns)
+{
+	gangs->in_state[gang->state]--;
+	gangs->in_state[state]++;
+	gang->state = state;
+	gang->since_ns = now_ns;
+	gang->deadline_ns = INT64_MAX;
+	gangs_mark(gangs, gang);
+}
+
+/* --- gangs --- */
+
+/* In a namespace's name there is no '/', and the gang's may have any. */
+static void write_key(char key[KEY_MAX], const struct pod *pod)
+{
+	snprintf(key, KEY_MAX, "%u/%s/%s", (unsigned)pod->gang->dialect, pod->namespace_, pod->gang->name);
+}
+
+static struct gang *gang_of(struct gangs *gangs, const struct pod *pod, int64_t now_ns)
+{
+	char key[KEY_MAX];
+	write_key(key, pod);
+	struct gang *gang = map_get(&gangs->by_key, slice_of(key));
+	if (gang)
+		return gang;
+	gang = xcalloc(1, sizeof *gang);
+	size_t len = strlen(key), namespace_len = strlen(pod->namespace_);
+	/* Once more with NULs between, for the names alone. */
+	gang->key = xcalloc(1, 2 * (len + 1));
+	memcpy(gang->key, key, len);
+	memcpy(gang->key + len + 1, key, len);
+	char *namespace_ = strchr(gang->key + len + 1, '/') + 1;
+	namespace_[namespace_len] = '\0';
+	gang->namespace_ = namespace_;
+	gang->name = namespace_ + namespace_len + 1;
+	gang->dialect = pod->gang->dialect;
+	gang->first_ns = gang->since_ns = now_ns;
+	gang->deadline_ns = INT64_MAX;
+	gang->created_ns = pod->created_ns;
+	gang->priority = pod->priority;
+	gang->why = REASON_CODE_FITS;
+	gang->tried_at = UINT64_MAX;
+	gangs->in_state[GANG_GATHERING]++;
+	map_put(&gangs->by_key, slice_of(gang->key), gang);
+	return gang;
+}
+
+/* The eldest pod's word counts where two differ. */
+static void take_terms(struct gang *gang, const struct pod *pod)
+{
+	const struct gang_terms *terms = &pod->gang->terms;
+	bool elder = pod->created_ns < gang->created_ns;
+	if (elder)
+		gang->created_ns = pod->created_ns;
+	if (pod->priority > gang->priority)
+		gang->priority = pod->priority;
+	if (terms->size > 0 && (elder || gang->size == 0))
+		gang->size = terms->size;
+	if (terms->quorum > 0 && (elder || gang->quorum == 0))
+		gang->quorum = terms->quorum;
+}
+
+static void count(struct gang *gang, const struct gang_member *member, bool in)
+{
+	size_t one = in ? 1 : SIZE_MAX; /* unsigned: minus one */
+	gang->in_state[member->state] += one;
+	if (member->placed)
+		gang->placed += one;
+}
+
+void gangs_set(struct gangs *gangs, struct gang_member *member, enum gang_member_state state)
+{
+	if (member->state == state)
+		return;
+	count(member->gang, member, false);
+	member->state = state;
+	count(member->gang, member, true);
+	gangs_mark(gangs, member->gang);
+}
+
+void gangs_place(struct gangs *gangs, struct gang_member *member, bool placed)
+{
+	if (member->placed == placed)
+		return;
+	count(member->gang, member, false);
+	member->placed = placed;
+	count(member->gang, member, true);
+	if (!placed)
+		member->told = false;
+	gangs_mark(gangs, member->gang);
+}
+
+static bool says_another_gang(const struct gang_member *member, const struct pod *pod)
+{
+	char key[KEY_MAX];
+	write_key(key, pod);
+	return strcmp(key, member->gang->key) != 0;
+}
+
+static struct gang_member *add(struct gangs *gangs, struct pod *pod, enum gang_member_state state, int64_t now_ns)
+{
+	struct gang *gang = gang_of(gangs, pod, now_ns);
+	struct gang_member *member = xcalloc(1, sizeof *member);
+	*member = (struct gang_member){.gang = gang, .pod = pod, .state = state, .at = gang->count};
+	gang->members = xgrow(gang->members, gang->count, &gang->room, sizeof *gang->members);
+	gang->members[gang->count++] = member;
+	count(gang, member, true);
+	map_put(&gangs->by_uid, slice_of(pod->uid), member);
+	take_terms(gang, pod);
+	gang->tried_at = UINT64_MAX;
+	gangs_mark(gangs, gang);
+	return member;
+}
+
+struct gang_member *gangs_put(struct gangs *gangs, struct pod *pod, enum gang_member_state state, int64_t now_ns)
+{
+	struct gang_member *member = gangs_find(gangs, slice_of(pod->uid));
+	if (member && says_another_gang(member, pod)) {
+		gangs_remove(gangs, member);
+		member = NULL;
+	}
+	if (!member)
+		return add(gangs, pod, state, now_ns);
+	if (member->pod != pod) {
+		map_remove(&gangs->by_uid, slice_of(member->pod->uid)); /* the key's text goes with the old pod */
+		if (member->owned)
+			pod_free(member->pod);
+		member->pod = pod;
+		member->owned = false;
+		map_put(&gangs->by_uid, slice_of(pod->uid), member);
+	}
+	take_terms(member->gang, pod);
+	gangs_set(gangs, member, state);
+	return member;
+}
+
+bool gangs_refuse(struct gang_member *member, const char *node)
+{
+	for (size_t i = 0; i < member->refused_count; i++)
+		if (strcmp(member->refused[i], node) == 0)
+			return false;
+	if (member->refused_count == GANG_REFUSED_MAX)
+		return false;
+	member->refused[member->refused_count++] = xstrdup(node);
+	return true;
+}
+
+void gangs_remove(struct gangs *gangs, struct gang_member *member)
+{
+	struct gang *gang = member->gang;
+	count(gang, member, false);
+	gang->members[member->at] = gang->members[--gang->count];
+	gang->members[member->at]->at = member->at;
+	map_remove(&gangs->by_uid, slice_of(member->pod->uid));
+	member_free(member);
+	gangs_mark(gangs, gang);
+}
+
+/* --- holes --- */
+
+const struct gang_hole *gangs_add_hole(struct gangs *gangs, struct gang *gang, const char *node)
+{
+	char id[KEY_MAX + 32];
+	gang->holes = xgrow(gang->holes, gang->hole_count, &gang->hole_room, sizeof *gang->holes);
+	struct gang_hole *hole = &gang->holes[gang->hole_count++];
+	snprintf(id, sizeof id, "hole/%llu/%s", (unsigned long long)++gang->holes_made, gang->key);
+	*hole = (struct gang_hole){.id = xstrdup(id), .node = xstrdup(node)};
+	gangs_mark(gangs, gang);
+	return hole;
+}
+
+void gangs_drop_hole(struct gangs *gangs, struct gang *gang, size_t at)
+{
+	hole_free(&gang->holes[at]);
+	gang->holes[at] = gang->holes[--gang->hole_count];
+	gangs_mark(gangs, gang);
+}
+
+/* --- the states --- */
+
+int gangs_order(const struct gang *a, const struct gang *b)
+{
+	if (a->priority != b->priority)
+		return a->priority > b->priority ? -1 : 1;
+	if (a->class_order != b->class_order)
+		return a->class_order < b->class_order ? -1 : 1;
+	if (a->created_ns != b->created_ns)
+		return a->created_ns < b->created_ns ? -1 : 1;
+	return strcmp(a->key, b->key);
+}
+
+size_t gang_quorum(const struct gang *gang)
+{
+	int32_t quorum = gang->quorum > 0 ? gang->quorum : gang->size;
+	return quorum > 0 ? (size_t)quorum : 0;
+}
+
+size_t gang_present(const struct gang *gang)
+{
+	return gang->count - gang->in_state[GANG_AWAY];
+}
+
+bool gang_is_complete(const struct gang *gang)
+{
+	size_t quorum = gang_quorum(gang);
+	return quorum > 0 && gang_present(gang) >= quorum;
+}
+
+/* A plan that not all members with a place know yet. */
+static bool has_untold(const struct gang *gang)
+{
+	for (size_t i = 0; i < gang->count; i++) {
+		const struct gang_member *member = gang->members[i];
+		if (member->placed && !member->told && !member->writing && member->state < GANG_PARKED)
+			return true;
+	}
+	return false;
+}
+
+static bool has_gated_places(const struct gang *gang)
+{
+	if (gang->in_state[GANG_GATED] == 0)
+		return false;
+	for (size_t i = 0; i < gang->count; i++)
+		if (gang->members[i]->placed && gang->members[i]->state == GANG_GATED)
+			return true;
+	return false;
+}
+
+/* Of those with a place, none is on its way. */
+static bool all_arrived(const struct gang *gang)
+{
+	return gang->placed > 0 && gang->placed == gang->in_state[GANG_PARKED] + gang->in_state[GANG_BOUND];
+}
+
+static bool is_over(const struct gang *gang, int64_t now_ns)
+{
+	return now_ns >= gang->deadline_ns && gang->in_state[GANG_BOUND] == 0;
+}
+
+enum gang_step gangs_step(const struct gang *gang, int64_t now_ns, bool fill)
+{
+	bool quorate = gang->placed >= gang_quorum(gang) && gang->hole_count == 0;
+	if (gang->state == GANG_GATHERING)
+		return gang_is_complete(gang) ? GANG_STEP_QUEUE : GANG_STEP_WAIT;
+	if (gang->state == GANG_QUEUED)
+		return gang_is_complete(gang) ? GANG_STEP_PLAN : GANG_STEP_GATHER;
+	if (gang->state == GANG_UNDOING)
+		return GANG_STEP_WAIT;
+	if (fill && gang->placed < gang_present(gang))
+		return GANG_STEP_FILL;
+	if (has_untold(gang))
+		return GANG_STEP_TELL;
+	switch (gang->state) {
+	case GANG_PLANNED:
+		if (is_over(gang, now_ns))
+			return GANG_STEP_GIVE_BACK;
+		return has_gated_places(gang) ? GANG_STEP_WAIT : GANG_STEP_RELEASED;
+	case GANG_RELEASED:
+		if (quorate && all_arrived(gang))
+			return GANG_STEP_COMMIT;
+		return is_over(gang, now_ns) ? GANG_STEP_GIVE_BACK : GANG_STEP_WAIT;
+	case GANG_COMMITTING:
+		if (gang->in_state[GANG_PARKED] > 0)
+			return GANG_STEP_BIND;
+		if (gang->in_state[GANG_BOUND] >= gang_quorum(gang) && gang->in_state[GANG_BOUND] == gang->placed)
+			return GANG_STEP_WHOLE;
+		return GANG_STEP_WAIT;
+	default:
+		return gang->in_state[GANG_PARKED] > 0 ? GANG_STEP_BIND : GANG_STEP_WAIT;
+	}
+}
