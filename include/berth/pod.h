@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "berth/arena.h"
+#include "berth/gang.h"
 #include "berth/labels.h"
 #include "berth/reason.h"
 #include "berth/resources.h"
@@ -55,11 +56,12 @@ struct pod {
 	bool gated;           /* has scheduling gates */
 	bool slow_binding;    /* has a PersistentVolumeClaim, an ephemeral volume or a resource claim: bind may come
 	                         minutes after filter */
-	bool in_gang;         /* an annotation or a label says that it is one of a gang; see pod_in_gang */
+	bool no_gang;         /* berth.dev/no-gang: a single, whatever its controller is */
 	int32_t grace_s;      /* terminationGracePeriodSeconds */
 	bool soft_spread;     /* has preferred pod (anti-)affinity or a ScheduleAnyway constraint */
 	const char *wake;     /* value of berth.dev/wake, or NULL */
 	const char *decision; /* value of berth.dev/decision, or NULL: what its Binding said */
+	const struct pod_gang *gang; /* NULL: a single. See pod_in_gang */
 
 	/* What the class rules look at. */
 	const char *class_name; /* berth.dev/class, or NULL */
@@ -96,7 +98,8 @@ void pod_free(struct pod *pod);
 /* Adds a kind to the chain unless it is there; `kind` must outlive the pod or be in its arena. */
 void pod_add_owner_kind(struct pod *pod, const char *kind);
 bool pod_has_owner_kind(const struct pod *pod, const char *kind);
-/* By its own word, or because a controller of it runs gangs: it is of no use without the others. */
+/* By its own word, or because a controller of it runs gangs: it is of no use without the others. Wider than `gang`,
+ * which is NULL where it is not known which one. */
 bool pod_in_gang(const struct pod *pod);
 /* nodeSelector, required node affinity and volumes. */
 bool pod_selects(const struct pod *pod, const char *node_name, const struct labels *labels);

@@ -20,7 +20,8 @@
 /* What users say by annotation or label. */
 struct said {
 	struct slice class_name, dtype, gpu_memory;
-	bool in_gang;
+	struct slice gang;
+	enum gang_dialect dialect;
 };
 
 struct reading {
@@ -37,21 +38,28 @@ struct reading {
 /* --- the pass --- */
 
 /* The names under which gangs go, as annotation or label. */
-static bool is_gang_key(struct slice key)
+static bool is_gang_key(struct slice key, enum gang_dialect *dialect)
 {
-	static const char *const known[] = {"berth.dev/gang", "scheduling.x-k8s.io/pod-group",
-	    "scheduling.k8s.io/group-name", "pod-group-name", "kueue.x-k8s.io/pod-group-name"};
+	static const struct {
+		const char *key;
+		enum gang_dialect dialect;
+	} known[] = {{"berth.dev/gang", GANG_BERTH}, {"scheduling.x-k8s.io/pod-group", GANG_COSCHEDULING},
+	    {"scheduling.k8s.io/group-name", GANG_VOLCANO}, {"pod-group-name", GANG_KAI},
+	    {"kueue.x-k8s.io/pod-group-name", GANG_KUEUE}};
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		if (slice_is(key, known[i]))
+		if (slice_is(key, known[i].key)) {
+			*dialect = known[i].dialect;
 			return true;
+		}
 	return false;
 }
 
 static bool read_said(struct reader *json, struct slice key, struct said *said)
 {
-	said->in_gang |= is_gang_key(key);
-	if (slice_is(key, "berth.dev/class"))
+	if (is_gang_key(key, &said->dialect))
+		reader_string(json, &said->gang);
+	else if (slice_is(key, "berth.dev/class"))
 		reader_string(json, &said->class_name);
 	else if (slice_is(key, "berth.dev/dtype"))
 		reader_string(json, &said->dtype);
@@ -290,6 +298,20 @@ static void keep_said(const struct reading *reading, struct arena *arena, struct
 	}
 }
 
+static void keep_gang(const struct reading *reading, struct arena *arena, struct pod *pod)
+{
+	const struct said *said = reading->by_annotation.gang.len ? &reading->by_annotation : &reading->by_label;
+	struct pod_gang *gang;
+
+	if (said->gang.len == 0)
+		return;
+	gang = arena_calloc(arena, 1, sizeof *gang);
+	gang->dialect = said->dialect;
+	gang->name = field_text(arena, said->gang);
+	gang->rank = gang->part = -1;
+	pod->gang = gang;
+}
+
 static void keep_owner(const struct reading *reading, struct arena *arena, struct pod *pod)
 {
 	const struct owner *owner = &reading->owner;
@@ -387,7 +409,7 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 		pod->decision = kept_text(&arena, reading->decision);
 	pod->priority = (int32_t)reading->priority;
 	pod->grace_s = reading->grace_s < 0 ? 0 : reading->grace_s > INT32_MAX ? INT32_MAX : (int32_t)reading->grace_s;
-	pod->in_gang = reading->by_annotation.in_gang || reading->by_label.in_gang;
+	keep_gang(reading, &arena, pod);
 	if (!clock_parse(reading->created, &pod->created_ns))
 		pod->created_ns = 0;
 	pod->terminal = slice_is(reading->phase, "Succeeded") || slice_is(reading->phase, "Failed");

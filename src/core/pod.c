@@ -28,10 +28,12 @@ bool pod_in_gang(const struct pod *pod)
 {
 	static const char *const kinds[] = {
 	    "PyTorchJob", "MPIJob", "TFJob", "JobSet", "TrainJob", "RayJob", "RayCluster", "LeaderWorkerSet"};
+	if (pod->no_gang)
+		return false;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		if (pod_has_owner_kind(pod, kinds[i]))
 			return true;
-	return pod->in_gang;
+	return pod->gang != NULL;
 }
 
 static bool volumes_allow(const struct pod *pod, const char *node_name, const struct labels *labels)

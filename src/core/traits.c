@@ -7,18 +7,21 @@ struct head {
 	int32_t priority, grace_s;
 	uint16_t label_count;
 	uint8_t owner_kind_count;
-	uint8_t in_gang;
+	uint8_t gang; /* 0 = none, else its dialect + 1; bit 7: no_gang */
 };
+
+#define NO_GANG 0x80u
 
 struct traits {
 	size_t refs, len;
-	char bytes[]; /* struct head; then texts with NULs: the class's name and the decision, each "" for none, kinds
-	                 of owners, labels' keys and values */
+	char bytes[]; /* struct head; then texts with NULs: the class's name, the decision and the gang's name, each ""
+	                 for none, kinds of owners, labels' keys and values */
 };
 
 static size_t size_of(const struct pod *pod)
 {
-	size_t size = sizeof(struct head) + slice_of(pod->class_name).len + slice_of(pod->decision).len + 2;
+	size_t size = sizeof(struct head) + slice_of(pod->class_name).len + slice_of(pod->decision).len +
+	              (pod->gang ? strlen(pod->gang->name) : 0) + 3;
 	for (size_t i = 0; i < pod->owner_kind_count; i++)
 		size += strlen(pod->owner_kinds[i]) + 1;
 	for (size_t i = 0; i < pod->labels.count; i++)
@@ -41,12 +44,13 @@ static struct traits *pack(const struct pod *pod)
 	    .grace_s = pod->grace_s,
 	    .label_count = (uint16_t)(pod->labels.count < UINT16_MAX ? pod->labels.count : UINT16_MAX),
 	    .owner_kind_count = (uint8_t)pod->owner_kind_count,
-	    .in_gang = pod->in_gang};
+	    .gang = (uint8_t)((pod->gang ? (unsigned)pod->gang->dialect + 1 : 0) | (pod->no_gang ? NO_GANG : 0))};
 	traits->refs = 0;
 	traits->len = len;
 	memcpy(traits->bytes, &head, sizeof(head));
 	char *at = put_text(traits->bytes + sizeof(head), pod->class_name ? pod->class_name : "");
 	at = put_text(at, pod->decision ? pod->decision : "");
+	at = put_text(at, pod->gang ? pod->gang->name : "");
 	for (size_t i = 0; i < pod->owner_kind_count; i++)
 		at = put_text(at, pod->owner_kinds[i]);
 	for (size_t i = 0; i < pod->labels.count; i++)
@@ -94,6 +98,18 @@ static const char *take_text(const char **at)
 	return text;
 }
 
+/* Which gang; its terms are asked for only until it is bound. */
+static const struct pod_gang *keep_gang(struct arena *arena, unsigned kept, const char *name)
+{
+	if (kept == 0)
+		return NULL;
+	struct pod_gang *gang = arena_calloc(arena, 1, sizeof(*gang));
+	gang->dialect = (enum gang_dialect)(kept - 1);
+	gang->name = name;
+	gang->rank = gang->part = -1;
+	return gang;
+}
+
 struct pod *ledger_pod(const struct ledger_entry *entry)
 {
 	const struct traits *traits = entry->traits;
@@ -102,7 +118,8 @@ struct pod *ledger_pod(const struct ledger_entry *entry)
 	if (!traits)
 		return NULL;
 	memcpy(&head, traits->bytes, sizeof(head));
-	arena_init(&arena, sizeof(struct pod) + (head.label_count + 1u) * sizeof(struct label) + 64);
+	arena_init(&arena, sizeof(struct pod) + (head.label_count + 1u) * sizeof(struct label) +
+	                       (head.gang ? sizeof(struct pod_gang) : 0) + 64);
 	struct pod *pod = arena_calloc(&arena, 1, sizeof(*pod));
 	pod->labels.items = arena_alloc(&arena, (head.label_count + 1u) * sizeof(struct label));
 	pod->uid = entry->uid;
@@ -112,8 +129,9 @@ struct pod *ledger_pod(const struct ledger_entry *entry)
 	pod->node = entry->node->name;
 	pod->priority = head.priority;
 	pod->grace_s = head.grace_s;
-	pod->in_gang = head.in_gang;
+	pod->no_gang = head.gang & NO_GANG;
 	const char *at = traits->bytes + sizeof(head), *class_name = take_text(&at), *decision = take_text(&at);
+	pod->gang = keep_gang(&arena, head.gang & ~NO_GANG, take_text(&at));
 	pod->class_name = *class_name ? class_name : NULL;
 	pod->decision = *decision ? decision : NULL;
 	while (pod->owner_kind_count < head.owner_kind_count)

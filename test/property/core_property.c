@@ -23,13 +23,15 @@ static struct policy *policy_other(void)
 	return policy;
 }
 
+static const struct pod_gang some_gang = {.name = "g", .rank = -1, .part = -1};
+
 static struct pod *make_pod(const struct core_world *w, int at, uint32_t seed)
 {
 	struct prng prng = {seed};
 	struct pod *pod = pod_random(w->fleet, &prng, w->pod_names[at]);
 	if (one_in(&prng, 6))
 		pod_requires(pod, "zone", SELECTOR_IN, "z9");
-	pod->in_gang = one_in(&prng, 12);
+	pod->gang = one_in(&prng, 12) ? &some_gang : NULL;
 	if (one_in(&prng, 40))
 		pod_asks(pod, RESOURCE_MEMORY, INT64_MAX);
 	return pod;
@@ -408,7 +410,7 @@ static size_t victims_on(const struct core_world *w, int node, uint32_t bits, in
 static bool brute_preempts(const struct core_world *w, const struct pod *pod)
 {
 	const char *class_ = brute_class(w, pod);
-	return w->policy == 2 && class_ && strcmp(class_, "prefer") == 0 && !pod->in_gang;
+	return w->policy == 2 && class_ && strcmp(class_, "prefer") == 0 && !pod->gang;
 }
 
 static bool brute_may_take(const struct core_world *w, int pod, int node, const int *victims, size_t count)
@@ -419,7 +421,7 @@ static bool brute_may_take(const struct core_world *w, int pod, int node, const 
 		const struct pod *victim = w->pods[victims[i]];
 		const char *victim_class = brute_class(w, victim);
 		beside.gone[victims[i]] = true;
-		if (entry->state != LEDGER_BOUND || !entry->ours || victim->in_gang || !victim_class ||
+		if (entry->state != LEDGER_BOUND || !entry->ours || victim->gang || !victim_class ||
 		    strcmp(victim_class, "batch") != 0)
 			return false;
 	}

@@ -214,7 +214,7 @@ static void what_makes_a_victim(void **state)
 		    i % 2 ? "labels" : "annotations", keys[i / 2], i);
 		struct pod *pod = decode(text, false);
 
-		assert_true(pod->in_gang && pod_in_gang(pod));
+		assert_true(pod->gang && pod_in_gang(pod));
 		assert_int_equal(pod->grace_s, i);
 		assert_int_equal(pod->priority, -3);
 		pod_free(pod);

@@ -83,13 +83,15 @@ static enum preempt_verdict judged(const char *node, const char *const *uids)
 
 #define assert_verdict(verdict, node, ...) assert_int_equal(judged(node, UIDS(__VA_ARGS__)), PREEMPT_##verdict)
 
+static const struct pod_gang some_gang = {.dialect = GANG_KUEUE, .name = "ring", .rank = -1, .part = -1};
+
 static void who_may_have_victims(void **state)
 {
 	(void)state;
 	assert_true(preempt_allowed(fleet, preemptor));
-	preemptor->in_gang = true;
+	preemptor->gang = &some_gang;
 	assert_false(preempt_allowed(fleet, preemptor));
-	preemptor->in_gang = false;
+	preemptor->gang = NULL;
 	pod_add_owner_kind(preemptor, "Job");
 	assert_true(preempt_allowed(fleet, preemptor));
 	pod_add_owner_kind(preemptor, "JobSet");
@@ -144,9 +146,14 @@ static void pods_of_gangs_are_no_victims(void **state)
 		assert_verdict(VICTIM_IN_GANG, "a", "v");
 	}
 	pod->owner_kind_count = 0;
-	pod->in_gang = true;
+	pod->gang = &some_gang;
 	ledger_update(fleet, entry, pod);
 	assert_verdict(VICTIM_IN_GANG, "a", "v");
+	pod->gang = NULL;
+	pod_add_owner_kind(pod, "JobSet");
+	pod->no_gang = true;
+	ledger_update(fleet, entry, pod);
+	assert_verdict(STAYS, "a", "v");
 	pod_free(pod);
 }
 
@@ -247,7 +254,7 @@ static void traits_are_shared_and_given_back(void **state)
 	struct pod *pod = pod_simple(fleet, "two", 1000, 1);
 	pod->priority = -7;
 	pod->grace_s = 45;
-	pod->in_gang = true;
+	pod->gang = &some_gang;
 	pod->owner_uid = "owner";
 	pod->decision = "{}";
 	pod_add_owner_kind(pod, "Job");
@@ -262,7 +269,9 @@ static void traits_are_shared_and_given_back(void **state)
 	assert_string_equal(kept->decision, "{}");
 	assert_int_equal(kept->priority, -7);
 	assert_int_equal(kept->grace_s, 45);
-	assert_true(kept->in_gang);
+	assert_string_equal(kept->gang->name, "ring");
+	assert_int_equal(kept->gang->dialect, GANG_KUEUE);
+	assert_false(kept->no_gang);
 	assert_string_equal(kept->owner_uid, "owner");
 	assert_int_equal(kept->owner_kind_count, 2);
 	assert_string_equal(kept->owner_kinds[1], "CronJob");
