@@ -54,6 +54,8 @@ struct pod {
 	bool terminal;        /* phase Succeeded or Failed: counts for nothing */
 	bool deleting;        /* counts until it is gone */
 	bool gated;           /* has scheduling gates */
+	bool gate_ours;       /* berth.dev/plan is among them */
+	bool gate_other;      /* and so is another one */
 	bool slow_binding;    /* has a PersistentVolumeClaim, an ephemeral volume or a resource claim: bind may come
 	                         minutes after filter */
 	bool no_gang;         /* berth.dev/no-gang: a single, whatever its controller is */
@@ -61,6 +63,7 @@ struct pod {
 	bool soft_spread;     /* has preferred pod (anti-)affinity or a ScheduleAnyway constraint */
 	const char *wake;     /* value of berth.dev/wake, or NULL */
 	const char *decision; /* value of berth.dev/decision, or NULL: what its Binding said */
+	const char *plan;     /* value of berth.dev/plan, or NULL: where its gang was planned */
 	const struct pod_gang *gang; /* NULL: a single. See pod_in_gang */
 
 	/* What the class rules look at. */

@@ -61,6 +61,10 @@ enum reason_kind {
 	    "what members of the gang ask of one another cannot be met where there is room")                           \
 	X(GANG_NO_DOMAIN, "GangNoDomain", CAPACITY, "no domain of the required level has room for the gang")           \
 	X(GANG_NO_ROOM, "GangNoRoom", CAPACITY, "not enough room for the gang as a whole")                             \
+	X(GANG_SIZE_UNKNOWN, "GangSizeUnknown", MISCONFIGURED, "nothing says how many members the gang has")           \
+	X(GANG_INCOMPLETE, "GangIncomplete", CAPACITY, "members of the gang are missing")                              \
+	X(GANG_NODE_REFUSED, "GangNodeRefused", NODE, "kube-scheduler does not take the node planned for the pod")     \
+	X(GANG_GIVEN_BACK, "GangGivenBack", INTERNAL, "the gang's room was given back, and it is planned anew")        \
 	X(PLAN_OVERTAKEN, "PlanOvertaken", INTERNAL, "the nodes of a plan changed while it was made")                  \
 	/* berth itself */                                                                                             \
 	X(NOT_SYNCED, "NotSynced", INTERNAL, "berth has not read the cluster yet")                                     \

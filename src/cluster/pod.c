@@ -20,17 +20,17 @@
 /* What users say by annotation or label. */
 struct said {
 	struct slice class_name, dtype, gpu_memory;
-	struct slice gang;
+	struct slice gang, gang_size;
 	enum gang_dialect dialect;
 };
 
 struct reading {
-	struct slice uid, namespace_, name, created, wake, decision;
+	struct slice uid, namespace_, name, created, wake, decision, plan;
 	struct slice scheduler, node, nominated, phase;
 	struct slice labels, node_selector, affinity, tolerations, spread; /* JSON text */
 	struct said by_annotation, by_label;
 	struct owner owner;
-	bool deleting, gated, slow_binding;
+	bool deleting, gated, gate_ours, gate_other, slow_binding;
 	int64_t priority, grace_s;
 	struct demand demand;
 };
@@ -59,6 +59,8 @@ static bool read_said(struct reader *json, struct slice key, struct said *said)
 {
 	if (is_gang_key(key, &said->dialect))
 		reader_string(json, &said->gang);
+	else if (slice_is(key, "berth.dev/gang-size"))
+		reader_string(json, &said->gang_size);
 	else if (slice_is(key, "berth.dev/class"))
 		reader_string(json, &said->class_name);
 	else if (slice_is(key, "berth.dev/dtype"))
@@ -78,6 +80,8 @@ static void read_annotations(struct reader *json, struct reading *reading)
 				reader_string(json, &reading->wake);
 			else if (slice_is(key, "berth.dev/decision"))
 				reader_string(json, &reading->decision);
+			else if (slice_is(key, "berth.dev/plan"))
+				reader_string(json, &reading->plan);
 			else if (!read_said(json, key, &reading->by_annotation))
 				reader_skip(json);
 		}
@@ -151,6 +155,27 @@ static bool is_filled(struct reader *json)
 	return filled;
 }
 
+static void read_gates(struct reader *json, struct reading *reading)
+{
+	if (!reader_array(json))
+		return;
+	while (reader_next(json)) {
+		struct slice name = {NULL, 0};
+
+		if (reader_object(json))
+			for (struct slice key; reader_key(json, &key);)
+				if (slice_is(key, "name"))
+					reader_string(json, &name);
+				else
+					reader_skip(json);
+		reading->gated = true;
+		if (slice_is(name, "berth.dev/plan"))
+			reading->gate_ours = true;
+		else
+			reading->gate_other = true;
+	}
+}
+
 static bool read_spec_demand(struct reader *json, struct slice key, struct demand *demand)
 {
 	if (slice_is(key, "containers"))
@@ -198,7 +223,7 @@ static void read_spec(struct reader *json, struct reading *reading)
 			else if (slice_is(key, "resourceClaims"))
 				reading->slow_binding |= is_filled(json);
 			else if (slice_is(key, "schedulingGates"))
-				reading->gated = is_filled(json);
+				read_gates(json, reading);
 			else if (!read_spec_demand(json, key, &reading->demand) &&
 			         !read_spec_placement(json, key, reading))
 				reader_skip(json);
@@ -298,6 +323,18 @@ static void keep_said(const struct reading *reading, struct arena *arena, struct
 	}
 }
 
+static int32_t count_of(struct slice text)
+{
+	int32_t count = 0;
+
+	for (size_t i = 0; i < text.len && count <= GANG_MEMBERS_MAX; i++) {
+		if (text.at[i] < '0' || text.at[i] > '9')
+			return 0;
+		count = count * 10 + (text.at[i] - '0');
+	}
+	return count <= GANG_MEMBERS_MAX ? count : 0;
+}
+
 static void keep_gang(const struct reading *reading, struct arena *arena, struct pod *pod)
 {
 	const struct said *said = reading->by_annotation.gang.len ? &reading->by_annotation : &reading->by_label;
@@ -309,6 +346,7 @@ static void keep_gang(const struct reading *reading, struct arena *arena, struct
 	gang->dialect = said->dialect;
 	gang->name = field_text(arena, said->gang);
 	gang->rank = gang->part = -1;
+	gang->terms.size = count_of(said->gang_size);
 	pod->gang = gang;
 }
 
@@ -359,7 +397,7 @@ static void keep_placement(const struct reading *reading, struct arena *arena, s
 static size_t measure(const struct reading *reading, const struct resource_list *demand, bool whole)
 {
 	const struct slice texts[] = {reading->uid, reading->namespace_, reading->name, reading->scheduler,
-	    reading->node, reading->nominated, reading->wake, reading->decision, reading->owner.uid,
+	    reading->node, reading->nominated, reading->wake, reading->decision, reading->plan, reading->owner.uid,
 	    reading->owner.name};
 	size_t size = sizeof(struct pod) + (demand->count + 1u) * sizeof(struct resource_amount) + TEXT_SLACK;
 
@@ -405,6 +443,8 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 	pod->scheduler = reading->scheduler.len ? field_text(&arena, reading->scheduler) : "default-scheduler";
 	pod->nominated = kept_text(&arena, reading->nominated);
 	pod->wake = kept_text(&arena, reading->wake);
+	if (reading->plan.len <= DECISION_MAX)
+		pod->plan = kept_text(&arena, reading->plan);
 	if (reading->decision.len <= DECISION_MAX)
 		pod->decision = kept_text(&arena, reading->decision);
 	pod->priority = (int32_t)reading->priority;
@@ -415,6 +455,8 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 	pod->terminal = slice_is(reading->phase, "Succeeded") || slice_is(reading->phase, "Failed");
 	pod->deleting = reading->deleting;
 	pod->gated = reading->gated;
+	pod->gate_ours = reading->gate_ours;
+	pod->gate_other = reading->gate_other;
 	pod->slow_binding = reading->slow_binding;
 	keep_said(reading, &arena, pod);
 	keep_owner(reading, &arena, pod);

@@ -173,6 +173,8 @@ void gangs_set(struct gangs *gangs, struct gang_member *member, enum gang_member
 {
 	if (member->state == state)
 		return;
+	if (member->state == GANG_AWAY)
+		member->gang->tried_at = UINT64_MAX; /* it is new to the planner */
 	count(member->gang, member, false);
 	member->state = state;
 	count(member->gang, member, true);

@@ -84,6 +84,25 @@ void kube_annotate(struct kube *kube, struct kube_pod_ref pod, struct slice anno
 	submit(kube, "PATCH", path, STRATEGIC_MERGE, &body, done, ctx);
 }
 
+void kube_ungate(struct kube *kube, struct kube_pod_ref pod, const char *gate, struct slice annotations, kube_done *done,
+    void *ctx)
+{
+	char path[PATH_MAX_LEN];
+	struct buf body;
+
+	if (!pod_path(kube, &pod, "", path, done, ctx))
+		return;
+	buf_init(&body, KUBE_REQUEST_MAX);
+	text_member(&body, "{\"metadata\":{\"uid\":", pod.uid ? pod.uid : "");
+	if (annotations.len > 0) {
+		buf_text(&body, ",\"annotations\":");
+		buf_add(&body, annotations.at, annotations.len);
+	}
+	text_member(&body, "},\"spec\":{\"schedulingGates\":[{\"$patch\":\"delete\",\"name\":", gate);
+	buf_text(&body, "}]}}");
+	submit(kube, "PATCH", path, STRATEGIC_MERGE, &body, done, ctx);
+}
+
 void kube_evict(struct kube *kube, struct kube_pod_ref pod, kube_done *done, void *ctx)
 {
 	char path[PATH_MAX_LEN];

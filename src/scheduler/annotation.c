@@ -30,6 +30,13 @@ void annotation_write(
 		buf_json_string(&decision, slice_of(policy->pools[entry->node->pool].name));
 	}
 	buf_printf(&decision, ",\"policy\":\"%s\"", policy->hash);
+	const struct gang_member *member = gangs_find(s->gangs, slice_of(pod->uid));
+	if (member) {
+		buf_text(&decision, ",\"gang\":");
+		buf_json_string(&decision, slice_of(member->gang->name));
+		buf_text(&decision, ",\"plan\":");
+		buf_json_string(&decision, slice_of(member->gang->plan));
+	}
 	write_devices(entry, &decision);
 	buf_char(&decision, '}');
 	buf_text(out, "{\"berth.dev/decision\":");

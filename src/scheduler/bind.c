@@ -22,6 +22,7 @@ struct bind_job {
 	char *uid, *namespace_, *name, *node;
 	struct waiter *waiters;
 	bool pod_gone;
+	bool parked; /* no Binding is under way: it waits for the rest of its gang */
 	int64_t began_ns;
 };
 
@@ -70,6 +71,7 @@ static void finish(struct bind_job *job, enum reason reason)
 	metric_observe(s->instruments.bind_seconds, (double)(clock_now() - job->began_ns) / (double)NS_PER_S, NULL);
 	answer_waiters(job, reason == REASON_CODE_BOUND ? NULL : reason_text(reason));
 	map_remove(&s->binds, slice_of(job->uid));
+	gang_bind_ended(s, slice_of(job->uid), reason == REASON_CODE_BOUND);
 	job_free(job);
 }
 
@@ -131,6 +133,38 @@ static void reserve_then_post(struct bind_job *job, const struct pod *pod)
 	post(job, pod, entry);
 }
 
+/* --- gangs: the calls of their members wait for one another --- */
+
+static void park_or_post(struct bind_job *job, const struct pod *pod)
+{
+	struct scheduler *s = job->s;
+	enum reason reason = gang_bind(s, pod, job->node, &job->parked);
+	if (reason != REASON_CODE_FITS)
+		finish(job, reason);
+	else if (!job->parked)
+		reserve_then_post(job, pod);
+}
+
+void bind_let_through(struct scheduler *s, struct slice uid)
+{
+	struct bind_job *job = map_get(&s->binds, uid);
+	struct tracked *tracked = roster_find(s->roster, uid);
+	if (!job || !job->parked || !tracked)
+		return;
+	job->parked = false;
+	job->began_ns = clock_now();
+	reserve_then_post(job, tracked->pod);
+}
+
+void bind_refuse(struct scheduler *s, struct slice uid, enum reason reason)
+{
+	struct bind_job *job = map_get(&s->binds, uid);
+	if (job && job->parked)
+		finish(job, reason);
+}
+
+/* --- room --- */
+
 /* Room on the given node for a pod that holds none there, or whose node has gone since (the API server would take a
  * Binding to it): it is judged anew. */
 static void place_then_post(struct bind_job *job, const struct pod *pod)
@@ -191,7 +225,11 @@ static void pod_was_read(void *ctx, const struct kube_answer *answer)
 		pod_free(pod); /* the watch has shown it meanwhile, no older */
 	else
 		tracked = roster_put(s->roster, pod, clock_now(), &old);
-	place_then_post(job, asked_for(s, tracked));
+	const struct pod *asked = asked_for(s, tracked);
+	if (asked->gang)
+		park_or_post(job, asked);
+	else
+		place_then_post(job, asked);
 }
 
 static void read_pod_first(struct bind_job *job)
@@ -253,6 +291,8 @@ void bind_begin(void *ctx, const struct wire_bind *bind, struct verbs_bind *park
 	struct tracked *tracked = roster_find(s->roster, slice_of(job->uid));
 	if (!tracked)
 		read_pod_first(job);
+	else if (tracked->pod->gang)
+		park_or_post(job, asked_for(s, tracked));
 	else if (entry && entry->node->spec && strcmp(entry->node->name, job->node) == 0)
 		reserve_then_post(job, asked_for(s, tracked));
 	else
@@ -269,8 +309,10 @@ void bind_gone(void *ctx, struct verbs_bind *parked)
 		struct waiter *waiter = *at;
 		*at = waiter->next;
 		free(waiter);
-		return;
+		break;
 	}
+	if (job->parked && !job->waiters)
+		finish(job, REASON_CODE_STOPPING);
 }
 
 void bind_pod_gone(struct scheduler *s, struct slice uid)
@@ -278,6 +320,10 @@ void bind_pod_gone(struct scheduler *s, struct slice uid)
 	struct bind_job *job = map_get(&s->binds, uid);
 	if (!job || job->pod_gone)
 		return;
+	if (job->parked) {
+		finish(job, REASON_CODE_POD_GONE);
+		return;
+	}
 	job->pod_gone = true;
 	answer_waiters(job, reason_text(REASON_CODE_POD_GONE));
 }

@@ -35,8 +35,10 @@ static void expire(struct scheduler *s, struct ledger_entry *entry)
 	roster_forget_victims(tracked);
 	roster_backlog_remove(s->roster, tracked);
 	hint_withdraw(s, tracked);
-	if (tracked->mark == 0 && !waiting_find(s->waiting, slice_of(tracked->pod->uid)))
+	if (tracked->mark == 0 && !waiting_find(s->waiting, slice_of(tracked->pod->uid))) {
+		gang_gone(s, slice_of(tracked->pod->uid));
 		roster_remove(s->roster, tracked);
+	}
 }
 
 void expire_on_timer(uv_timer_t *timer)
@@ -45,7 +47,8 @@ void expire_on_timer(uv_timer_t *timer)
 	int64_t now = clock_now();
 	bool any = false;
 	for (struct ledger_entry *entry; (entry = ledger_expired(s->fleet, now)); any = true) {
-		if (pods_known(s))
+		/* A gang's room goes back by the gang's own deadline, all of it. */
+		if (pods_known(s) && !gang_holds(s, entry))
 			expire(s, entry);
 		else
 			ledger_renew(s->fleet, entry, now);
@@ -67,6 +70,7 @@ void sweep_on_timer(uv_timer_t *timer)
 {
 	struct scheduler *s = timer->data;
 	int64_t now = clock_now();
+	gang_sweep(s);
 	bool known = pods_known(s);
 	size_t cursor = 0, count = 0;
 	char **unseen = xcalloc(roster_count(s->roster) + 1, sizeof *unseen);

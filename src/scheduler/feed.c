@@ -84,6 +84,7 @@ static void nodes_synced(void *ctx)
 	/* Whichever of the two first lists ends last: what waited for both goes on now. */
 	wake_soon(s, REASON_CODE_WAKE_NODE);
 	hint_soon(s);
+	gang_synced(s);
 }
 
 const struct kube_watch_handlers feed_nodes = {.begin = nodes_begin, .object = nodes_object, .synced = nodes_synced};
@@ -100,6 +101,7 @@ static void pods_begin(void *ctx)
 void feed_forget(struct scheduler *s, struct slice uid, enum reason why)
 {
 	bind_pod_gone(s, uid);
+	gang_gone(s, uid);
 	struct ledger_entry *entry = ledger_find(s->fleet, uid);
 	struct tracked *tracked = roster_find(s->roster, uid);
 	if (entry || waiting_find(s->waiting, uid))
@@ -124,12 +126,14 @@ static void pod_bound(struct scheduler *s, struct pod *pod)
 		    s->fleet, pod, slice_of(pod->node), LEDGER_BOUND, scheduler_owns(pod), clock_now(), 0);
 	entry->mark = s->pod_list;
 	waiting_remove(s->waiting, uid);
+	bool taken = gang_bound(s, pod);
 	struct tracked *tracked = roster_find(s->roster, uid);
 	if (tracked)
 		roster_remove(s->roster, tracked);
 	/* A resize may have made room; a move of the reservation to the node that was really taken, too. */
 	wake_soon(s, REASON_CODE_WAKE_ROOM);
-	pod_free(pod);
+	if (!taken)
+		pod_free(pod);
 }
 
 static void pod_pending(struct scheduler *s, struct pod *pod)
@@ -143,9 +147,10 @@ static void pod_pending(struct scheduler *s, struct pod *pod)
 		entry->mark = s->pod_list;
 	if (waiting_find(s->waiting, slice_of(pod->uid)))
 		waiting_renew(s->waiting, pod);
+	gang_pending(s, tracked);
 	if (old)
 		pod_free(old);
-	if (!tracked->asked && !entry && !pod->gated && !pod->deleting) {
+	if (!tracked->asked && !entry && !pod->gated && !pod->deleting && !pod->gang) {
 		roster_backlog_add(s->roster, tracked);
 		hint_soon(s);
 	} else if (pod->deleting) {
@@ -215,6 +220,7 @@ static void pods_synced(void *ctx)
 	log_info("pods listed", "bound=%zu pending=%zu", s->fleet->ledger.count[LEDGER_BOUND], roster_count(s->roster));
 	wake_soon(s, REASON_CODE_WAKE_ROOM);
 	hint_soon(s);
+	gang_synced(s);
 }
 
 const struct kube_watch_handlers feed_pods = {.begin = pods_begin, .object = pods_object, .synced = pods_synced};

@@ -83,8 +83,8 @@ static size_t candidate_at(const struct scheduler *s, const struct wire_args *ar
 	return SIZE_MAX;
 }
 
-/* The name in the call, or NULL. A scan of the names costs far less than finding a node for each. */
-static const struct slice *offered(const struct wire_args *args, const char *name)
+/* A scan of the names costs far less than finding a node for each. */
+const struct slice *filter_offered(const struct wire_args *args, const char *name)
 {
 	struct slice wanted = slice_of(name);
 	for (size_t i = 0; i < args->count; i++)
@@ -167,7 +167,7 @@ static bool is_settled(const struct ledger_entry *entry)
 struct node *filter_held_node(
     struct scheduler *s, const struct wire_args *args, const struct pod *pod, const struct ledger_entry *entry)
 {
-	if (!entry || !offered(args, entry->node->name))
+	if (!entry || !filter_offered(args, entry->node->name))
 		return NULL;
 	if (is_settled(entry))
 		return entry->node;
@@ -184,7 +184,7 @@ static void decide_offered(
 {
 	if (!advise_applies(s, pod)) {
 		decide_fleet_best(s->fleet, pod, decision);
-		if (decision->node && offered(args, decision->node->name))
+		if (decision->node && filter_offered(args, decision->node->name))
 			return;
 	}
 	filter_find_candidates(s, args);
@@ -231,7 +231,7 @@ static void filter_names(struct scheduler *s, struct wire_args *args, struct pod
 		return;
 	}
 	if (node) {
-		answer_one(reply, *offered(args, node->name));
+		answer_one(reply, *filter_offered(args, node->name));
 		take_room(s, pod, node);
 		wake_soon(s, REASON_CODE_WAKE_ROOM); /* room held elsewhere may just have been given up */
 		return;
@@ -313,6 +313,10 @@ unsigned filter_answer(void *ctx, const struct wire_args *asked, struct buf *rep
 	if (!pod)
 		return status;
 	s->filter_ns = clock_now();
+	if (args.by_name && args.count > 0 && pod->gang && scheduler_owns(pod)) {
+		gang_filter(s, &args, pod, reply);
+		return 200;
+	}
 	if (args.by_name && args.count > 0) {
 		filter_names(s, &args, pod, reply);
 		return 200;

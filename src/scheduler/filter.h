@@ -13,6 +13,8 @@ void filter_find_candidates(struct scheduler *s, struct wire_args *args);
 /* The room the pod holds already, if the call offers it and it still fits: calls are idempotent per UID. */
 struct node *filter_held_node(
     struct scheduler *s, const struct wire_args *args, const struct pod *pod, const struct ledger_entry *entry);
+/* The name in the call, or NULL. */
+const struct slice *filter_offered(const struct wire_args *args, const char *name);
 /* The Nodes that the call carries, into s->candidates; nothing is kept of them. Of those with one name the first
  * counts, and the others are taken out of the call. */
 bool filter_whole_nodes(struct scheduler *s, struct wire_args *args, struct err *err);

@@ -53,6 +53,8 @@ static void hinted(void *ctx, const struct kube_answer *answer)
 		    log_quote(answer->error ? answer->error : ""));
 	if (tracked && !write->last && !same_node(write->node, tracked->hint) && !s->stopping)
 		nominate(s, tracked);
+	else if (tracked && tracked->pod->gang && !s->stopping)
+		gang_nominated(s, tracked);
 	write_free(write);
 	hint_soon(s);
 }
@@ -101,6 +103,17 @@ static void hint(struct scheduler *s, struct tracked *tracked)
 	metric_add(s->instruments.hints, 1, NULL);
 	if (!pod->nominated || strcmp(pod->nominated, decision.node->name) != 0)
 		nominate(s, tracked);
+}
+
+bool hint_nominate(struct scheduler *s, struct tracked *tracked, const char *node)
+{
+	bool stands = same_node(tracked->pod->nominated, node) && !map_get(&s->hints, slice_of(tracked->pod->uid));
+	char *copy = xstrdup(node);
+	free(tracked->hint);
+	tracked->hint = copy;
+	if (!stands)
+		nominate(s, tracked);
+	return !stands;
 }
 
 static bool is_full(const struct scheduler *s)
@@ -168,7 +181,8 @@ bool hint_make_way(struct scheduler *s, const struct pod *pod)
 	for (size_t i = 0; i < ledger->heap_count;) {
 		struct ledger_entry *entry = ledger->heap[i];
 		struct tracked *tracked = roster_find(s->roster, slice_of(entry->uid));
-		if (entry->state != LEDGER_PLANNED || !tracked || tracked->pod->priority >= pod->priority) {
+		if (entry->state != LEDGER_PLANNED || !tracked || tracked->pod->gang ||
+		    tracked->pod->priority >= pod->priority) {
 			i++;
 			continue;
 		}

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "berth/decide.h"
 #include "berth/fleet.h"
+#include "berth/gangs.h"
 #include "berth/shortage.h"
 #include "berth/waiting.h"
 #include "cluster/owners.h"
@@ -47,6 +48,11 @@ struct scheduler {
 	struct fleet *fleet;
 	struct waiting *waiting;
 	struct roster *roster;
+	struct gangs *gangs;
+	bool gangs_rebuilt;    /* what the process before left was taken up */
+	bool gang_line_due;    /* gangs in line are to be looked at */
+	uint64_t gang_plans;   /* counts them, for their ids */
+	struct map gang_writes; /* pod UID → the write of its plan, or of its gate's end, that is under way */
 	struct owners *owners;
 	struct policy_file policy;
 
@@ -65,7 +71,7 @@ struct scheduler {
 	int64_t hint_took_ns, hint_done_ns; /* how long writes of hints took of late, and when the last was done */
 	struct instruments instruments;
 
-	uv_timer_t wake_timer, sleepers_timer, hint_timer, expiry_timer, sweep_timer;
+	uv_timer_t wake_timer, sleepers_timer, hint_timer, gang_timer, expiry_timer, sweep_timer;
 	enum reason wake_cause;
 	bool wake_due;
 
@@ -117,9 +123,62 @@ void bind_begin(void *ctx, const struct wire_bind *bind, struct verbs_bind *park
 void bind_gone(void *ctx, struct verbs_bind *parked);
 /* The pod was deleted: whoever waits for its Binding is told now. */
 void bind_pod_gone(struct scheduler *s, struct slice uid);
+/* A call that was parked goes on now, or is answered with an error. */
+void bind_let_through(struct scheduler *s, struct slice uid);
+void bind_refuse(struct scheduler *s, struct slice uid, enum reason reason);
 void bind_close(struct scheduler *s);
 /* Whether it can be the name of a pod or a namespace, and so stand in a path. */
 bool bind_path_safe(struct slice name);
+
+/* gang.c: the planned road */
+#define GANG_GATE "berth.dev/plan" /* the gate's name, and the annotation's */
+#define GANG_COMMIT_NS (30 * NS_PER_S) /* from the plan, or the last member that arrived, until room goes back */
+/* The watch shows a pending pod, before the roster's older one is freed. */
+void gang_pending(struct scheduler *s, struct tracked *tracked);
+/* The watch shows it bound: true if the pod was taken over. */
+bool gang_bound(struct scheduler *s, struct pod *pod);
+/* It is gone, or has ended: called while the ledger still has its room. */
+void gang_gone(struct scheduler *s, struct slice uid);
+/* The fleet has been read: what the process before left is taken up. */
+void gang_synced(struct scheduler *s);
+/* Its room is a gang's: no reservation of it ends on its own. */
+bool gang_holds(const struct scheduler *s, const struct ledger_entry *entry);
+void gang_soon(struct scheduler *s);
+void gang_on_timer(uv_timer_t *timer);
+/* Room may have appeared: gangs in line stand before the pods that wait. */
+void gang_now(struct scheduler *s);
+/* Whether a plan made now could end otherwise than the last. */
+bool gang_worth_a_try(const struct scheduler *s, const struct gang *gang);
+/* Gated pods that no gang will release, and whose release failed. */
+void gang_sweep(struct scheduler *s);
+
+/* gang_call.c: its verbs. filter takes the pod over. */
+void gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *pod, struct buf *reply);
+/* FITS: the Binding may go out at once; else parked (*parked) or the reason to refuse. */
+enum reason gang_bind(struct scheduler *s, const struct pod *pod, const char *node, bool *parked);
+/* The call of a member is answered. */
+void gang_bind_ended(struct scheduler *s, struct slice uid, bool bound);
+
+/* gang_plan.c: room for all, or for those that have none yet */
+const struct policy_class *gang_class(const struct scheduler *s, const struct gang *gang);
+bool gang_plan(struct scheduler *s, struct gang *gang);
+bool gang_fill(struct scheduler *s, struct gang *gang);
+/* After a start: the places that the annotations name, if there is room for all of them. */
+bool gang_restore(struct scheduler *s, struct gang *gang);
+void gang_unplace(struct scheduler *s, struct gang_member *member);
+/* The room of a member that is gone is kept for its replacement. */
+void gang_make_hole(struct scheduler *s, const struct gang_member *member);
+void gang_drop_holes(struct scheduler *s, struct gang *gang);
+
+/* gang_tell.c: the writes on members */
+void gang_tell(struct scheduler *s, struct gang_member *member);
+/* The nomination stands, or could not be written. */
+void gang_nominated(struct scheduler *s, struct tracked *tracked);
+/* Takes berth's gate from a pod that is not planned. */
+void gang_ungate(struct scheduler *s, const struct pod *pod);
+/* The node that the plan on the pod names, in `node`, and its plan's id; false where it has none that can be read. */
+bool gang_plan_read(const char *text, char *node, size_t node_size, char *plan, size_t plan_size);
+void gang_close(struct scheduler *s);
 
 /* annotation.c: the Binding's annotations, a JSON object */
 void annotation_write(
@@ -140,6 +199,8 @@ void wake_sleepers_later(struct scheduler *s);
 #define HINT_BACKLOG_MIN 4 /* fewer are served by the direct road as fast */
 void hint_soon(struct scheduler *s);
 void hint_on_timer(uv_timer_t *timer);
+/* Writes the nomination, unless it stands; gang_nominated hears of its end. False: it stands already. */
+bool hint_nominate(struct scheduler *s, struct tracked *tracked, const char *node);
 /* Takes back the hints of pods that stand behind this one by priority; true if there were any. They get new ones. */
 bool hint_make_way(struct scheduler *s, const struct pod *pod);
 /* The room hinted is held no more: the hint on the pod, if it has one, is taken back. */

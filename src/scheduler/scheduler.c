@@ -57,6 +57,7 @@ static int open_listeners(struct scheduler *s, const struct scheduler_options *o
 static void free_state(struct scheduler *s)
 {
 	waiting_free(s->waiting);
+	gangs_free(s->gangs);
 	roster_free(s->roster);
 	owners_free(s->owners);
 	fleet_free(s->fleet);
@@ -78,12 +79,14 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	s->fleet = fleet_new(&options->catalogue->gpus);
 	s->waiting = waiting_new();
 	s->roster = roster_new();
+	s->gangs = gangs_new();
 	s->owners = owners_new();
 	s->policy.namespace_ = xstrdup(options->namespace_);
 	instruments_open(&s->instruments);
 	start_timer(s, &s->wake_timer);
 	start_timer(s, &s->sleepers_timer);
 	start_timer(s, &s->hint_timer);
+	start_timer(s, &s->gang_timer);
 	start_timer(s, &s->expiry_timer);
 	start_timer(s, &s->sweep_timer);
 	start_timer(s, &s->policy.timer);
@@ -130,7 +133,7 @@ static void timer_closed(uv_handle_t *handle)
 void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 {
 	uv_timer_t *timers[] = {
-	    &s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->expiry_timer, &s->sweep_timer, &s->policy.timer};
+	    &s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->expiry_timer, &s->sweep_timer, &s->policy.timer};
 	s->stopping = true;
 	s->done = done;
 	s->done_ctx = ctx;
@@ -142,6 +145,7 @@ void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 		kube_close(s->kube);
 	bind_close(s);
 	hint_close(s);
+	gang_close(s);
 	if (s->verbs)
 		verbs_stop(s->verbs, one_closed, s);
 	if (s->ops)

@@ -58,6 +58,7 @@ void wake_on_timer(uv_timer_t *timer)
 	if (!scheduler_synced(s))
 		return; /* a list under way calls again when it is complete */
 	int64_t turn_ends = waiting_expire(s->waiting, s->fleet, now, wake, s);
+	gang_now(s);
 	struct node *improved = fleet_take_improved(s->fleet);
 	size_t woken = waiting_count(s->waiting) == 0
 	                   ? 0
@@ -77,7 +78,7 @@ void wake_on_timer(uv_timer_t *timer)
 
 static bool sleeps(const struct scheduler *s, const struct tracked *tracked)
 {
-	return !tracked->asked && !tracked->pod->gated && !tracked->pod->deleting &&
+	return !tracked->asked && !tracked->pod->gated && !tracked->pod->deleting && !tracked->pod->gang &&
 	       !ledger_find(s->fleet, slice_of(tracked->pod->uid));
 }
 

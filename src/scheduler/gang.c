@@ -1,0 +1,338 @@
+/* The planned road: what the watch shows of gangs' members goes into the registry, and what core/gangs says is to be
+ * done is done here, gang by gang. Gangs in line are planned in their order; one that finds no room does not stand in
+ * the way of those behind it. */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "scheduler/internal.h"
+
+#define STEPS_MAX 64            /* of one gang at a time; more come in the next turn */
+#define LINE_NS (8 * NS_PER_MS) /* planning of one turn, then other work of the loop comes in between */
+#define LINE_MS 20              /* until the line is looked at again after that */
+#define TICK_MS 500             /* while deadlines run */
+#define AGAIN_NS NS_PER_S       /* after room was given back */
+
+/* --- what the watch shows --- */
+
+static bool is_gated_class(const struct scheduler *s, const struct pod *pod)
+{
+	enum reason why;
+	const struct policy_class *class_ = policy_class_of(s->policy.inforce, pod, &why);
+	return class_ && class_->gated;
+}
+
+static enum gang_member_state state_shown(struct gang_member *member, const struct pod *pod)
+{
+	if (member && member->state >= GANG_PARKED)
+		return member->state;
+	if (pod->deleting || pod->gate_other)
+		return member && member->placed ? member->state : GANG_AWAY;
+	if (pod->gate_ours && !(member && member->ungated))
+		return GANG_GATED;
+	return GANG_LOOSE;
+}
+
+void gang_pending(struct scheduler *s, struct tracked *tracked)
+{
+	struct pod *pod = tracked->pod;
+	struct gang_member *member = gangs_find(s->gangs, slice_of(pod->uid));
+	/* No pod is left behind a gate that nobody means it to wait at. */
+	if (pod->gate_ours && !(member && member->ungated) && (!pod->gang || !is_gated_class(s, pod)))
+		gang_ungate(s, pod);
+	if (pod->gang) {
+		member = gangs_put(s->gangs, pod, state_shown(member, pod), clock_now());
+		member->ungated |= !pod->gated;
+	} else if (member) {
+		gangs_remove(s->gangs, member);
+	} else {
+		return;
+	}
+	gang_soon(s);
+}
+
+bool gang_bound(struct scheduler *s, struct pod *pod)
+{
+	if (!pod->gang || !scheduler_owns(pod))
+		return false;
+	struct gang_member *member = gangs_put(s->gangs, pod, GANG_BOUND, clock_now());
+	member->owned = true;
+	gangs_place(s->gangs, member, true);
+	gang_soon(s);
+	return true;
+}
+
+void gang_gone(struct scheduler *s, struct slice uid)
+{
+	struct gang_member *member = gangs_find(s->gangs, uid);
+	if (!member)
+		return;
+	enum gang_state state = member->gang->state;
+	if (member->placed && (state == GANG_PLANNED || state == GANG_RELEASED || state == GANG_COMMITTING))
+		gang_make_hole(s, member);
+	gangs_remove(s->gangs, member);
+	gang_soon(s);
+}
+
+bool gang_holds(const struct scheduler *s, const struct ledger_entry *entry)
+{
+	const struct gang_member *member = gangs_find(s->gangs, slice_of(entry->uid));
+	return member && member->placed;
+}
+
+/* --- the steps --- */
+
+const struct policy_class *gang_class(const struct scheduler *s, const struct gang *gang)
+{
+	enum reason why;
+	return gang->count > 0 ? policy_class_of(s->policy.inforce, gang->members[0]->pod, &why) : NULL;
+}
+
+bool gang_worth_a_try(const struct scheduler *s, const struct gang *gang)
+{
+	return gang->tried_at != s->fleet->improvements && clock_now() >= gang->not_before_ns;
+}
+
+static void enter(struct scheduler *s, struct gang *gang, enum gang_state state)
+{
+	if (state != gang->state)
+		log_info("gang", "name=%s/%s from=%s to=%s members=%zu quorum=%zu bound=%zu", gang->namespace_,
+		    gang->name, gang_state_name(gang->state), gang_state_name(state), gang->count, gang_quorum(gang),
+		    gang->in_state[GANG_BOUND]);
+	gangs_enter(s->gangs, gang, state, clock_now());
+	gang->since_wall_ns = clock_wall();
+	if (state == GANG_PLANNED || state == GANG_RELEASED)
+		gang->deadline_ns = clock_now() + GANG_COMMIT_NS;
+}
+
+static void stand_in_line(struct scheduler *s, struct gang *gang)
+{
+	const struct policy_class *class_ = gang_class(s, gang);
+	gang->class_order = class_ ? (size_t)(class_ - s->policy.inforce->classes) : SIZE_MAX;
+	enter(s, gang, GANG_QUEUED);
+}
+
+static void give_back(struct scheduler *s, struct gang *gang)
+{
+	log_warn("a gang's room is given back", "name=%s/%s placed=%zu parked=%zu holes=%zu", gang->namespace_,
+	    gang->name, gang->placed, gang->in_state[GANG_PARKED], gang->hole_count);
+	for (size_t i = 0; i < gang->count; i++) {
+		struct gang_member *member = gang->members[i];
+		if (member->state == GANG_PARKED)
+			bind_refuse(s, slice_of(member->pod->uid), REASON_CODE_GANG_GIVEN_BACK);
+		gang_unplace(s, member);
+		member->writing = false;
+	}
+	gang_drop_holes(s, gang);
+	enter(s, gang, GANG_GATHERING);
+	gang->tried_at = UINT64_MAX;
+	gang->not_before_ns = clock_now() + AGAIN_NS;
+	wake_soon(s, REASON_CODE_WAKE_ROOM);
+}
+
+static bool node_is_there(const struct scheduler *s, const struct gang_member *member)
+{
+	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(member->pod->uid));
+	return entry && entry->node->spec;
+}
+
+/* Nothing is bound where a node went away meanwhile: its member gets another place first. */
+static bool drop_lost_nodes(struct scheduler *s, struct gang *gang)
+{
+	bool any = false;
+	for (size_t i = 0; i < gang->count; i++) {
+		struct gang_member *member = gang->members[i];
+		if (!member->placed || member->state == GANG_BOUND || node_is_there(s, member))
+			continue;
+		any = true;
+		if (member->state == GANG_PARKED)
+			bind_refuse(s, slice_of(member->pod->uid), REASON_CODE_NODE_UNKNOWN);
+		gang_unplace(s, member);
+		gang->tried_at = UINT64_MAX;
+	}
+	return any;
+}
+
+static void bind_parked(struct scheduler *s, struct gang *gang)
+{
+	drop_lost_nodes(s, gang);
+	for (size_t i = 0; i < gang->count; i++) {
+		struct gang_member *member = gang->members[i];
+		if (member->state != GANG_PARKED)
+			continue;
+		gangs_set(s->gangs, member, GANG_LOOSE);
+		bind_let_through(s, slice_of(member->pod->uid));
+	}
+}
+
+static void tell(struct scheduler *s, struct gang *gang)
+{
+	for (size_t i = 0; i < gang->count; i++) {
+		struct gang_member *member = gang->members[i];
+		if (member->placed && !member->told && !member->writing && member->state < GANG_PARKED)
+			gang_tell(s, member);
+	}
+}
+
+static void run(struct scheduler *s, struct gang *gang)
+{
+	for (int i = 0; i < STEPS_MAX; i++)
+		switch (gangs_step(gang, clock_now(), gang_worth_a_try(s, gang))) {
+		case GANG_STEP_WAIT:
+			return;
+		case GANG_STEP_QUEUE:
+			stand_in_line(s, gang);
+			break;
+		case GANG_STEP_GATHER:
+			enter(s, gang, GANG_GATHERING);
+			break;
+		case GANG_STEP_PLAN:
+			s->gang_line_due = true;
+			return;
+		case GANG_STEP_FILL:
+			gang_fill(s, gang);
+			break;
+		case GANG_STEP_TELL:
+			tell(s, gang);
+			break;
+		case GANG_STEP_RELEASED:
+			enter(s, gang, GANG_RELEASED);
+			break;
+		case GANG_STEP_COMMIT:
+			if (!drop_lost_nodes(s, gang))
+				enter(s, gang, GANG_COMMITTING);
+			break;
+		case GANG_STEP_BIND:
+			bind_parked(s, gang);
+			break;
+		case GANG_STEP_WHOLE:
+			gang_drop_holes(s, gang);
+			enter(s, gang, GANG_WHOLE);
+			break;
+		case GANG_STEP_GIVE_BACK:
+			give_back(s, gang);
+			break;
+		}
+	gangs_mark(s->gangs, gang);
+}
+
+/* --- the line --- */
+
+static int in_order(const void *a, const void *b)
+{
+	return gangs_order(*(struct gang *const *)a, *(struct gang *const *)b);
+}
+
+/* False when the turn's time was over before the line. */
+static bool plan_line(struct scheduler *s)
+{
+	int64_t until = clock_now() + LINE_NS;
+	size_t cursor = 0, count = 0, at = 0;
+	struct gang **line = xcalloc(s->gangs->in_state[GANG_QUEUED] + 1, sizeof *line);
+	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));)
+		if (gang->state == GANG_QUEUED && gang_worth_a_try(s, gang))
+			line[count++] = gang;
+	qsort(line, count, sizeof *line, in_order);
+	for (; at < count && (at == 0 || clock_now() < until); at++)
+		if (gang_is_complete(line[at]) && gang_plan(s, line[at])) {
+			enter(s, line[at], GANG_PLANNED);
+			run(s, line[at]);
+		}
+	free(line);
+	return at == count;
+}
+
+static void pass(struct scheduler *s)
+{
+	bool more = false;
+	if (!s->gangs_rebuilt || s->stopping)
+		return;
+	for (struct gang *gang; (gang = gangs_take_changed(s->gangs));)
+		run(s, gang);
+	if (s->gang_line_due) {
+		s->gang_line_due = false;
+		more = !plan_line(s);
+		s->gang_line_due = more;
+	}
+	expire_soon(s);
+	if (more || s->gangs->changed)
+		uv_timer_start(&s->gang_timer, gang_on_timer, LINE_MS, 0);
+	else if (s->gangs->by_key.count > s->gangs->in_state[GANG_WHOLE] + s->gangs->in_state[GANG_GATHERING])
+		uv_timer_start(&s->gang_timer, gang_on_timer, TICK_MS, 0);
+}
+
+/* A gang that finds no room for so long is shown to autoscalers: they do not see gated pods. */
+static void show_to_autoscalers(struct scheduler *s, const struct gang *gang, int64_t now)
+{
+	int64_t after = s->policy.inforce->scale_up_after_ns;
+	if (gang->state != GANG_QUEUED || after <= 0 || now - gang->since_ns < after)
+		return;
+	for (size_t i = 0; i < gang->count; i++)
+		if (gang->members[i]->state == GANG_GATED)
+			gang_ungate(s, gang->members[i]->pod);
+}
+
+void gang_on_timer(uv_timer_t *timer)
+{
+	struct scheduler *s = timer->data;
+	int64_t now = clock_now();
+	size_t cursor = 0;
+	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));) {
+		if (now >= gang->deadline_ns || (gang->state != GANG_QUEUED && gang->placed < gang_present(gang)))
+			gangs_mark(s->gangs, gang);
+		show_to_autoscalers(s, gang, now);
+	}
+	s->gang_line_due |= s->gangs->in_state[GANG_QUEUED] > 0;
+	pass(s);
+}
+
+void gang_soon(struct scheduler *s)
+{
+	if (s->gangs_rebuilt && !s->stopping)
+		uv_timer_start(&s->gang_timer, gang_on_timer, 0, 0);
+}
+
+void gang_now(struct scheduler *s)
+{
+	if (s->gangs->by_key.count == 0 || s->stopping)
+		return;
+	gang_on_timer(&s->gang_timer);
+}
+
+void gang_sweep(struct scheduler *s)
+{
+	size_t cursor = 0;
+	for (struct tracked *tracked; (tracked = roster_next(s->roster, &cursor));)
+		if (tracked->pod->gate_ours && (!tracked->pod->gang || !is_gated_class(s, tracked->pod)))
+			gang_ungate(s, tracked->pod);
+}
+
+/* --- the start --- */
+
+/* As the model's rebuild: with members bound the burst goes on; those released only are held if there is room for all;
+ * else the gang stands in line again. */
+static void rebuild(struct scheduler *s, struct gang *gang)
+{
+	size_t quorum = gang_quorum(gang), bound = gang->in_state[GANG_BOUND];
+	if (bound > 0 && bound >= quorum) {
+		enter(s, gang, GANG_WHOLE);
+		gang_restore(s, gang);
+	} else if (bound > 0) {
+		enter(s, gang, GANG_COMMITTING);
+		gang_restore(s, gang);
+	} else if (gang_is_complete(gang) && gang_restore(s, gang)) {
+		enter(s, gang, GANG_PLANNED);
+	}
+}
+
+void gang_synced(struct scheduler *s)
+{
+	size_t cursor = 0;
+	if (!scheduler_synced(s))
+		return;
+	if (!s->gangs_rebuilt) {
+		s->gangs_rebuilt = true;
+		for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));)
+			rebuild(s, gang);
+	}
+	gang_soon(s);
+}

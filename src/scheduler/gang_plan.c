@@ -1,0 +1,258 @@
+/* Room for gangs: all members at once by core/plan, or those that have none yet beside those that have. Reserved as
+ * planned, each under its own UID; such room ends with the gang's deadline and not with the entry's. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "berth/plan.h"
+#include "scheduler/internal.h"
+
+#define PAUSE_MIN_NS (20 * NS_PER_MS)
+#define PAUSE_PER_PLAN 4 /* times what the last plan in vain took: planning is a fifth of the loop at most */
+
+/* --- what is asked of the planner --- */
+
+static int level_named(const struct policy *policy, const char *name)
+{
+	for (size_t i = 0; i < policy->level_count; i++)
+		if (strcmp(policy->levels[i].name, name) == 0 || strcmp(policy->levels[i].node_label, name) == 0)
+			return (int)i;
+	return strcmp(name, "host") == 0 || strcmp(name, "kubernetes.io/hostname") == 0 ? TOPOLOGY_HOST : PLAN_NO_LEVEL;
+}
+
+/* A level that is not the policy's cannot be had. */
+static bool take_level(const struct policy *policy, const char *name, int *level)
+{
+	if (name)
+		*level = level_named(policy, name);
+	return !name || *level != PLAN_NO_LEVEL;
+}
+
+static bool read_place(const struct policy *policy, const struct gang_place *place, struct plan_topology *topology)
+{
+	topology->segment = place->segment_at && place->segment > 0 ? (size_t)place->segment : topology->segment;
+	return take_level(policy, place->require, &topology->require) &&
+	       take_level(policy, place->prefer, &topology->prefer) &&
+	       take_level(policy, place->segment_at, &topology->segment_level);
+}
+
+static bool read_topology(const struct scheduler *s, const struct gang *gang, struct plan_topology *topology)
+{
+	const struct policy_class *class_ = gang_class(s, gang);
+	*topology = PLAN_ANYWHERE;
+	if (class_) {
+		topology->require = class_->gang.require;
+		topology->prefer = class_->gang.prefer;
+	}
+	return read_place(s->policy.inforce, &gang->members[0]->pod->gang->terms.place, topology);
+}
+
+struct asking {
+	struct gang_member **of; /* the member of each row */
+	struct plan_member *members;
+	size_t count;
+};
+
+static void ask(const struct scheduler *s, const struct gang *gang, struct asking *asking)
+{
+	asking->count = 0;
+	asking->of = xcalloc(gang->count + 1, sizeof(struct gang_member *));
+	asking->members = xcalloc(gang->count + 1, sizeof *asking->members);
+	for (size_t i = 0; i < gang->count; i++) {
+		struct gang_member *member = gang->members[i];
+		if (member->state == GANG_AWAY)
+			continue;
+		const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(member->pod->uid));
+		asking->of[asking->count] = member;
+		asking->members[asking->count++] = (struct plan_member){.pod = member->pod,
+		    .rank = gang_rank(member->pod->gang, &member->pod->gang->terms),
+		    .fixed = member->placed && entry ? entry->node : NULL,
+		    .never = {member->refused_count, (const char *const *)member->refused}};
+	}
+}
+
+/* --- room taken, room returned --- */
+
+static void place(struct scheduler *s, struct gang_member *member, const char *node)
+{
+	ledger_reserve(s->fleet, member->pod, slice_of(node), LEDGER_PLANNED, true, clock_now(), GANG_COMMIT_NS);
+	waiting_remove(s->waiting, slice_of(member->pod->uid));
+	gangs_place(s->gangs, member, true);
+}
+
+void gang_unplace(struct scheduler *s, struct gang_member *member)
+{
+	struct slice uid = slice_of(member->pod->uid);
+	struct ledger_entry *entry = ledger_find(s->fleet, uid);
+	struct tracked *tracked = roster_find(s->roster, uid);
+	if (!member->placed || member->state == GANG_BOUND)
+		return;
+	if (entry && entry->state != LEDGER_BOUND)
+		ledger_release(s->fleet, entry);
+	if (tracked)
+		hint_withdraw(s, tracked);
+	gangs_place(s->gangs, member, false);
+}
+
+void gang_make_hole(struct scheduler *s, const struct gang_member *member)
+{
+	struct gang *gang = member->gang;
+	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(member->pod->uid));
+	if (!entry || !entry->node->spec)
+		return;
+	struct pod room = {.uid = gangs_add_hole(s->gangs, gang, entry->node->name)->id,
+	    .namespace_ = gang->namespace_,
+	    .name = gang->name,
+	    .scheduler = SCHEDULER_NAME,
+	    .demand = member->pod->demand,
+	    .priority = gang->priority};
+	struct ledger_entry *hole = ledger_reserve(
+	    s->fleet, &room, slice_of(entry->node->name), LEDGER_ASSUMED, true, clock_now(), GANG_COMMIT_NS);
+	ledger_pin(s->fleet, hole, true, clock_now()); /* it goes by the gang's word alone */
+}
+
+static void drop_hole(struct scheduler *s, struct gang *gang, size_t at)
+{
+	struct ledger_entry *entry = ledger_find(s->fleet, slice_of(gang->holes[at].id));
+	if (entry)
+		ledger_release(s->fleet, entry);
+	gangs_drop_hole(s->gangs, gang, at);
+}
+
+void gang_drop_holes(struct scheduler *s, struct gang *gang)
+{
+	while (gang->hole_count > 0)
+		drop_hole(s, gang, gang->hole_count - 1);
+}
+
+/* --- plans --- */
+
+static void name_plan(struct scheduler *s, struct gang *gang)
+{
+	snprintf(gang->plan, sizeof gang->plan, "%llx-%llx", (unsigned long long)clock_wall(),
+	    (unsigned long long)++s->gang_plans);
+}
+
+static void in_vain(struct scheduler *s, struct gang *gang, enum reason why, int64_t began)
+{
+	int64_t now = clock_now(), pause = PAUSE_PER_PLAN * (now - began);
+	gang->why = why;
+	gang->tried_at = s->fleet->improvements;
+	gang->not_before_ns = now + (pause > PAUSE_MIN_NS ? pause : PAUSE_MIN_NS);
+	log_debug("gang has no place", "name=%s/%s reason=%s took_us=%lld", gang->namespace_, gang->name,
+	    reason_code(why), (long long)((now - began) / 1000));
+}
+
+/* A place for at least `quorum` members, those fixed included. */
+static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum)
+{
+	int64_t began = clock_now();
+	struct asking asking;
+	struct plan plan;
+	struct plan_request request = {.quorum = quorum};
+	if (!read_topology(s, gang, &request.topology)) {
+		in_vain(s, gang, REASON_CODE_LEVEL_MISSING, began);
+		return false;
+	}
+	ask(s, gang, &asking);
+	request.members = asking.members;
+	request.count = asking.count;
+	plan_gang(s->fleet, &request, &plan);
+	bool found = plan.reason == REASON_CODE_FITS;
+	for (size_t i = 0; found && i < asking.count; i++)
+		if (plan.nodes[i] && !asking.of[i]->placed)
+			place(s, asking.of[i], plan.nodes[i]->name);
+	if (found) {
+		gang->why = REASON_CODE_FITS;
+		gang->tried_at = s->fleet->improvements;
+		log_debug("gang planned", "name=%s/%s plan=%s placed=%zu of=%zu level=%d took_us=%lld", gang->namespace_,
+		    gang->name, gang->plan, gang->placed, gang->count, plan.level,
+		    (long long)((clock_now() - began) / 1000));
+	} else {
+		in_vain(s, gang, plan.reason, began);
+	}
+	plan_free(&plan);
+	free(asking.of);
+	free(asking.members);
+	return found;
+}
+
+bool gang_plan(struct scheduler *s, struct gang *gang)
+{
+	name_plan(s, gang);
+	return plan_members(s, gang, gang_quorum(gang));
+}
+
+/* A hole is for the next member that fits there. */
+static void fill_holes(struct scheduler *s, struct gang *gang)
+{
+	for (size_t i = 0; i < gang->count && gang->hole_count > 0; i++) {
+		struct gang_member *member = gang->members[i];
+		if (member->placed || member->state == GANG_AWAY)
+			continue;
+		for (size_t at = 0; at < gang->hole_count; at++) {
+			struct pod trial = *member->pod;
+			struct node *node = fleet_find(s->fleet, slice_of(gang->holes[at].node));
+			trial.uid = gang->holes[at].id; /* its room does not stand in its own way */
+			if (!node || !node->spec || decide_node(s->fleet, &trial, node, NULL) != REASON_CODE_FITS)
+				continue;
+			drop_hole(s, gang, at);
+			place(s, member, node->name);
+			break;
+		}
+	}
+}
+
+/* Room of a node that is gone is none. */
+static void drop_lost_holes(struct scheduler *s, struct gang *gang)
+{
+	for (size_t at = gang->hole_count; at-- > 0;) {
+		const struct node *node = fleet_find(s->fleet, slice_of(gang->holes[at].node));
+		if (!node || !node->spec)
+			drop_hole(s, gang, at);
+	}
+}
+
+bool gang_fill(struct scheduler *s, struct gang *gang)
+{
+	size_t quorum = gang_quorum(gang), present = gang_present(gang);
+	drop_lost_holes(s, gang);
+	fill_holes(s, gang);
+	if (gang->placed >= present)
+		return true;
+	/* Short of its quorum, room for all that are there or for none; beyond it, one more is as good as any. */
+	size_t wanted = gang->placed + 1;
+	if (gang->placed < quorum)
+		wanted = present < quorum ? present : quorum;
+	bool filled = plan_members(s, gang, wanted);
+	while (filled && gang->hole_count > 0 && gang->placed + gang->hole_count > quorum)
+		drop_hole(s, gang, gang->hole_count - 1); /* what it was kept for stands elsewhere */
+	return filled;
+}
+
+/* --- after a start --- */
+
+bool gang_restore(struct scheduler *s, struct gang *gang)
+{
+	char node_name[256], plan[GANG_PLAN_ID_MAX];
+	bool any = false, all = true;
+	name_plan(s, gang);
+	for (size_t i = 0; i < gang->count && all; i++) {
+		struct gang_member *member = gang->members[i];
+		if (member->placed || member->state != GANG_LOOSE || !member->pod->plan ||
+		    !gang_plan_read(member->pod->plan, node_name, sizeof node_name, plan, sizeof plan))
+			continue;
+		struct node *node = fleet_find(s->fleet, slice_of(node_name));
+		all = node && node->spec && decide_node(s->fleet, member->pod, node, NULL) == REASON_CODE_FITS;
+		if (!all)
+			break;
+		place(s, member, node->name);
+		member->told = any = true;
+		snprintf(gang->plan, sizeof gang->plan, "%s", plan);
+	}
+	if (all && any && gang->in_state[GANG_BOUND] == 0 && gang->placed < gang_quorum(gang))
+		all = gang_fill(s, gang) && gang->placed >= gang_quorum(gang);
+	for (size_t i = 0; i < gang->count && !all; i++)
+		gang_unplace(s, gang->members[i]);
+	return any && all;
+}

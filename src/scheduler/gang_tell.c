@@ -1,0 +1,150 @@
+/* The writes on gangs' members: first the nomination, then one PATCH that takes the gate away, where there is one, and
+ * writes the plan. On a pod without a gate that PATCH is also what wakes it. One write of a pod at a time; the client
+ * bounds how many are under way. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/reader.h"
+#include "scheduler/internal.h"
+
+#define PLAN_TEXT_MAX 1024
+
+struct gang_write {
+	struct scheduler *scheduler;
+	char *uid, *node; /* node NULL: only the gate goes */
+};
+
+static void write_free(struct gang_write *write)
+{
+	free(write->uid);
+	free(write->node);
+	free(write);
+}
+
+/* Nobody of that name and UID is there any more, or the object is such that no repetition helps. */
+static bool is_final(const struct kube_answer *answer)
+{
+	return answer->code == 0 && (answer->status == 404 || answer->status == 409 || answer->status == 422);
+}
+
+static void member_told(struct scheduler *s, const struct gang_write *write, const struct kube_answer *answer)
+{
+	struct gang_member *member = gangs_find(s->gangs, slice_of(write->uid));
+	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(write->uid));
+	if (!member)
+		return;
+	gangs_mark(s->gangs, member->gang);
+	member->writing = is_final(answer); /* then the watch, or the gang's deadline, has the next word */
+	if (answer->code != 0 || answer->status >= 300)
+		return;
+	member->ungated = true;
+	member->told = write->node && member->placed && entry && strcmp(entry->node->name, write->node) == 0;
+	if (member->state == GANG_GATED)
+		gangs_set(s->gangs, member, GANG_LOOSE);
+}
+
+static void written(void *ctx, const struct kube_answer *answer)
+{
+	struct gang_write *write = ctx;
+	struct scheduler *s = write->scheduler;
+	map_remove(&s->gang_writes, slice_of(write->uid));
+	if (answer->code != 0 || answer->status >= 300)
+		log_warn("a pod could not be told its plan", "uid=%s status=%u error=%s", write->uid, answer->status,
+		    log_quote(answer->error ? answer->error : ""));
+	member_told(s, write, answer);
+	write_free(write);
+	gang_soon(s);
+}
+
+static struct gang_write *begin(struct scheduler *s, const struct pod *pod, const char *node)
+{
+	struct gang_write *write = xcalloc(1, sizeof *write);
+	*write = (struct gang_write){s, xstrdup(pod->uid), node ? xstrdup(node) : NULL};
+	map_put(&s->gang_writes, slice_of(write->uid), write);
+	return write;
+}
+
+static void write_plan(struct scheduler *s, struct gang_member *member)
+{
+	const struct pod *pod = member->pod;
+	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
+	struct buf text, annotations;
+	if (map_get(&s->gang_writes, slice_of(pod->uid)) || !entry || !member->placed) {
+		member->writing = false;
+		return;
+	}
+	buf_init(&text, PLAN_TEXT_MAX);
+	buf_init(&annotations, 2 * PLAN_TEXT_MAX);
+	buf_printf(&text, "{\"version\":1,\"plan\":\"%s\",\"node\":\"%s\"}", member->gang->plan, entry->node->name);
+	buf_text(&annotations, "{\"" GANG_GATE "\":");
+	buf_json_string(&annotations, buf_slice(&text));
+	buf_char(&annotations, '}');
+	struct gang_write *write = begin(s, pod, entry->node->name);
+	if (member->state == GANG_GATED)
+		kube_ungate(s->kube, pod_ref(pod), GANG_GATE, buf_slice(&annotations), written, write);
+	else
+		kube_annotate(s->kube, pod_ref(pod), buf_slice(&annotations), written, write);
+	buf_free(&text);
+	buf_free(&annotations);
+}
+
+void gang_tell(struct scheduler *s, struct gang_member *member)
+{
+	struct tracked *tracked = roster_find(s->roster, slice_of(member->pod->uid));
+	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(member->pod->uid));
+	member->writing = true;
+	if (!tracked || !entry || !hint_nominate(s, tracked, entry->node->name))
+		write_plan(s, member);
+}
+
+void gang_nominated(struct scheduler *s, struct tracked *tracked)
+{
+	struct gang_member *member = gangs_find(s->gangs, slice_of(tracked->pod->uid));
+	if (member && member->writing && !member->told && member->placed && tracked->hint) {
+		write_plan(s, member);
+		gangs_mark(s->gangs, member->gang);
+		gang_soon(s);
+	}
+}
+
+void gang_ungate(struct scheduler *s, const struct pod *pod)
+{
+	if (map_get(&s->gang_writes, slice_of(pod->uid)))
+		return;
+	log_info("gate taken away", "pod=%s/%s", pod->namespace_, pod->name);
+	kube_ungate(s->kube, pod_ref(pod), GANG_GATE, (struct slice){NULL, 0}, written, begin(s, pod, NULL));
+}
+
+bool gang_plan_read(const char *text, char *node, size_t node_size, char *plan, size_t plan_size)
+{
+	struct reader json;
+	struct slice key, said_node = {NULL, 0}, said_plan = {NULL, 0};
+	int64_t version = 0;
+	reader_open(&json, slice_of(text));
+	if (reader_peek(&json) == READER_OBJECT && reader_object(&json))
+		while (reader_key(&json, &key)) {
+			if (slice_is(key, "version"))
+				reader_int(&json, &version);
+			else if (slice_is(key, "node"))
+				reader_string(&json, &said_node);
+			else if (slice_is(key, "plan"))
+				reader_string(&json, &said_plan);
+			else
+				reader_skip(&json);
+		}
+	if (!reader_close(&json) || version != 1 || !bind_path_safe(said_node) || said_node.len >= node_size ||
+	    !bind_path_safe(said_plan) || said_plan.len >= plan_size)
+		return false;
+	snprintf(node, node_size, "%.*s", (int)said_node.len, said_node.at);
+	snprintf(plan, plan_size, "%.*s", (int)said_plan.len, said_plan.at);
+	return true;
+}
+
+void gang_close(struct scheduler *s)
+{
+	size_t cursor = 0;
+	for (struct gang_write *write; (write = map_next(&s->gang_writes, &cursor));)
+		write_free(write);
+	map_free(&s->gang_writes);
+}
