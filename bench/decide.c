@@ -95,7 +95,7 @@ static struct policy *make_policy(void)
 	arena_init(&arena, 4096);
 	struct policy *policy = arena_calloc(&arena, 1, sizeof(*policy));
 	policy->level_count = 1;
-	policy->levels[0] = (struct policy_level){"rack", "rack"};
+	policy->levels[0] = (struct policy_level){.name = "rack", .node_label = "rack"};
 	policy->pool_count = MODELS;
 	policy->pools = arena_calloc(&arena, MODELS, sizeof(*policy->pools));
 	for (size_t i = 0; i < MODELS; i++)

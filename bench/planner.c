@@ -59,9 +59,9 @@ static struct policy *make_policy(void)
 	arena_init(&arena, 4096);
 	struct policy *policy = arena_calloc(&arena, 1, sizeof(*policy));
 	policy->level_count = 3;
-	policy->levels[0] = (struct policy_level){"zone", "zone"};
-	policy->levels[1] = (struct policy_level){"block", "block"};
-	policy->levels[2] = (struct policy_level){"rack", "rack"};
+	policy->levels[0] = (struct policy_level){.name = "zone", .node_label = "zone"};
+	policy->levels[1] = (struct policy_level){.name = "block", .node_label = "block"};
+	policy->levels[2] = (struct policy_level){.name = "rack", .node_label = "rack"};
 	policy->class_count = 1;
 	policy->classes = arena_calloc(&arena, 1, sizeof(*policy->classes));
 	policy->classes[0] = (struct policy_class){.name = "batch", .spread_level = -1};

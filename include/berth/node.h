@@ -81,10 +81,10 @@ struct node {
 	size_t device_count;
 	uint16_t pool; /* index into the policy's pools, or POOL_NONE */
 	bool in_two_pools;
-	bool avoided;                             /* by a health rule of the policy */
-	bool foreign_gpus;                        /* a bound pod of another scheduler holds GPUs here */
-	const char *domains[TOPOLOGY_LEVELS_MAX]; /* label values, widest level first; NULL = not labelled */
-	struct topology_domain *domain;           /* the narrowest it is in; NULL without spec */
+	bool avoided;                              /* by a health rule of the policy */
+	bool foreign_gpus;                         /* a bound pod of another scheduler holds GPUs here */
+	struct slice domains[TOPOLOGY_LEVELS_MAX]; /* of label values, widest level first; at NULL = not labelled */
+	struct topology_domain *domain;            /* the narrowest it is in; NULL without spec */
 	struct topology_seat *seat;
 	struct ledger_entry *entries; /* all entries on this node, newest first */
 	size_t entry_count;

@@ -114,6 +114,8 @@ struct policy {
 void policy_free(struct policy *policy);
 /* The pool of a node by its labels and model; POOL_NONE when in none or in two, which *in_two tells. */
 uint16_t policy_pool_of(const struct policy *policy, const struct node_spec *spec, bool *in_two);
+/* The domain of a level that a node's labels name; `at` is NULL where they name none. Points into the labels. */
+struct slice policy_level_value(const struct policy_level *level, const struct labels *labels);
 bool policy_avoids(const struct policy *policy, const struct node_spec *spec);
 /* The class of a pod: the one it names among those whose match it meets plus the fallback and classes without match;
  * else the first whose match it meets; else the fallback. NULL with *why CLASS_UNKNOWN or CLASS_NOT_FOR_POD. */

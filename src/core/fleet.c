@@ -119,7 +119,7 @@ void fleet__classify(const struct policy *policy, struct node *node)
 	node->pool = policy_pool_of(policy, node->spec, &node->in_two_pools);
 	node->avoided = policy_avoids(policy, node->spec);
 	for (size_t level = 0; level < policy->level_count; level++)
-		node->domains[level] = labels_get(&node->spec->labels, policy->levels[level].node_label);
+		node->domains[level] = policy_level_value(&policy->levels[level], &node->spec->labels);
 }
 
 void fleet_set_policy(struct fleet *fleet, const struct policy *policy)

@@ -33,6 +33,18 @@ uint16_t policy_pool_of(const struct policy *policy, const struct node_spec *spe
 	return found;
 }
 
+struct slice policy_level_value(const struct policy_level *level, const struct labels *labels)
+{
+	const char *value = labels_get(labels, level->node_label);
+	for (size_t i = 0; !value && i < level->older_count; i++)
+		value = labels_get(labels, level->older[i]);
+	struct slice text = slice_of(value);
+	const char *dot = value && level->up_to_last_dot ? strrchr(value, '.') : NULL;
+	if (dot)
+		text.len = (size_t)(dot - value);
+	return text;
+}
+
 static bool avoid_holds(const struct policy_avoid *avoid, const struct node_spec *spec)
 {
 	if (avoid->taint_key)
@@ -81,11 +93,17 @@ static bool labels_meet(const struct policy_match *match, const struct pod *pod)
 	return true;
 }
 
+static bool gang_meets(const struct policy_match *match, const struct pod *pod)
+{
+	return match->gang_gpus_min == 0 || pod->gang_gpus >= match->gang_gpus_min;
+}
+
 static bool class_meets(const struct policy_class *class_, const struct pod *pod)
 {
 	for (size_t i = 0; i < class_->match_count; i++) {
 		const struct policy_match *match = &class_->matches[i];
-		if (namespace_meets(match, pod) && owner_meets(match, pod) && labels_meet(match, pod))
+		if (namespace_meets(match, pod) && owner_meets(match, pod) && labels_meet(match, pod) &&
+		    gang_meets(match, pod))
 			return true;
 	}
 	return false;

@@ -56,11 +56,17 @@ static int by_name(const struct treap_node *a, const struct treap_node *b)
 	return strcmp(((const struct topology_seat *)a)->node->name, ((const struct topology_seat *)b)->node->name);
 }
 
-static struct topology_domain *find_child(const struct topology_domain *domain, const char *value)
+static int value_order(struct slice value, const char *text)
+{
+	int order = strncmp(value.at, text, value.len);
+	return order ? order : -(text[value.len] != '\0');
+}
+
+static struct topology_domain *find_child(const struct topology_domain *domain, struct slice value)
 {
 	struct treap_node *at = domain->children.root;
 	while (at) {
-		int order = strcmp(value, ((struct topology_domain *)at)->value);
+		int order = value_order(value, ((struct topology_domain *)at)->value);
 		if (order == 0)
 			return (struct topology_domain *)at;
 		at = order < 0 ? at->left : at->right;
@@ -68,17 +74,17 @@ static struct topology_domain *find_child(const struct topology_domain *domain, 
 	return NULL;
 }
 
-static struct topology_domain *make_child(struct topology *topology, struct topology_domain *parent, const char *value)
+static struct topology_domain *make_child(struct topology *topology, struct topology_domain *parent, struct slice value)
 {
 	struct topology_domain *child = find_child(parent, value);
 	if (child)
 		return child;
 	child = xcalloc(1, sizeof(*child));
 	child->parent = parent;
-	child->value = xstrdup(value);
+	child->value = xstrndup(value.at, value.len);
 	child->level = parent->level + 1;
 	topology->domains[child->level]++;
-	treap_insert(&parent->children, &child->link, map_hash(slice_of(value)), by_value);
+	treap_insert(&parent->children, &child->link, map_hash(value), by_value);
 	return child;
 }
 
@@ -106,7 +112,7 @@ void topology_free(struct topology *topology)
 void topology_add(struct topology *topology, struct node *node)
 {
 	struct topology_domain *domain = &topology->root;
-	for (int level = 0; level < TOPOLOGY_LEVELS_MAX && node->domains[level]; level++) {
+	for (int level = 0; level < TOPOLOGY_LEVELS_MAX && node->domains[level].at; level++) {
 		domain = make_child(topology, domain, node->domains[level]);
 		pool_add(&topology->inside[level], node->pool);
 	}
@@ -137,10 +143,10 @@ void topology_remove(struct topology *topology, struct node *node)
 	}
 }
 
-const struct topology_domain *topology_narrowest(const struct topology *topology, const char *const *values)
+const struct topology_domain *topology_narrowest(const struct topology *topology, const struct slice *values)
 {
 	const struct topology_domain *domain = &topology->root, *child;
-	for (int level = 0; level < TOPOLOGY_LEVELS_MAX && values[level]; level++) {
+	for (int level = 0; level < TOPOLOGY_LEVELS_MAX && values[level].at; level++) {
 		child = find_child(domain, values[level]);
 		if (!child)
 			break;
@@ -168,7 +174,7 @@ const struct topology_domain *topology_find(const struct fleet *fleet, const cha
 {
 	const struct topology_domain *domain = topology_root(fleet);
 	for (size_t level = 0; domain && level < count; level++)
-		domain = find_child(domain, values[level]);
+		domain = find_child(domain, slice_of(values[level]));
 	return domain;
 }
 

@@ -44,7 +44,7 @@ void topology_free(struct topology *topology);
 void topology_add(struct topology *topology, struct node *node);
 void topology_remove(struct topology *topology, struct node *node);
 /* The narrowest domain there is for these label values; the root at the least. */
-const struct topology_domain *topology_narrowest(const struct topology *topology, const char *const *values);
+const struct topology_domain *topology_narrowest(const struct topology *topology, const struct slice *values);
 
 /* How many siblings of a pod are in each domain of one level: an open-addressed table. Nodes outside the level's
  * domains are together one domain. */

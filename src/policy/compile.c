@@ -70,7 +70,8 @@ static void compile_levels(struct policy *policy, struct arena *arena, const str
 	for (size_t i = 0; i < levels->count; i++) {
 		const struct doc_level *level = DOC_ITEM(doc_level, levels, i);
 
-		policy->levels[i] = (struct policy_level){copy(arena, level->level), copy(arena, level->node_label)};
+		policy->levels[i] = (struct policy_level){
+		    .name = copy(arena, level->level), .node_label = copy(arena, level->node_label)};
 	}
 }
 

@@ -173,8 +173,8 @@ static void a_policy_places_nodes_in_pools_and_domains(void **state)
 	assert_int_equal(node->pool, POOL_NONE);
 	fleet_set_policy(fleet, policy);
 	assert_int_equal(node->pool, T4);
-	assert_null(node->domains[0]);
-	assert_string_equal(node->domains[1], "r1");
+	assert_null(node->domains[0].at);
+	assert_true(slice_is(node->domains[1], "r1"));
 	fleet_free(fleet);
 	policy_free(policy);
 }

@@ -456,7 +456,8 @@ static void make(struct made *made, const struct instance *instance, bool turned
 	*made = (struct made){.fleet = fleet_new(&world_catalogue), .policy = policy_world()};
 	made->policy->level_count = LEVELS;
 	for (int level = 0; level < LEVELS; level++)
-		made->policy->levels[level] = (struct policy_level){key_names[level], key_names[level]};
+		made->policy->levels[level] =
+		    (struct policy_level){.name = key_names[level], .node_label = key_names[level]};
 	fleet_set_policy(made->fleet, made->policy);
 	for (int i = 0; i < instance->node_count; i++) {
 		int n = turned ? instance->node_count - 1 - i : i;

@@ -50,6 +50,42 @@ static void the_first_match_counts(void **state)
 	policy_free(policy);
 }
 
+static void a_gang_large_enough_meets_the_match(void **state)
+{
+	(void)state;
+	struct policy *policy = policy_with_matches();
+	struct policy_match *match = &policy->classes[CLASS_SPREAD].matches[0], before = *match;
+	struct pod *pod = pod_new("p");
+	pod_add_owner_kind(pod, "Deployment");
+	match->gang_gpus_min = 8;
+	assert_string_equal(class_of(policy, pod), "batch");
+	pod->gang_gpus = 7;
+	assert_string_equal(class_of(policy, pod), "batch");
+	pod->gang_gpus = 8;
+	assert_string_equal(class_of(policy, pod), "spread");
+	*match = before;
+	pod_free(pod);
+	policy_free(policy);
+}
+
+static void a_level_reads_its_labels(void **state)
+{
+	(void)state;
+	const char *older[] = {"leaf", "block"};
+	struct policy_level level = {.name = "l", .node_label = "tier-0", .older_count = 2, .older = older};
+	struct label items[] = {{"block", "a.b.c"}, {"leaf", "x"}, {"tier-0", ""}};
+	struct labels all = {3, items}, two = {2, items}, one = {1, items}, none = {0, items};
+	assert_true(slice_is(policy_level_value(&level, &all), ""));
+	assert_non_null(policy_level_value(&level, &all).at);
+	assert_true(slice_is(policy_level_value(&level, &two), "x"));
+	assert_true(slice_is(policy_level_value(&level, &one), "a.b.c"));
+	assert_null(policy_level_value(&level, &none).at);
+	level.up_to_last_dot = true;
+	assert_true(slice_is(policy_level_value(&level, &one), "a.b"));
+	assert_true(slice_is(policy_level_value(&level, &two), "x"));
+	assert_null(policy_level_value(&level, &none).at);
+}
+
 static void a_pod_names_its_class(void **state)
 {
 	(void)state;
@@ -130,6 +166,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_first_match_counts),
+	    cmocka_unit_test(a_gang_large_enough_meets_the_match),
+	    cmocka_unit_test(a_level_reads_its_labels),
 	    cmocka_unit_test(a_pod_names_its_class),
 	    cmocka_unit_test(naming_a_class_lets_nobody_out_of_only),
 	    cmocka_unit_test(pools_and_health),

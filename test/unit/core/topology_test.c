@@ -55,6 +55,25 @@ static void racks_of_one_name_in_two_blocks_differ(void **state)
 	site_free(&site);
 }
 
+static void domains_that_differ_behind_the_last_dot_may_be_one(void **state)
+{
+	(void)state;
+	struct site site = site_new();
+	site.policy->levels[1].up_to_last_dot = true;
+	struct node *a = put(&site, "a", H100, "b1", "uuid.1"), *b = put(&site, "b", H100, "b1", "uuid.2");
+	struct node *c = put(&site, "c", H100, "b1", "uuid"), *d = put(&site, "d", H100, "b1", "uui.1");
+	assert_string_equal(topology_value(topology_domain_of(a, 1)), "uuid");
+	assert_ptr_equal(topology_domain_of(a, 1), topology_domain_of(b, 1));
+	assert_ptr_equal(topology_domain_of(a, 1), topology_domain_of(c, 1));
+	assert_ptr_not_equal(topology_domain_of(a, 1), topology_domain_of(d, 1));
+	assert_ptr_equal(find(&site, "b1", "uui"), topology_domain_of(d, 1));
+	assert_int_equal(topology_nodes(find(&site, "b1", "uuid")), 3);
+	put(&site, "a", H100, "b1", "uu.1");
+	assert_ptr_equal(find(&site, "b1", "uu"), topology_domain_of(a, 1));
+	assert_int_equal(topology_domains(site.fleet, 1), 3);
+	site_free(&site);
+}
+
 static void nodes_without_a_label_are_outside_and_counted_by_pool(void **state)
 {
 	(void)state;
@@ -119,7 +138,7 @@ static void another_policy_has_another_tree(void **state)
 	struct site site = site_new();
 	struct node *a = put(&site, "a", H100, "b1", "r1"), *b = put(&site, "b", H100, "b2", "r1");
 	struct policy *other = policy_world();
-	other->levels[0] = (struct policy_level){"rack", "rack"};
+	other->levels[0] = (struct policy_level){.name = "rack", .node_label = "rack"};
 	other->level_count = 1;
 	fleet_set_policy(site.fleet, other);
 	assert_ptr_equal(topology_domain_of(a, 0), topology_domain_of(b, 0));
@@ -195,6 +214,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(racks_of_one_name_in_two_blocks_differ),
+	    cmocka_unit_test(domains_that_differ_behind_the_last_dot_may_be_one),
 	    cmocka_unit_test(nodes_without_a_label_are_outside_and_counted_by_pool),
 	    cmocka_unit_test(a_relabelled_node_moves_and_empty_domains_go),
 	    cmocka_unit_test(a_node_that_pods_outlive_is_in_no_domain),

@@ -280,8 +280,8 @@ WORLD struct policy *policy_world(void)
 	arena_init(&arena, 4096);
 	struct policy *policy = arena_calloc(&arena, 1, sizeof(*policy));
 	policy->level_count = 2;
-	policy->levels[0] = (struct policy_level){"block", "block"};
-	policy->levels[1] = (struct policy_level){"rack", "rack"};
+	policy->levels[0] = (struct policy_level){.name = "block", .node_label = "block"};
+	policy->levels[1] = (struct policy_level){.name = "rack", .node_label = "rack"};
 	policy->pool_count = MODELS;
 	policy->pools = arena_calloc(&arena, MODELS, sizeof(*policy->pools));
 	for (size_t i = 0; i < MODELS; i++)
