@@ -56,17 +56,17 @@ struct gang_member {
 	struct pod *pod;
 	bool owned; /* the registry frees the pod */
 	enum gang_member_state state;
-	bool placed;   /* the ledger holds its room, or it is bound */
-	bool ungated;  /* its gate was taken away, whatever a late event still shows */
-	bool told;     /* the plan stands on the pod */
-	bool writing;  /* the caller's: a write is under way */
-	size_t at;     /* place in the gang */
+	bool placed;  /* the ledger holds its room, or it is bound */
+	bool ungated; /* its gate was taken away, whatever a late event still shows */
+	bool told;    /* the plan stands on the pod */
+	bool writing; /* the caller's: a write is under way */
+	size_t at;    /* place in the gang */
 	size_t refused_count;
 	char *refused[GANG_REFUSED_MAX]; /* nodes that kube-scheduler does not take for it */
 };
 
 struct gang_hole {
-	char *id;   /* of its entry in the ledger */
+	char *id; /* of its entry in the ledger */
 	char *node;
 };
 
@@ -85,16 +85,16 @@ struct gang {
 
 	enum gang_state state;
 	int64_t since_ns, since_wall_ns; /* in the state */
-	int64_t first_ns;    /* when its first member was seen */
-	int64_t deadline_ns; /* INT64_MAX = none */
+	int64_t first_ns;                /* when its first member was seen */
+	int64_t deadline_ns;             /* INT64_MAX = none */
 	char plan[GANG_PLAN_ID_MAX];
-	enum reason why;         /* of the last plan that failed, or FITS */
-	uint64_t tried_at;       /* the caller's: the fleet's improvements when it was planned last in vain */
-	int64_t not_before_ns;   /* the caller's: no other try sooner */
-	int32_t priority;        /* the highest of its members */
-	size_t class_order;      /* the caller's: of its first member's class */
-	int64_t created_ns;      /* of its eldest member */
-	bool changed;            /* is in the chain */
+	enum reason why;       /* of the last plan that failed, or FITS */
+	uint64_t tried_at;     /* the caller's: the fleet's improvements when it was planned last in vain */
+	int64_t not_before_ns; /* the caller's: no other try sooner */
+	int32_t priority;      /* the highest of its members */
+	size_t class_order;    /* the caller's: of its first member's class */
+	int64_t created_ns;    /* of its eldest member */
+	bool changed;          /* is in the chain */
 	struct gang *next_changed;
 };
 

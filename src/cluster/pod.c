@@ -20,7 +20,7 @@
 /* What users say by annotation or label. */
 struct said {
 	struct slice class_name, dtype, gpu_memory;
-	struct slice gang, gang_size;
+	struct slice gang, gang_size, no_gang;
 	enum gang_dialect dialect;
 };
 
@@ -59,6 +59,8 @@ static bool read_said(struct reader *json, struct slice key, struct said *said)
 {
 	if (is_gang_key(key, &said->dialect))
 		reader_string(json, &said->gang);
+	else if (slice_is(key, "berth.dev/no-gang"))
+		reader_string(json, &said->no_gang);
 	else if (slice_is(key, "berth.dev/gang-size"))
 		reader_string(json, &said->gang_size);
 	else if (slice_is(key, "berth.dev/class"))
@@ -163,11 +165,12 @@ static void read_gates(struct reader *json, struct reading *reading)
 		struct slice name = {NULL, 0};
 
 		if (reader_object(json))
-			for (struct slice key; reader_key(json, &key);)
+			for (struct slice key; reader_key(json, &key);) {
 				if (slice_is(key, "name"))
 					reader_string(json, &name);
 				else
 					reader_skip(json);
+			}
 		reading->gated = true;
 		if (slice_is(name, "berth.dev/plan"))
 			reading->gate_ours = true;
@@ -340,7 +343,8 @@ static void keep_gang(const struct reading *reading, struct arena *arena, struct
 	const struct said *said = reading->by_annotation.gang.len ? &reading->by_annotation : &reading->by_label;
 	struct pod_gang *gang;
 
-	if (said->gang.len == 0)
+	pod->no_gang = slice_is(reading->by_annotation.no_gang, "true") || slice_is(reading->by_label.no_gang, "true");
+	if (said->gang.len == 0 || pod->no_gang)
 		return;
 	gang = arena_calloc(arena, 1, sizeof *gang);
 	gang->dialect = said->dialect;

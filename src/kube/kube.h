@@ -73,8 +73,8 @@ void kube_patch_status(struct kube *kube, struct kube_pod_ref pod, const char *m
 /* Sets annotations: `annotations` is the text of a JSON object of strings. */
 void kube_annotate(struct kube *kube, struct kube_pod_ref pod, struct slice annotations, kube_done *done, void *ctx);
 /* Takes a scheduling gate away, and in the same write sets annotations, unless there are none. */
-void kube_ungate(struct kube *kube, struct kube_pod_ref pod, const char *gate, struct slice annotations, kube_done *done,
-    void *ctx);
+void kube_ungate(
+    struct kube *kube, struct kube_pod_ref pod, const char *gate, struct slice annotations, kube_done *done, void *ctx);
 /* policy/v1 Eviction with UID precondition. */
 void kube_evict(struct kube *kube, struct kube_pod_ref pod, kube_done *done, void *ctx);
 struct kube_event {

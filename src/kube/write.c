@@ -84,8 +84,8 @@ void kube_annotate(struct kube *kube, struct kube_pod_ref pod, struct slice anno
 	submit(kube, "PATCH", path, STRATEGIC_MERGE, &body, done, ctx);
 }
 
-void kube_ungate(struct kube *kube, struct kube_pod_ref pod, const char *gate, struct slice annotations, kube_done *done,
-    void *ctx)
+void kube_ungate(
+    struct kube *kube, struct kube_pod_ref pod, const char *gate, struct slice annotations, kube_done *done, void *ctx)
 {
 	char path[PATH_MAX_LEN];
 	struct buf body;

@@ -166,6 +166,7 @@ static void compile_class(
 	class->prefer = compile_pool_names(policy, arena, &in->prefer);
 	for (size_t i = 0; i < in->assume.count; i++)
 		class->assume |= DTYPE_BIT(dtype_named(doc_text(&in->assume, i)->text));
+	class->gang = (struct policy_gang){.require = -1, .prefer = -1};
 	class->spread_level = compile_spread(policy, in->replicas.spread_over);
 	class->max_gpus_per_pod = (int64_t)in->max_gpus_per_pod.value;
 	class->advise = in->mode && slice_is(in->mode->text, "advise");

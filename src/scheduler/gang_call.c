@@ -1,5 +1,6 @@
 /* The verbs of gangs' members. filter looks up the place that the plan gives; a member without one is told one constant
- * text on one node's name, since the plan, when it comes, wakes it. bind waits until all that have a place are there. */
+ * text on one node's name, since the plan, when it comes, wakes it. bind waits until all that have a place are there.
+ */
 #include "base/log.h"
 #include "scheduler/filter.h"
 
@@ -31,8 +32,8 @@ static void reject(struct scheduler *s, const struct wire_args *args, enum reaso
 	metric_add(s->instruments.decisions, 1, "rejected", reason_code(reason), NULL);
 }
 
-/* kube-scheduler knows something of the node that berth does not: the member gets another one. A call with the nominated
- * node alone is followed by one with all that are left. */
+/* kube-scheduler knows something of the node that berth does not: the member gets another one. A call with the
+ * nominated node alone is followed by one with all that are left. */
 static void refused(struct scheduler *s, struct gang_member *member, const struct ledger_entry *entry)
 {
 	log_info("kube-scheduler does not take a planned node", "pod=%s/%s node=%s", member->pod->namespace_,

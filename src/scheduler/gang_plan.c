@@ -165,8 +165,8 @@ static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum)
 	if (found) {
 		gang->why = REASON_CODE_FITS;
 		gang->tried_at = s->fleet->improvements;
-		log_debug("gang planned", "name=%s/%s plan=%s placed=%zu of=%zu level=%d took_us=%lld", gang->namespace_,
-		    gang->name, gang->plan, gang->placed, gang->count, plan.level,
+		log_debug("gang planned", "name=%s/%s plan=%s placed=%zu of=%zu level=%d took_us=%lld",
+		    gang->namespace_, gang->name, gang->plan, gang->placed, gang->count, plan.level,
 		    (long long)((clock_now() - began) / 1000));
 	} else {
 		in_vain(s, gang, plan.reason, began);

@@ -49,9 +49,9 @@ struct scheduler {
 	struct waiting *waiting;
 	struct roster *roster;
 	struct gangs *gangs;
-	bool gangs_rebuilt;    /* what the process before left was taken up */
-	bool gang_line_due;    /* gangs in line are to be looked at */
-	uint64_t gang_plans;   /* counts them, for their ids */
+	bool gangs_rebuilt;     /* what the process before left was taken up */
+	bool gang_line_due;     /* gangs in line are to be looked at */
+	uint64_t gang_plans;    /* counts them, for their ids */
 	struct map gang_writes; /* pod UID → the write of its plan, or of its gate's end, that is under way */
 	struct owners *owners;
 	struct policy_file policy;
@@ -131,7 +131,7 @@ void bind_close(struct scheduler *s);
 bool bind_path_safe(struct slice name);
 
 /* gang.c: the planned road */
-#define GANG_GATE "berth.dev/plan" /* the gate's name, and the annotation's */
+#define GANG_GATE "berth.dev/plan"     /* the gate's name, and the annotation's */
 #define GANG_COMMIT_NS (30 * NS_PER_S) /* from the plan, or the last member that arrived, until room goes back */
 /* The watch shows a pending pod, before the roster's older one is freed. */
 void gang_pending(struct scheduler *s, struct tracked *tracked);

@@ -132,8 +132,8 @@ static void timer_closed(uv_handle_t *handle)
 
 void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 {
-	uv_timer_t *timers[] = {
-	    &s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->expiry_timer, &s->sweep_timer, &s->policy.timer};
+	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->expiry_timer,
+	    &s->sweep_timer, &s->policy.timer};
 	s->stopping = true;
 	s->done = done;
 	s->done_ctx = ctx;
