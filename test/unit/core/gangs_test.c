@@ -1,0 +1,249 @@
+#include "berth/gangs.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define S INT64_C(1000000000)
+
+static struct pod *make(const char *uid, const char *gang, int32_t size, int64_t created_s)
+{
+	struct arena arena;
+	arena_init(&arena, 1024);
+	struct pod *pod = arena_calloc(&arena, 1, sizeof *pod);
+	struct pod_gang *says = arena_calloc(&arena, 1, sizeof *says);
+	says->dialect = GANG_BERTH;
+	says->name = arena_copy(&arena, slice_of(gang));
+	says->rank = says->part = -1;
+	says->terms.size = size;
+	pod->uid = arena_copy(&arena, slice_of(uid));
+	pod->name = pod->uid;
+	pod->namespace_ = "team";
+	pod->created_ns = created_s * S;
+	pod->gang = says;
+	pod->arena = arena;
+	return pod;
+}
+
+/* The registry frees the pods it is given here. */
+static struct gang_member *put(struct gangs *gangs, const char *uid, enum gang_member_state state)
+{
+	struct gang_member *member = gangs_put(gangs, make(uid, "g", 3, 0), state, 0);
+	member->owned = true;
+	return member;
+}
+
+static struct gang *three(struct gangs *gangs, struct gang_member *members[3], enum gang_member_state state)
+{
+	static const char *const uids[] = {"a", "b", "c"};
+	for (int i = 0; i < 3; i++)
+		members[i] = put(gangs, uids[i], state);
+	return members[0]->gang;
+}
+
+static void place_all(struct gangs *gangs, struct gang_member *members[3])
+{
+	for (int i = 0; i < 3; i++)
+		gangs_place(gangs, members[i], true);
+}
+
+static void set_all(struct gangs *gangs, struct gang_member *members[3], enum gang_member_state state)
+{
+	for (int i = 0; i < 3; i++) {
+		gangs_set(gangs, members[i], state);
+		members[i]->told = true;
+	}
+}
+
+static void test_a_gang_queues_once_its_quorum_is_there(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang *gang = put(gangs, "a", GANG_GATED)->gang;
+	put(gangs, "b", GANG_LOOSE);
+	struct gang_member *away = put(gangs, "c", GANG_AWAY);
+	assert_int_equal(gangs_step(gang, 0, true), GANG_STEP_WAIT);
+	gangs_set(gangs, away, GANG_GATED);
+	assert_int_equal(gangs_step(gang, 0, true), GANG_STEP_QUEUE);
+	gangs_enter(gangs, gang, GANG_QUEUED, 0);
+	assert_int_equal(gangs_step(gang, 0, true), GANG_STEP_PLAN);
+	gangs_remove(gangs, away);
+	assert_int_equal(gangs_step(gang, 0, true), GANG_STEP_GATHER);
+	gangs_free(gangs);
+}
+
+static void test_a_gang_of_unknown_size_waits(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_member *member = gangs_put(gangs, make("a", "g", 0, 0), GANG_LOOSE, 0);
+	member->owned = true;
+	assert_int_equal(gangs_step(member->gang, 0, true), GANG_STEP_WAIT);
+	gangs_free(gangs);
+}
+
+static void test_the_road_to_whole(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_member *members[3];
+	struct gang *gang = three(gangs, members, GANG_GATED);
+	gangs_enter(gangs, gang, GANG_QUEUED, 0);
+	place_all(gangs, members);
+	gangs_enter(gangs, gang, GANG_PLANNED, 0);
+	assert_int_equal(gangs_step(gang, 0, false), GANG_STEP_TELL);
+	for (int i = 0; i < 3; i++)
+		members[i]->writing = true;
+	assert_int_equal(gangs_step(gang, 0, false), GANG_STEP_WAIT);
+	set_all(gangs, members, GANG_LOOSE);
+	assert_int_equal(gangs_step(gang, 0, false), GANG_STEP_RELEASED);
+	gangs_enter(gangs, gang, GANG_RELEASED, 0);
+	assert_int_equal(gangs_step(gang, 0, false), GANG_STEP_WAIT);
+	gangs_set(gangs, members[0], GANG_PARKED);
+	gangs_set(gangs, members[1], GANG_PARKED);
+	assert_int_equal(gangs_step(gang, 0, false), GANG_STEP_WAIT);
+	gangs_set(gangs, members[2], GANG_PARKED);
+	assert_int_equal(gangs_step(gang, 0, false), GANG_STEP_COMMIT);
+	gangs_enter(gangs, gang, GANG_COMMITTING, 0);
+	assert_int_equal(gangs_step(gang, 0, false), GANG_STEP_BIND);
+	set_all(gangs, members, GANG_LOOSE);
+	assert_int_equal(gangs_step(gang, 0, false), GANG_STEP_WAIT);
+	set_all(gangs, members, GANG_BOUND);
+	assert_int_equal(gangs_step(gang, 0, false), GANG_STEP_WHOLE);
+	gangs_free(gangs);
+}
+
+static void test_room_goes_back_at_the_deadline_only_while_nothing_is_bound(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_member *members[3];
+	struct gang *gang = three(gangs, members, GANG_LOOSE);
+	place_all(gangs, members);
+	set_all(gangs, members, GANG_LOOSE);
+	gangs_enter(gangs, gang, GANG_RELEASED, 0);
+	gang->deadline_ns = 30 * S;
+	gangs_set(gangs, members[0], GANG_PARKED);
+	assert_int_equal(gangs_step(gang, 30 * S - 1, false), GANG_STEP_WAIT);
+	assert_int_equal(gangs_step(gang, 30 * S, false), GANG_STEP_GIVE_BACK);
+	gangs_set(gangs, members[0], GANG_BOUND);
+	assert_int_equal(gangs_step(gang, 31 * S, false), GANG_STEP_WAIT);
+	gangs_free(gangs);
+}
+
+static void test_a_hole_keeps_the_burst_from_starting(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_member *members[3];
+	struct gang *gang = three(gangs, members, GANG_LOOSE);
+	place_all(gangs, members);
+	set_all(gangs, members, GANG_PARKED);
+	gangs_enter(gangs, gang, GANG_RELEASED, 0);
+	gangs_add_hole(gangs, gang, "n1");
+	gangs_remove(gangs, members[2]);
+	assert_int_equal(gangs_step(gang, 0, true), GANG_STEP_WAIT);
+	struct gang_member *again = put(gangs, "d", GANG_LOOSE);
+	assert_int_equal(gangs_step(gang, 0, true), GANG_STEP_FILL);
+	assert_int_equal(gangs_step(gang, 0, false), GANG_STEP_WAIT);
+	gangs_drop_hole(gangs, gang, 0);
+	gangs_place(gangs, again, true);
+	gangs_set(gangs, again, GANG_PARKED);
+	assert_int_equal(gangs_step(gang, 0, true), GANG_STEP_COMMIT);
+	gangs_free(gangs);
+}
+
+static void test_an_empty_gang_is_forgotten_when_its_last_hole_is(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_member *member = put(gangs, "a", GANG_LOOSE);
+	struct gang *gang = member->gang;
+	gangs_add_hole(gangs, gang, "n1");
+	gangs_remove(gangs, member);
+	assert_ptr_equal(gangs_take_changed(gangs), gang);
+	gangs_drop_hole(gangs, gang, 0);
+	assert_null(gangs_take_changed(gangs));
+	assert_int_equal(gangs->by_key.count, 0);
+	assert_int_equal(gangs->in_state[GANG_GATHERING], 0);
+	gangs_free(gangs);
+}
+
+static void test_the_eldest_pod_says_the_size(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	gangs_put(gangs, make("a", "g", 4, 10), GANG_LOOSE, 0)->owned = true;
+	struct gang_member *elder = gangs_put(gangs, make("b", "g", 2, 5), GANG_LOOSE, 0);
+	elder->owned = true;
+	gangs_put(gangs, make("c", "g", 9, 20), GANG_LOOSE, 0)->owned = true;
+	assert_int_equal(gang_quorum(elder->gang), 2);
+	assert_int_equal(elder->gang->created_ns, 5 * S);
+	assert_string_equal(elder->gang->name, "g");
+	assert_string_equal(elder->gang->namespace_, "team");
+	gangs_free(gangs);
+}
+
+static void test_a_pod_may_change_its_gang(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	gangs_put(gangs, make("a", "one/with a slash", 2, 0), GANG_LOOSE, 0)->owned = true;
+	struct gang_member *member = gangs_put(gangs, make("a", "two", 2, 0), GANG_LOOSE, 0);
+	member->owned = true;
+	assert_string_equal(member->gang->name, "two");
+	while (gangs_take_changed(gangs))
+		;
+	assert_int_equal(gangs->by_key.count, 1);
+	gangs_free(gangs);
+}
+
+static void test_order(void **state)
+{
+	(void)state;
+	struct gang a = {.key = (char *)"a", .priority = 1, .class_order = 2, .created_ns = 5}, b = a;
+	b.key = (char *)"b";
+	assert_true(gangs_order(&a, &b) < 0);
+	b.created_ns = 4;
+	assert_true(gangs_order(&a, &b) > 0);
+	a.class_order = 1;
+	assert_true(gangs_order(&a, &b) < 0);
+	b.priority = 2;
+	assert_true(gangs_order(&a, &b) > 0);
+}
+
+static void test_refused_nodes_are_remembered_once(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_member *member = put(gangs, "a", GANG_LOOSE);
+	char name[16];
+	assert_true(gangs_refuse(member, "n"));
+	assert_false(gangs_refuse(member, "n"));
+	for (int i = 1; i < GANG_REFUSED_MAX; i++) {
+		snprintf(name, sizeof name, "n%d", i);
+		assert_true(gangs_refuse(member, name));
+	}
+	assert_false(gangs_refuse(member, "one too many"));
+	gangs_free(gangs);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_a_gang_queues_once_its_quorum_is_there),
+	    cmocka_unit_test(test_a_gang_of_unknown_size_waits),
+	    cmocka_unit_test(test_the_road_to_whole),
+	    cmocka_unit_test(test_room_goes_back_at_the_deadline_only_while_nothing_is_bound),
+	    cmocka_unit_test(test_a_hole_keeps_the_burst_from_starting),
+	    cmocka_unit_test(test_an_empty_gang_is_forgotten_when_its_last_hole_is),
+	    cmocka_unit_test(test_the_eldest_pod_says_the_size),
+	    cmocka_unit_test(test_a_pod_may_change_its_gang),
+	    cmocka_unit_test(test_order),
+	    cmocka_unit_test(test_refused_nodes_are_remembered_once),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
