@@ -4,6 +4,7 @@
 #include "berth/gpu.h"
 #include "cluster/demand.h"
 #include "cluster/fields.h"
+#include "cluster/gang.h"
 #include "cluster/owners.h"
 #include "cluster/placement.h"
 #include "cluster/pod_affinity.h"
@@ -20,8 +21,6 @@
 /* What users say by annotation or label. */
 struct said {
 	struct slice class_name, dtype, gpu_memory;
-	struct slice gang, gang_size, no_gang;
-	enum gang_dialect dialect;
 };
 
 struct reading {
@@ -33,37 +32,26 @@ struct reading {
 	bool deleting, gated, gate_ours, gate_other, slow_binding;
 	int64_t priority, grace_s;
 	struct demand demand;
+	struct gang_notes *gang;
 };
 
 /* --- the pass --- */
 
-/* The names under which gangs go, as annotation or label. */
-static bool is_gang_key(struct slice key, enum gang_dialect *dialect)
+static bool read_gang(struct reader *json, struct slice key, bool label, struct gang_notes *notes)
 {
-	static const struct {
-		const char *key;
-		enum gang_dialect dialect;
-	} known[] = {{"berth.dev/gang", GANG_BERTH}, {"scheduling.x-k8s.io/pod-group", GANG_COSCHEDULING},
-	    {"scheduling.k8s.io/group-name", GANG_VOLCANO}, {"pod-group-name", GANG_KAI},
-	    {"kueue.x-k8s.io/pod-group-name", GANG_KUEUE}};
+	int word = gang_word_of(key);
+	struct slice value;
 
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		if (slice_is(key, known[i].key)) {
-			*dialect = known[i].dialect;
-			return true;
-		}
-	return false;
+	if (word < 0)
+		return false;
+	if (reader_string(json, &value))
+		gang_note(notes, word, label, value);
+	return true;
 }
 
 static bool read_said(struct reader *json, struct slice key, struct said *said)
 {
-	if (is_gang_key(key, &said->dialect))
-		reader_string(json, &said->gang);
-	else if (slice_is(key, "berth.dev/no-gang"))
-		reader_string(json, &said->no_gang);
-	else if (slice_is(key, "berth.dev/gang-size"))
-		reader_string(json, &said->gang_size);
-	else if (slice_is(key, "berth.dev/class"))
+	if (slice_is(key, "berth.dev/class"))
 		reader_string(json, &said->class_name);
 	else if (slice_is(key, "berth.dev/dtype"))
 		reader_string(json, &said->dtype);
@@ -84,7 +72,8 @@ static void read_annotations(struct reader *json, struct reading *reading)
 				reader_string(json, &reading->decision);
 			else if (slice_is(key, "berth.dev/plan"))
 				reader_string(json, &reading->plan);
-			else if (!read_said(json, key, &reading->by_annotation))
+			else if (!read_said(json, key, &reading->by_annotation) &&
+			         !read_gang(json, key, false, reading->gang))
 				reader_skip(json);
 		}
 }
@@ -97,7 +86,7 @@ static void read_labels(struct reader *json, struct reading *reading)
 	first = json->at;
 	if (reader_object(json))
 		for (struct slice key; reader_key(json, &key);) {
-			if (!read_said(json, key, &reading->by_label))
+			if (!read_said(json, key, &reading->by_label) && !read_gang(json, key, true, reading->gang))
 				reader_skip(json);
 		}
 	if (!json->error)
@@ -209,6 +198,29 @@ static bool read_spec_placement(struct reader *json, struct slice key, struct re
 	return true;
 }
 
+/* Whether a path of the table is spec.OBJECT.KEY. */
+static bool is_path(const char *path, struct slice object, struct slice key)
+{
+	const char *at = path + strlen("spec.");
+
+	return strncmp(at, object.at, object.len) == 0 && at[object.len] == '.' && slice_is(key, at + object.len + 1);
+}
+
+static void read_spec_gang(struct reader *json, struct slice object, struct gang_notes *notes)
+{
+	struct slice key, value;
+
+	if (!reader_object(json))
+		return;
+	while (reader_key(json, &key)) {
+		bool is_text = reader_string(json, &value);
+
+		for (int i = 0; is_text && i < GANG_FIELD_COUNT; i++)
+			if (is_path(gang_word_rows[i].text, object, key))
+				gang_note(notes, i, false, value);
+	}
+}
+
 static void read_spec(struct reader *json, struct reading *reading)
 {
 	if (reader_object(json))
@@ -227,6 +239,8 @@ static void read_spec(struct reader *json, struct reading *reading)
 				reading->slow_binding |= is_filled(json);
 			else if (slice_is(key, "schedulingGates"))
 				read_gates(json, reading);
+			else if (slice_is(key, "schedulingGroup") || slice_is(key, "workloadRef"))
+				read_spec_gang(json, key, reading->gang);
 			else if (!read_spec_demand(json, key, &reading->demand) &&
 			         !read_spec_placement(json, key, reading))
 				reader_skip(json);
@@ -326,34 +340,6 @@ static void keep_said(const struct reading *reading, struct arena *arena, struct
 	}
 }
 
-static int32_t count_of(struct slice text)
-{
-	int32_t count = 0;
-
-	for (size_t i = 0; i < text.len && count <= GANG_MEMBERS_MAX; i++) {
-		if (text.at[i] < '0' || text.at[i] > '9')
-			return 0;
-		count = count * 10 + (text.at[i] - '0');
-	}
-	return count <= GANG_MEMBERS_MAX ? count : 0;
-}
-
-static void keep_gang(const struct reading *reading, struct arena *arena, struct pod *pod)
-{
-	const struct said *said = reading->by_annotation.gang.len ? &reading->by_annotation : &reading->by_label;
-	struct pod_gang *gang;
-
-	pod->no_gang = slice_is(reading->by_annotation.no_gang, "true") || slice_is(reading->by_label.no_gang, "true");
-	if (said->gang.len == 0 || pod->no_gang)
-		return;
-	gang = arena_calloc(arena, 1, sizeof *gang);
-	gang->dialect = said->dialect;
-	gang->name = field_text(arena, said->gang);
-	gang->rank = gang->part = -1;
-	gang->terms.size = count_of(said->gang_size);
-	pod->gang = gang;
-}
-
 static void keep_owner(const struct reading *reading, struct arena *arena, struct pod *pod)
 {
 	const struct owner *owner = &reading->owner;
@@ -408,7 +394,7 @@ static size_t measure(const struct reading *reading, const struct resource_list 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		if (texts[i].len > 0)
 			size += texts[i].len + TEXT_SLACK / 2;
-	size += 2 * reading->labels.len;
+	size += 2 * reading->labels.len + gang_measure(reading->gang);
 	if (whole)
 		size += 2 * (reading->node_selector.len + reading->affinity.len + reading->spread.len) +
 		        reading->tolerations.len;
@@ -453,7 +439,6 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 		pod->decision = kept_text(&arena, reading->decision);
 	pod->priority = (int32_t)reading->priority;
 	pod->grace_s = reading->grace_s < 0 ? 0 : reading->grace_s > INT32_MAX ? INT32_MAX : (int32_t)reading->grace_s;
-	keep_gang(reading, &arena, pod);
 	if (!clock_parse(reading->created, &pod->created_ns))
 		pod->created_ns = 0;
 	pod->terminal = slice_is(reading->phase, "Succeeded") || slice_is(reading->phase, "Failed");
@@ -467,6 +452,7 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 	keep_labels(reading, &arena, pod);
 	if (whole)
 		keep_placement(reading, &arena, pod);
+	gang_keep(reading->gang, &arena, pod);
 	owners_infer(pod);
 	pods = resource_list_at(&demand, RESOURCE_PODS);
 	if (pods)
@@ -481,9 +467,11 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 struct pod *cluster_pod_decode(struct slice json, struct resource_names *names, bool whole, struct err *err)
 {
 	struct arena scratch;
-	struct reading reading = {.grace_s = GRACE_S};
+	struct gang_notes gang; /* large, and seldom filled: not zeroed */
+	struct reading reading = {.grace_s = GRACE_S, .gang = &gang};
 	struct pod *pod = NULL;
 
+	gang.count = 0;
 	arena_init(&scratch, SCRATCH_SIZE);
 	demand_init(&reading.demand, &scratch, names);
 	if (read_pod(json, &reading, err) == 0)
@@ -495,9 +483,11 @@ struct pod *cluster_pod_decode(struct slice json, struct resource_names *names, 
 int cluster_pod_demand(struct slice json, struct resource_names *names, struct resource_list *demand, struct err *err)
 {
 	struct arena scratch;
-	struct reading reading = {.grace_s = GRACE_S};
+	struct gang_notes gang; /* large, and seldom filled: not zeroed */
+	struct reading reading = {.grace_s = GRACE_S, .gang = &gang};
 	int result;
 
+	gang.count = 0;
 	arena_init(&scratch, SCRATCH_SIZE);
 	demand_init(&reading.demand, &scratch, names);
 	result = read_pod(json, &reading, err);

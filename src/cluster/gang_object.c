@@ -1,0 +1,562 @@
+#include "cluster/gang_object.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+#include "cluster/fields.h"
+#include "cluster/gang_table.h"
+
+/* First the walk, which notes what stands at the table's paths; then the kind's own arithmetic makes terms of it. */
+
+#define PATH_MAX_BYTES 192
+#define PARENTS_MAX 8 /* of a sub-group; KAI's webhook wants a tree, a cycle must not hang us */
+#define SCRATCH_SIZE 4096
+
+struct raw {
+	int64_t number[GANG_NUMBER_COUNT]; /* -1 = not said */
+	struct slice text[GANG_TEXT_END];
+	bool flag[GANG_VALUE_COUNT];
+};
+
+struct walk {
+	struct reader *json;
+	enum gang_object object;
+	char path[PATH_MAX_BYTES];
+	struct raw all;
+	struct raw *groups[GANG_GROUPS_MAX];
+	size_t group_count;
+	struct arena scratch;
+	const char *trouble; /* constant text */
+};
+
+/* --- the walk --- */
+
+static void raw_init(struct raw *raw)
+{
+	*raw = (struct raw){.flag = {false}};
+	for (size_t i = 0; i < GANG_NUMBER_COUNT; i++)
+		raw->number[i] = -1;
+}
+
+/* A path that the table has, or one that leads to some: `next` gets what follows it there. */
+static const struct gang_path *find_path(const struct walk *walk, size_t len, char *next)
+{
+	const struct gang_path *row = gang_path_rows, *end = row + gang_path_count;
+
+	for (*next = '\0'; row < end; row++) {
+		if ((row->object != GANG_OBJECT_NONE && row->object != walk->object) ||
+		    strncmp(row->path, walk->path, len) != 0)
+			continue;
+		if (row->path[len] == '\0')
+			return row;
+		if (strchr(".[#", row->path[len]))
+			*next = row->path[len] == '.' && row->path[len + 1] == '*' ? '*' : row->path[len];
+	}
+	return NULL;
+}
+
+static bool is_filled(struct reader *json)
+{
+	bool filled = false;
+
+	switch (reader_peek(json)) {
+	case READER_ARRAY:
+		reader_array(json);
+		for (; reader_next(json); filled = true)
+			reader_skip(json);
+		return filled;
+	case READER_OBJECT:
+	case READER_TRUE:
+		filled = true; /* fall through */
+	default:
+		reader_skip(json);
+		return filled;
+	}
+}
+
+static void read_value(struct walk *walk, enum gang_value value, struct raw *into)
+{
+	if (value < GANG_NUMBER_COUNT) {
+		bool unset = reader_peek(walk->json) == READER_NULL;
+		int64_t number = -1;
+
+		if (!reader_int(walk->json, &number) && !unset)
+			walk->trouble = "a number that is none";
+		else if (!unset && number < 0)
+			walk->trouble = "a number below zero";
+		into->number[value] = number > INT32_MAX ? INT32_MAX : number;
+	} else if (value < GANG_TEXT_END) {
+		reader_string(walk->json, &into->text[value]);
+	} else {
+		into->flag[value] = is_filled(walk->json);
+	}
+}
+
+static struct raw *open_group(struct walk *walk)
+{
+	struct raw *group = arena_alloc(&walk->scratch, sizeof *group);
+
+	raw_init(group);
+	if (walk->group_count == GANG_GROUPS_MAX)
+		walk->trouble = "too many sub-groups";
+	else
+		walk->groups[walk->group_count++] = group;
+	return group;
+}
+
+/* No key of ours holds what paths are made of; one that does must not be taken for a path. */
+static bool is_odd(struct slice key)
+{
+	for (size_t i = 0; i < key.len; i++)
+		if (strchr(".[]#*", key.at[i]))
+			return true;
+	return false;
+}
+
+static size_t append(struct walk *walk, size_t len, struct slice text)
+{
+	if (len + text.len >= sizeof walk->path)
+		return 0;
+	memcpy(walk->path + len, text.at, text.len);
+	return len + text.len;
+}
+
+static void walk_at(struct walk *walk, size_t len, struct raw *into)
+{
+	char next;
+	const struct gang_path *row = find_path(walk, len, &next);
+	struct slice key;
+
+	if (row) {
+		read_value(walk, row->value, into);
+	} else if (next == '[' || next == '#') {
+		size_t inner = append(walk, len, slice_of(next == '#' ? "#" : "[]"));
+
+		if (reader_array(walk->json))
+			while (reader_next(walk->json))
+				walk_at(walk, inner, next == '#' ? into : open_group(walk));
+	} else if (next == '.' || next == '*') {
+		if (!reader_object(walk->json))
+			return;
+		while (reader_key(walk->json, &key)) {
+			size_t inner = append(walk, len, slice_of("."));
+			struct raw *inside = into;
+
+			if (next != '*')
+				inner = inner && !is_odd(key) ? append(walk, inner, key) : 0;
+			else if (inner && (inner = append(walk, inner, slice_of("*")))) {
+				inside = open_group(walk);
+				inside->text[GANG_VALUE_NAME] = key;
+			}
+			if (inner)
+				walk_at(walk, inner, inside);
+			else
+				reader_skip(walk->json);
+		}
+	} else {
+		reader_skip(walk->json);
+	}
+}
+
+/* --- the terms --- */
+
+struct making {
+	struct walk *walk;
+	struct arena *arena;
+	struct gang_object_terms *made;
+};
+
+static int64_t number_of(const struct raw *raw, enum gang_value value, int64_t otherwise)
+{
+	return raw->number[value] < 0 ? otherwise : raw->number[value];
+}
+
+/* Of members. */
+static int32_t count_of(struct making *making, const struct raw *raw, enum gang_value value, int32_t otherwise)
+{
+	int64_t count = number_of(raw, value, otherwise);
+
+	if (count > GANG_MEMBERS_MAX)
+		making->walk->trouble = "too many members";
+	return (int32_t)count;
+}
+
+static const char *text_of(struct arena *arena, const struct raw *raw, enum gang_value value)
+{
+	return raw->text[value].len ? field_text(arena, raw->text[value]) : NULL;
+}
+
+/* A tier of Volcano's HyperNodes goes by its name, or is the policy's level of the name "tier-N". */
+static const char *tier_of(struct arena *arena, const struct raw *raw)
+{
+	char text[32];
+
+	if (raw->text[GANG_VALUE_TIER_NAME].len)
+		return field_text(arena, raw->text[GANG_VALUE_TIER_NAME]);
+	if (raw->number[GANG_VALUE_TIER] < 0)
+		return NULL;
+	snprintf(text, sizeof text, "tier-%d", (int)raw->number[GANG_VALUE_TIER]);
+	return arena_copy(arena, slice_of(text));
+}
+
+static void place_of(struct arena *arena, const struct raw *raw, struct gang_place *place)
+{
+	const char *tier = tier_of(arena, raw);
+	int32_t segment = (int32_t)number_of(raw, GANG_VALUE_SEGMENT, 0);
+	bool hard = !slice_is(raw->text[GANG_VALUE_MODE], "soft");
+
+	place->require = text_of(arena, raw, GANG_VALUE_REQUIRE);
+	place->prefer = text_of(arena, raw, GANG_VALUE_PREFER);
+	if (!tier)
+		return;
+	if (!hard)
+		place->prefer = tier;
+	else if (segment == 0)
+		place->require = tier;
+	else
+		place->segment_at = tier, place->segment = segment;
+}
+
+static struct gang_group_terms *add_group(struct making *making, const char *name)
+{
+	struct gang_terms *terms = &making->made->terms;
+	struct gang_group_terms *group = terms->groups + terms->group_count++;
+
+	*group = (struct gang_group_terms){.name = name ? name : ""};
+	return group;
+}
+
+/* A group of Volcano's may be spoken of twice: by its tasks and by its places. */
+static struct gang_group_terms *same_group(struct making *making, const char *name)
+{
+	struct gang_terms *terms = &making->made->terms;
+
+	for (size_t i = 0; name && i < terms->group_count; i++)
+		if (strcmp(terms->groups[i].name, name) == 0)
+			return &terms->groups[i];
+	return add_group(making, name);
+}
+
+static void make_pod_group(struct making *making)
+{
+	const struct walk *walk = making->walk;
+	struct gang_terms *terms = &making->made->terms;
+
+	terms->quorum = count_of(making, &walk->all, GANG_VALUE_QUORUM, 0);
+	place_of(making->arena, &walk->all, &terms->place);
+	making->made->single = walk->all.flag[GANG_VALUE_SINGLE] && terms->quorum == 0;
+	for (size_t i = 0; i < walk->group_count; i++) {
+		const struct raw *raw = walk->groups[i];
+		struct gang_group_terms *group = same_group(making, text_of(making->arena, raw, GANG_VALUE_NAME));
+		struct gang_place place = {.segment = 0};
+
+		group->quorum = count_of(making, raw, GANG_VALUE_QUORUM, group->quorum);
+		place_of(making->arena, raw, &place);
+		if (place.require || place.prefer || place.segment)
+			group->place = place;
+	}
+}
+
+static const struct raw *parent_of(const struct walk *walk, const struct raw *group)
+{
+	const struct slice parent = group->text[GANG_VALUE_PARENT];
+
+	for (size_t i = 0; parent.len && i < walk->group_count; i++)
+		if (slice_equal(walk->groups[i]->text[GANG_VALUE_NAME], parent))
+			return walk->groups[i];
+	return NULL;
+}
+
+static bool is_parent(const struct walk *walk, const struct raw *group)
+{
+	for (size_t i = 0; i < walk->group_count; i++)
+		if (parent_of(walk, walk->groups[i]) == group)
+			return true;
+	return false;
+}
+
+/* Only groups without groups below have pods. Such a one stands at least where the groups above it must. */
+static void make_tree(struct making *making)
+{
+	const struct walk *walk = making->walk;
+	struct gang_terms *terms = &making->made->terms;
+	int32_t quorum = 0;
+
+	place_of(making->arena, &walk->all, &terms->place);
+	for (size_t i = 0; i < walk->group_count; i++) {
+		const struct raw *raw = walk->groups[i], *above = raw;
+		struct gang_group_terms *group;
+
+		if (is_parent(walk, raw))
+			continue;
+		group = add_group(making, text_of(making->arena, raw, GANG_VALUE_NAME));
+		group->quorum = count_of(making, raw, GANG_VALUE_QUORUM, 0);
+		quorum += group->quorum;
+		for (int depth = 0; above && depth < PARENTS_MAX; depth++, above = parent_of(walk, above)) {
+			if (!group->place.require)
+				group->place.require = text_of(making->arena, above, GANG_VALUE_REQUIRE);
+			if (!group->place.prefer)
+				group->place.prefer = text_of(making->arena, above, GANG_VALUE_PREFER);
+		}
+	}
+	terms->quorum = count_of(making, &walk->all, GANG_VALUE_QUORUM, quorum);
+}
+
+static void make_workload(struct making *making)
+{
+	const struct walk *walk = making->walk;
+
+	making->made->apart = true;
+	for (size_t i = 0; i < walk->group_count; i++)
+		add_group(making, text_of(making->arena, walk->groups[i], GANG_VALUE_NAME))->quorum =
+		    count_of(making, walk->groups[i], GANG_VALUE_QUORUM, 0);
+}
+
+/* The sums are kept in 64 bits; what is too much is found at the end. */
+struct sums {
+	int64_t size, quorum;
+};
+
+static void add_sized(
+    struct making *making, const char *name, int64_t size, int64_t quorum, int64_t part_size, struct sums *sums)
+{
+	struct gang_group_terms *group = add_group(making, name);
+
+	if (size > GANG_MEMBERS_MAX || quorum > GANG_MEMBERS_MAX)
+		size = quorum = GANG_MEMBERS_MAX + 1; /* so that sums stay small */
+	sums->size += size;
+	sums->quorum += quorum;
+	group->size = (int32_t)size;
+	group->quorum = (int32_t)quorum;
+	group->part_size = (int32_t)part_size;
+}
+
+static void keep_sums(struct making *making, struct sums sums)
+{
+	if (sums.size > GANG_MEMBERS_MAX || sums.quorum > GANG_MEMBERS_MAX) {
+		making->walk->trouble = "too many members";
+		return;
+	}
+	making->made->terms.size = (int32_t)sums.size;
+	making->made->terms.quorum = (int32_t)sums.quorum;
+}
+
+/* Jobs that are made only when others are ready or done do not count for the quorum: they come too late. */
+static void make_jobset(struct making *making)
+{
+	const struct walk *walk = making->walk;
+	bool in_order = slice_is(walk->all.text[GANG_VALUE_MODE], "InOrder");
+	struct sums sums = {0, 0};
+
+	for (size_t i = 0; i < walk->group_count; i++) {
+		const struct raw *raw = walk->groups[i];
+		int64_t parallelism = number_of(raw, GANG_VALUE_PARALLELISM, 1);
+		int64_t completions = number_of(raw, GANG_VALUE_COMPLETIONS, parallelism);
+		int64_t size =
+		    number_of(raw, GANG_VALUE_REPLICAS, 1) * (parallelism < completions ? parallelism : completions);
+		bool late = raw->flag[GANG_VALUE_DEPENDS] || (in_order && i > 0);
+
+		add_sized(
+		    making, text_of(making->arena, raw, GANG_VALUE_NAME), size, late ? 0 : size, completions, &sums);
+	}
+	keep_sums(making, sums);
+}
+
+/* LeaderReady: workers are made only when the leader runs, so that waiting for them would be for ever. */
+static void make_lws(struct making *making)
+{
+	const struct raw *all = &making->walk->all;
+	int64_t size = number_of(all, GANG_VALUE_SIZE, 1);
+
+	keep_sums(
+	    making, (struct sums){size, slice_is(all->text[GANG_VALUE_MODE], "LeaderReady") && size > 0 ? 1 : size});
+}
+
+/* As the label training.kubeflow.org/replica-type has it. */
+static const char *lower_text(struct arena *arena, struct slice raw)
+{
+	char *text = arena_copy(arena, raw);
+
+	for (char *at = text; *at; at++)
+		*at = (char)tolower((unsigned char)*at);
+	return text;
+}
+
+static void make_replicas(struct making *making)
+{
+	const struct walk *walk = making->walk;
+	int64_t said = number_of(&walk->all, GANG_VALUE_QUORUM, -1);
+	struct sums sums = {0, 0};
+
+	for (size_t i = 0; i < walk->group_count; i++) {
+		const struct raw *raw = walk->groups[i];
+		const char *name = lower_text(making->arena, raw->text[GANG_VALUE_NAME]);
+		int64_t size = number_of(raw, GANG_VALUE_REPLICAS, 1), quorum = size;
+
+		if (walk->object == GANG_OBJECT_MPI_JOB && strcmp(name, "launcher") == 0)
+			continue; /* is made when the workers run */
+		if (strcmp(name, "worker") == 0)
+			quorum = number_of(&walk->all, GANG_VALUE_MIN_REPLICAS, size);
+		add_sized(making, name, size, said >= 0 ? 0 : quorum < size ? quorum : size, 0, &sums);
+	}
+	if (said >= 0)
+		sums.quorum = said < sums.size ? said : sums.size;
+	keep_sums(making, sums);
+}
+
+/* An autoscaled group may be without members beyond its minimum. A group that is not counts on its replicas, unless it
+ * says a minimum. */
+static void make_ray(struct making *making)
+{
+	const struct walk *walk = making->walk;
+	struct sums sums = {0, 0};
+
+	add_sized(making, "headgroup", 1, 1, 0, &sums);
+	for (size_t i = 0; i < walk->group_count; i++) {
+		const struct raw *raw = walk->groups[i];
+		int64_t hosts = number_of(raw, GANG_VALUE_HOSTS, 1), least = number_of(raw, GANG_VALUE_MIN_REPLICAS, 0);
+		int64_t replicas = number_of(raw, GANG_VALUE_REPLICAS, least);
+
+		if (replicas < least)
+			replicas = least;
+		if (least == 0 && !walk->all.flag[GANG_VALUE_ELASTIC])
+			least = replicas;
+		if (raw->flag[GANG_VALUE_SUSPEND])
+			replicas = least = 0;
+		add_sized(making, text_of(making->arena, raw, GANG_VALUE_NAME), replicas * hosts, least * hosts, hosts,
+		    &sums);
+	}
+	keep_sums(making, sums);
+}
+
+/* Only a Job whose pods all run at the same time, each with a place of its own, is a gang. */
+static void make_job(struct making *making)
+{
+	const struct raw *all = &making->walk->all;
+	int64_t parallelism = number_of(all, GANG_VALUE_PARALLELISM, 1);
+
+	making->made->single = !slice_is(all->text[GANG_VALUE_MODE], "Indexed") || parallelism <= 1 ||
+	                       all->number[GANG_VALUE_COMPLETIONS] != parallelism;
+	if (!making->made->single)
+		keep_sums(making, (struct sums){parallelism, parallelism});
+}
+
+static void make_terms(struct making *making)
+{
+	switch (making->walk->object) {
+	case GANG_OBJECT_KAI_POD_GROUP:
+		make_tree(making);
+		break;
+	case GANG_OBJECT_WORKLOAD:
+		make_workload(making);
+		break;
+	case GANG_OBJECT_JOBSET:
+		make_jobset(making);
+		break;
+	case GANG_OBJECT_LWS:
+		make_lws(making);
+		break;
+	case GANG_OBJECT_RAY_CLUSTER:
+		make_ray(making);
+		break;
+	case GANG_OBJECT_JOB:
+		make_job(making);
+		break;
+	default:
+		if (gang_object_rows[making->walk->object].dialect == GANG_KUBEFLOW)
+			make_replicas(making);
+		else
+			make_pod_group(making);
+		break;
+	}
+}
+
+static struct gang_object_terms *make(struct walk *walk)
+{
+	const struct raw *all = &walk->all;
+	struct slice namespace_ = all->text[GANG_VALUE_NAMESPACE];
+	struct gang_object_terms *made;
+	struct arena arena;
+
+	arena_init(&arena, sizeof *made + (walk->group_count + 1) * sizeof(struct gang_group_terms) + 256);
+	made = arena_calloc(&arena, 1, sizeof *made);
+	made->terms.groups = arena_calloc(&arena, walk->group_count + 2, sizeof *made->terms.groups);
+	made->name = all->text[GANG_VALUE_NAME].len ? field_name(&arena, all->text[GANG_VALUE_NAME]) : NULL;
+	made->namespace_ = namespace_.len ? field_name(&arena, namespace_) : "default";
+	if (!made->name || !made->namespace_) {
+		arena_free(&arena);
+		return NULL;
+	}
+	made->path = gang_object_path(&arena, made->namespace_, made->name);
+	make_terms(&(struct making){walk, &arena, made});
+	made->trouble = walk->trouble;
+	made->arena = arena;
+	return made;
+}
+
+struct gang_object_terms *cluster_gang_object(enum gang_object object, struct slice json, struct err *err)
+{
+	const char *kind = gang_object_rows[object].kind;
+	struct gang_object_terms *made = NULL;
+	struct reader reader;
+	struct walk walk = {.json = &reader, .object = object};
+
+	reader_open(&reader, json);
+	raw_init(&walk.all);
+	arena_init(&walk.scratch, SCRATCH_SIZE);
+	walk_at(&walk, 0, &walk.all);
+	if (!reader_close(&reader))
+		err_set(err, ERR_INPUT, "%s: %s at byte %zu", kind, reader.error, (size_t)(reader.at - reader.start));
+	else if (!(made = make(&walk)))
+		err_set(err, ERR_INPUT, "%s: no metadata.name, or one with a NUL", kind);
+	arena_free(&walk.scratch);
+	return made;
+}
+
+struct slice gang_object_path(struct arena *arena, const char *namespace_, const char *name)
+{
+	size_t left = strlen(namespace_), len = left + 1 + strlen(name);
+	char *path = arena_text(arena, len);
+
+	memcpy(path, namespace_, left);
+	path[left] = '/';
+	strcpy(path + left + 1, name);
+	return (struct slice){path, len};
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_place(const struct gang_place *a, const struct gang_place *b)
+{
+	return same_text(a->require, b->require) && same_text(a->prefer, b->prefer) &&
+	       same_text(a->segment_at, b->segment_at) && a->segment == b->segment;
+}
+
+bool gang_object_same(const struct gang_object_terms *a, const struct gang_object_terms *b)
+{
+	if (a->single != b->single || a->trouble != b->trouble || a->terms.quorum != b->terms.quorum ||
+	    a->terms.size != b->terms.size || a->terms.group_count != b->terms.group_count ||
+	    !same_place(&a->terms.place, &b->terms.place))
+		return false;
+	for (size_t i = 0; i < a->terms.group_count; i++) {
+		const struct gang_group_terms *left = &a->terms.groups[i], *right = &b->terms.groups[i];
+
+		if (!same_text(left->name, right->name) || left->quorum != right->quorum || left->size != right->size ||
+		    left->part_size != right->part_size || !same_place(&left->place, &right->place))
+			return false;
+	}
+	return true;
+}
+
+void gang_object_free(struct gang_object_terms *terms)
+{
+	struct arena arena;
+
+	if (!terms)
+		return;
+	arena = terms->arena;
+	arena_free(&arena);
+}
