@@ -56,11 +56,13 @@ struct gang_member {
 	struct pod *pod;
 	bool owned; /* the registry frees the pod */
 	enum gang_member_state state;
-	bool placed;  /* the ledger holds its room, or it is bound */
-	bool ungated; /* its gate was taken away, whatever a late event still shows */
-	bool told;    /* the plan stands on the pod */
-	bool writing; /* the caller's: a write is under way */
-	size_t at;    /* place in the gang */
+	bool placed;          /* the ledger holds its room, or it is bound */
+	bool ungated;         /* its gate was taken away, whatever a late event still shows */
+	bool told;            /* the plan stands on the pod */
+	bool writing;         /* the caller's: a write is under way */
+	size_t at;            /* place in the gang */
+	size_t offered_count; /* during a call that names all nodes it may go to: no other will do */
+	const char *const *offered;
 	size_t refused_count;
 	char *refused[GANG_REFUSED_MAX]; /* nodes that kube-scheduler does not take for it */
 };

@@ -32,15 +32,25 @@ static void reject(struct scheduler *s, const struct wire_args *args, enum reaso
 	metric_add(s->instruments.decisions, 1, "rejected", reason_code(reason), NULL);
 }
 
-/* kube-scheduler knows something of the node that berth does not: the member gets another one. A call with the
- * nominated node alone is followed by one with all that are left. */
-static void refused(struct scheduler *s, struct gang_member *member, const struct ledger_entry *entry)
+/* kube-scheduler knows something of the node that berth does not: the member gets another one, of those that are
+ * offered. A call with the nominated node alone is followed by one with all that are left. */
+static void replan(struct scheduler *s, const struct wire_args *args, struct gang_member *member, const char *node)
 {
+	struct arena arena;
 	log_info("kube-scheduler does not take a planned node", "pod=%s/%s node=%s", member->pod->namespace_,
-	    member->pod->name, entry->node->name);
-	gangs_refuse(member, entry->node->name);
+	    member->pod->name, node);
+	gangs_refuse(member, node);
 	gang_unplace(s, member);
-	member->gang->tried_at = UINT64_MAX;
+	arena_init(&arena, 4096);
+	const char **names = arena_calloc(&arena, args->count, sizeof *names);
+	for (size_t i = 0; i < args->count; i++)
+		names[i] = arena_copy(&arena, args->items[i]);
+	member->offered = names;
+	member->offered_count = args->count;
+	gang_fill(s, member->gang);
+	member->offered = NULL;
+	member->offered_count = 0;
+	arena_free(&arena);
 }
 
 void gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *pod, struct buf *reply)
@@ -70,6 +80,13 @@ void gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *
 		gang_now(s); /* the last member may have come with this call */
 	entry = member->placed ? ledger_find(s->fleet, uid) : NULL;
 	struct node *node = filter_held_node(s, args, pod, entry);
+	bool nominated_alone = args->count == 1 && pod->nominated && slice_is(args->items[0], pod->nominated);
+	if (entry && !node && !entry->pinned && entry->state != LEDGER_BOUND && !nominated_alone) {
+		replan(s, args, member, entry->node->name);
+		entry = member->placed ? ledger_find(s->fleet, uid) : NULL;
+		node = filter_held_node(s, args, pod, entry);
+		gang_soon(s);
+	}
 	log_debug("filter", "pod=%s/%s gang=%s state=%s names=%zu node=%s", pod->namespace_, pod->name,
 	    member->gang->name, gang_state_name(member->gang->state), args->count, node ? node->name : "");
 	if (node) {
@@ -78,12 +95,7 @@ void gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *
 		metric_add(s->instruments.decisions, 1, "placed", reason_code(REASON_CODE_FITS), NULL);
 		return;
 	}
-	enum reason reason = entry ? REASON_CODE_GANG_NODE_REFUSED : why_not(member->gang);
-	reject(s, args, reason, reply);
-	bool nominated_alone = args->count == 1 && pod->nominated && slice_is(args->items[0], pod->nominated);
-	if (entry && !entry->pinned && entry->state != LEDGER_BOUND && !nominated_alone)
-		refused(s, member, entry);
-	gang_soon(s);
+	reject(s, args, entry ? REASON_CODE_GANG_NODE_REFUSED : why_not(member->gang), reply);
 }
 
 enum reason gang_bind(struct scheduler *s, const struct pod *pod, const char *node, bool *parked)

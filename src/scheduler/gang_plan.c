@@ -67,6 +67,8 @@ static void ask(const struct scheduler *s, const struct gang *gang, struct askin
 		asking->members[asking->count++] = (struct plan_member){.pod = member->pod,
 		    .rank = gang_rank(member->pod->gang, &member->pod->gang->terms),
 		    .fixed = member->placed && entry ? entry->node : NULL,
+		    .limited = member->offered != NULL,
+		    .only = {member->offered_count, member->offered},
 		    .never = {member->refused_count, (const char *const *)member->refused}};
 	}
 }

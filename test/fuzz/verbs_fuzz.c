@@ -112,6 +112,14 @@ void kube_patch_status(struct kube *kube, struct kube_pod_ref pod, const char *m
 	(void)kube, (void)pod, (void)members, (void)done, (void)ctx;
 }
 
+void kube_ungate(
+    struct kube *kube, struct kube_pod_ref pod, const char *gate, struct slice annotations, kube_done *done, void *ctx)
+{
+	(void)kube, (void)pod, (void)gate, (void)done, (void)ctx;
+	if (annotations.len > 0)
+		check_object(annotations);
+}
+
 struct kube_watch_state kube_watch_state(const struct kube_watch *watch)
 {
 	(void)watch;
@@ -164,8 +172,8 @@ static const char *const pod_texts[] = {
 static void open_once(struct scheduler *s)
 {
 	static uv_loop_t loop;
-	uv_timer_t *timers[] = {
-	    &s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->expiry_timer, &s->sweep_timer, &s->policy.timer};
+	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->expiry_timer,
+	    &s->sweep_timer, &s->policy.timer};
 	const struct catalogue *catalogue;
 	struct policy_report report;
 	struct err err;
@@ -194,6 +202,8 @@ static void begin(struct scheduler *s)
 	s->fleet = fleet_new(&s->catalogue->gpus);
 	s->waiting = waiting_new();
 	s->roster = roster_new();
+	s->gangs = gangs_new();
+	s->gangs_rebuilt = s->gang_line_due = false;
 	s->owners = owners_new();
 	s->wake_due = false;
 	fleet_set_policy(s->fleet, s->policy.inforce);
@@ -217,12 +227,15 @@ static void end(struct scheduler *s)
 		arena_free(&binds[i].arena);
 	}
 	waiting_free(s->waiting);
+	gang_close(s);
+	gangs_free(s->gangs);
 	roster_free(s->roster);
 	owners_free(s->owners);
 	fleet_free(s->fleet);
 	uv_timer_stop(&s->wake_timer);
 	uv_timer_stop(&s->sleepers_timer);
 	uv_timer_stop(&s->hint_timer);
+	uv_timer_stop(&s->gang_timer);
 	uv_timer_stop(&s->expiry_timer);
 }
 
@@ -351,7 +364,8 @@ static void check_filtered(const struct buf *reply, const struct wire_args *args
 	}
 	CHECK(reader_close(&json));
 	CHECK(taken == 0 || refused == 0);
-	CHECK(taken <= args->count && (taken > 0 || refused == args->count));
+	/* A member of a gang that waits is told so on one node's name. */
+	CHECK(taken <= args->count && (taken > 0 || refused == args->count || refused == 1));
 }
 
 static void check_scores(const struct buf *reply, const struct wire_args *args)
@@ -538,6 +552,7 @@ static void step(char what, struct slice text, struct arena *arena)
 		break;
 	case 'T':
 		hint_on_timer(&scheduler.hint_timer);
+		gang_on_timer(&scheduler.gang_timer);
 		wake_now(&scheduler);
 		break;
 	default:
