@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "policy/preset.h"
 #include "policy/table.h"
 #include "policy/words.h"
 
@@ -100,20 +101,103 @@ static void check_name(
 		    show(name->text).text, names->what, words_listed(&names->words, name->text).text);
 }
 
+static struct path level_path(const struct level *level)
+{
+	return path_of("topology[%zu]%s", level->index, level->preset ? "" : ".level");
+}
+
+static const char *label_of(const struct level *level, size_t i)
+{
+	if (level->preset)
+		return i < PRESET_LABELS_MAX ? level->preset->labels[i] : NULL;
+	return i == 0 && level->item->node_label ? level->item->node_label->text.at : NULL;
+}
+
+static bool is_cut(const struct level *level)
+{
+	return level->preset ? level->preset->up_to_last_dot : level->item->up_to != NULL;
+}
+
+/* The label that both are read from, or NULL. */
+static const char *common_label(const struct level *a, const struct level *b)
+{
+	for (size_t i = 0; is_cut(a) == is_cut(b) && label_of(a, i); i++)
+		for (size_t j = 0; label_of(b, j); j++)
+			if (strcmp(label_of(a, i), label_of(b, j)) == 0)
+				return label_of(a, i);
+	return NULL;
+}
+
+static void check_level(struct checker *checker, const struct levels *levels, size_t i)
+{
+	const struct level *level = &levels->items[i];
+	const char *label;
+
+	if (slice_is(level->name, LEVEL_HOST))
+		PROBLEM(checker, PROBLEM_DUPLICATE_NAME, level->place,
+		    "%s \"" LEVEL_HOST "\" is implied and cannot be named", level_path(level).text);
+	for (size_t j = 0; j < i; j++) {
+		const struct level *other = &levels->items[j];
+
+		if (!slice_equal(other->name, level->name))
+			continue;
+		PROBLEM(checker, PROBLEM_DUPLICATE_NAME, level->place, "%s%s %s is also in line %u",
+		    level_path(level).text, level->preset ? ": level" : "", show(level->name).text,
+		    other->place->mark.line);
+		return;
+	}
+	for (size_t j = 0; j < i; j++) {
+		const struct level *other = &levels->items[j];
+
+		label = common_label(level, other);
+		if (!label)
+			continue;
+		PROBLEM(checker, PROBLEM_DUPLICATE_NAME, level->preset ? level->place : level->item->node_label,
+		    "topology[%zu]%s %s is also in line %u", level->index, level->preset ? ": label" : ".nodeLabel",
+		    show(slice_of(label)).text, other->place->mark.line);
+		return;
+	}
+}
+
+static void check_preset(struct checker *checker, const struct doc_level *item, size_t index)
+{
+	const struct preset *preset = preset_named(item->preset->text);
+
+	for (size_t i = 0; i < item->levels.count; i++) {
+		const struct yaml_node *name = doc_text(&item->levels, i);
+		struct words known = {0};
+		bool found = false;
+
+		for (size_t j = 0; name && j < PRESET_LEVELS_MAX && preset->levels[j].name; j++) {
+			words_add(&known, preset->levels[j].name);
+			found = found || slice_is(name->text, preset->levels[j].name);
+		}
+		if (name && !found)
+			PROBLEM(checker, PROBLEM_UNKNOWN_VALUE, name, "topology[%zu].levels[%zu] %s is not %s", index,
+			    i, show(name->text).text, words_choices(&known, name->text).text);
+	}
+}
+
 static void check_levels(struct checker *checker)
 {
-	struct names labels = checker->levels;
+	struct levels levels;
 
-	for (size_t i = 0; i < labels.list->count; i++) {
-		const struct yaml_node *name = name_at(&checker->levels, i);
-
-		if (name && slice_is(name->text, LEVEL_HOST))
-			PROBLEM(checker, PROBLEM_DUPLICATE_NAME, name,
-			    "topology[%zu].level \"" LEVEL_HOST "\" is implied and cannot be named", i);
+	levels_collect(&checker->doc->topology, &levels);
+	checker->levels.complete = levels.complete;
+	for (size_t i = 0; i < levels.count; i++) {
+		words_add(&checker->levels.words, levels.items[i].name.at);
+		check_level(checker, &levels, i);
 	}
-	labels.key = "nodeLabel";
-	labels.offset = offsetof(struct doc_level, node_label);
-	collect_names(checker, &labels);
+	if (levels.one_more)
+		PROBLEM(checker, PROBLEM_TOO_MANY, levels.one_more,
+		    "topology has more than %d levels, those of presets counted", TOPOLOGY_LEVELS_MAX);
+	for (size_t i = 0; i < checker->doc->topology.count; i++) {
+		const struct doc_level *item = DOC_ITEM(doc_level, &checker->doc->topology, i);
+
+		if (item->preset)
+			check_preset(checker, item, i);
+	}
+	words_add(&checker->levels.words, LEVEL_HOST);
 }
 
 static bool is_whole_number(const struct yaml_node *node)
@@ -194,6 +278,16 @@ static void check_class(struct checker *checker, const struct doc_class *class, 
 		check_name(checker, &checker->classes, doc_text(&class->may_preempt, j),
 		    path_of("classes[%zu].mayPreempt[%zu]", i, j));
 	check_name(checker, &checker->levels, spread, path_of("classes[%zu].replicas.spreadOver", i));
+	check_name(checker, &checker->levels, class->gang.require, path_of("classes[%zu].gang.require", i));
+	check_name(checker, &checker->levels, class->gang.prefer, path_of("classes[%zu].gang.prefer", i));
+}
+
+static void check_gate(struct checker *checker)
+{
+	const struct doc_list *classes = &checker->doc->gate.classes;
+
+	for (size_t i = 0; i < classes->count && checker->doc->classes.node; i++)
+		check_name(checker, &checker->classes, doc_text(classes, i), path_of("gate.classes[%zu]", i));
 }
 
 static void check_fallback(struct checker *checker)
@@ -254,22 +348,20 @@ void policy_check(const struct doc *doc, const struct gpu_catalogue *catalogue, 
 	struct checker checker = {
 	    .doc = doc,
 	    .report = report,
-	    .levels = {"levels of the topology", "topology", "level", &doc->topology, sizeof(struct doc_level),
-	        offsetof(struct doc_level, level), {0}, false},
+	    .levels = {.what = "levels of the topology", .list_name = "topology"},
 	    .pools = {"pools", "pools", "name", &doc->pools, sizeof(struct doc_pool), offsetof(struct doc_pool, name),
 	        {0}, false},
 	    .classes = {"classes", "classes", "name", &doc->classes, sizeof(struct doc_class),
 	        offsetof(struct doc_class, name), {0}, false},
 	};
 
-	collect_names(&checker, &checker.levels);
 	collect_names(&checker, &checker.pools);
 	collect_names(&checker, &checker.classes);
 	check_levels(&checker);
-	words_add(&checker.levels.words, LEVEL_HOST);
 	check_pools(&checker, catalogue);
 	for (size_t i = 0; i < doc->classes.count; i++)
 		check_class(&checker, DOC_ITEM(doc_class, &doc->classes, i), i);
 	check_fallback(&checker);
+	check_gate(&checker);
 	check_avoid(&checker);
 }

@@ -1,6 +1,9 @@
 #include "policy/compile.h"
 
 #include "berth/gpu.h"
+#include "berth/topology.h"
+#include "policy/preset.h"
+#include "policy/scalar.h"
 #include "policy/table.h"
 
 #define FIRST_CHUNK 4096
@@ -64,14 +67,32 @@ static struct selector compile_selector(struct arena *arena, const struct doc_se
 	return selector;
 }
 
-static void compile_levels(struct policy *policy, struct arena *arena, const struct doc_list *levels)
+static void compile_preset_level(struct policy_level *out, struct arena *arena, const struct preset_level *level)
 {
-	policy->level_count = levels->count;
-	for (size_t i = 0; i < levels->count; i++) {
-		const struct doc_level *level = DOC_ITEM(doc_level, levels, i);
+	out->node_label = level->labels[0];
+	out->up_to_last_dot = level->up_to_last_dot;
+	out->older = arena_calloc(arena, PRESET_LABELS_MAX, sizeof *out->older);
+	for (size_t i = 1; i < PRESET_LABELS_MAX && level->labels[i]; i++)
+		out->older[out->older_count++] = level->labels[i];
+}
 
-		policy->levels[i] = (struct policy_level){
-		    .name = copy(arena, level->level), .node_label = copy(arena, level->node_label)};
+static void compile_levels(struct policy *policy, struct arena *arena, const struct doc_list *topology)
+{
+	struct levels levels;
+
+	levels_collect(topology, &levels);
+	policy->level_count = levels.count;
+	for (size_t i = 0; i < levels.count; i++) {
+		const struct level *level = &levels.items[i];
+		struct policy_level *out = &policy->levels[i];
+
+		out->name = arena_copy(arena, level->name);
+		if (level->preset) {
+			compile_preset_level(out, arena, level->preset);
+			continue;
+		}
+		out->node_label = copy(arena, level->item->node_label);
+		out->up_to_last_dot = level->item->up_to != NULL;
 	}
 }
 
@@ -103,6 +124,7 @@ static struct policy_match compile_match(struct arena *arena, const struct doc_m
 
 		match.pod_labels[i] = (struct label){copy(arena, label->key), copy(arena, label->value)};
 	}
+	match.gang_gpus_min = (int64_t)in->gang_gpus.min.value;
 	return match;
 }
 
@@ -128,7 +150,8 @@ static uint16_t *compile_class_names(const struct doc_list *classes, struct aren
 	return indexes;
 }
 
-static int compile_spread(const struct policy *policy, const struct yaml_node *level)
+/* level_count = host; -1 = not said. */
+static int compile_level(const struct policy *policy, const struct yaml_node *level)
 {
 	int i = 0;
 
@@ -137,6 +160,31 @@ static int compile_spread(const struct policy *policy, const struct yaml_node *l
 	while (i < (int)policy->level_count && !slice_is(level->text, policy->levels[i].name))
 		i++;
 	return i;
+}
+
+static int compile_gang_level(const struct policy *policy, const struct yaml_node *level)
+{
+	int i = compile_level(policy, level);
+
+	return i == (int)policy->level_count ? TOPOLOGY_HOST : i;
+}
+
+static int64_t compile_duration(const struct doc_number *given, const char *fallback)
+{
+	double ns = given->value;
+
+	if (!given->node)
+		scalar_duration(slice_of(fallback), &ns);
+	return (int64_t)ns;
+}
+
+static void compile_gang(const struct policy *policy, const struct doc_gang *in, struct policy_gang *gang)
+{
+	gang->require = compile_gang_level(policy, in->require);
+	gang->prefer = compile_gang_level(policy, in->prefer);
+	gang->members_within_ns = compile_duration(&in->members_within, MEMBERS_WITHIN_DEFAULT);
+	gang->hold_domain_after_ns = compile_duration(&in->hold_domain_after, HOLD_DOMAIN_AFTER_DEFAULT);
+	gang->restart_on_loss = in->on_node_loss && slice_is(in->on_node_loss->text, "restart");
 }
 
 /* One place in a long list of preferred pools counts as much as one in a list of four, so that prefer goes before
@@ -166,10 +214,10 @@ static void compile_class(
 	class->prefer = compile_pool_names(policy, arena, &in->prefer);
 	for (size_t i = 0; i < in->assume.count; i++)
 		class->assume |= DTYPE_BIT(dtype_named(doc_text(&in->assume, i)->text));
-	class->gang = (struct policy_gang){.require = -1, .prefer = -1};
-	class->spread_level = compile_spread(policy, in->replicas.spread_over);
+	class->spread_level = compile_level(policy, in->replicas.spread_over);
 	class->max_gpus_per_pod = (int64_t)in->max_gpus_per_pod.value;
 	class->advise = in->mode && slice_is(in->mode->text, "advise");
+	compile_gang(policy, &in->gang, &class->gang);
 	for (size_t i = 0; i < SCORE_TERM_COUNT; i++)
 		class->weights[i] = in->place.terms[i].node ? in->place.terms[i].value
 		                                            : default_weight((enum score_term)i, class->prefer_count);
@@ -185,6 +233,18 @@ static void compile_avoid(struct policy *policy, struct arena *arena, const stru
 		policy->avoid[i] = (struct policy_avoid){
 		    copy(arena, rule->node_condition), copy(arena, rule->is), copy(arena, rule->taint_key)};
 	}
+}
+
+static void compile_gate(
+    struct policy *policy, struct arena *arena, const struct doc_gate *gate, const struct doc_list *classes)
+{
+	const uint16_t *gated = compile_class_names(classes, arena, &gate->classes);
+
+	for (size_t i = 0; i < gate->classes.count; i++)
+		policy->classes[gated[i]].gated = true;
+	policy->gates = gate->classes.count > 0;
+	policy->release_after_ns = compile_duration(&gate->release_after, RELEASE_AFTER_DEFAULT);
+	policy->scale_up_after_ns = compile_duration(&gate->scale_up_after, SCALE_UP_AFTER_DEFAULT);
 }
 
 struct policy *policy_compile(const struct doc *doc)
@@ -207,6 +267,7 @@ struct policy *policy_compile(const struct doc *doc)
 		if (slice_is(doc->fallback->text, policy->classes[i].name))
 			policy->fallback = (uint16_t)i;
 	}
+	compile_gate(policy, &arena, &doc->gate, &doc->classes);
 	compile_avoid(policy, &arena, &doc->health.avoid);
 	policy->arena = arena;
 	return policy;

@@ -56,6 +56,9 @@ bool cover_match(const struct doc_match *wide, const struct doc_match *narrow)
 {
 	if (wide->head.broken || narrow->head.broken)
 		return false;
+	if (wide->gang_gpus.min.node &&
+	    (!narrow->gang_gpus.min.node || narrow->gang_gpus.min.value < wide->gang_gpus.min.value))
+		return false;
 	return cover_texts(&wide->namespaces, &narrow->namespaces, cover_glob) &&
 	       cover_texts(&wide->owners, &narrow->owners, same_text) &&
 	       cover_labels(&wide->pod_labels, &narrow->pod_labels, cover_glob);

@@ -24,16 +24,18 @@ struct doc_list {
 
 struct doc_number {
 	const struct yaml_node *node;
-	double value;
+	double value; /* of a duration: nanoseconds */
 };
 
 struct doc_label {
 	const struct yaml_node *key, *value;
 };
 
+/* One level, or a preset of some. */
 struct doc_level {
 	struct doc_head head;
-	const struct yaml_node *level, *node_label;
+	const struct yaml_node *level, *node_label, *up_to, *preset;
+	struct doc_list levels;
 };
 
 struct doc_expression {
@@ -53,14 +55,26 @@ struct doc_pool {
 	struct doc_selector node_selector;
 };
 
+struct doc_gang_gpus {
+	struct doc_head head;
+	struct doc_number min;
+};
+
 struct doc_match {
 	struct doc_head head;
 	struct doc_list namespaces, owners, pod_labels;
+	struct doc_gang_gpus gang_gpus;
 };
 
 struct doc_replicas {
 	struct doc_head head;
 	const struct yaml_node *spread_over;
+};
+
+struct doc_gang {
+	struct doc_head head;
+	const struct yaml_node *require, *prefer, *on_node_loss;
+	struct doc_number members_within, hold_domain_after;
 };
 
 struct doc_weights {
@@ -74,6 +88,7 @@ struct doc_class {
 	struct doc_list match, only, prefer, assume, may_preempt;
 	struct doc_replicas replicas;
 	struct doc_number max_gpus_per_pod;
+	struct doc_gang gang;
 	struct doc_weights place;
 };
 
@@ -87,10 +102,17 @@ struct doc_health {
 	struct doc_list avoid;
 };
 
+struct doc_gate {
+	struct doc_head head;
+	struct doc_list classes;
+	struct doc_number release_after, scale_up_after;
+};
+
 struct doc {
 	struct doc_head head;
 	const struct yaml_node *api_version, *kind, *fallback;
 	struct doc_list topology, pools, classes;
+	struct doc_gate gate;
 	struct doc_health health;
 };
 

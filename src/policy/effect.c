@@ -5,6 +5,8 @@
 
 #include "policy/cover.h"
 #include "policy/kinds.h"
+#include "policy/preset.h"
+#include "policy/table.h"
 #include "policy/words.h"
 
 #define PROBLEM(report, problem, node, ...) report_add(report, problem, place_of(node), __VA_ARGS__)
@@ -103,6 +105,71 @@ static bool is_pool(const struct doc_list *pools, struct slice name)
 	return false;
 }
 
+/* The place of a level among the levels, the host last; SIZE_MAX for none of them. */
+static size_t depth_of(const struct doc *doc, const struct yaml_node *name)
+{
+	struct levels levels;
+	size_t i = 0;
+
+	levels_collect(&doc->topology, &levels);
+	while (i < levels.count && !slice_equal(levels.items[i].name, name->text))
+		i++;
+	return i < levels.count || slice_is(name->text, LEVEL_HOST) ? i : SIZE_MAX;
+}
+
+static void check_gang(const struct doc *doc, const struct doc_gang *gang, size_t i, struct policy_report *report)
+{
+	size_t require, prefer;
+
+	if (!gang->require || !gang->prefer)
+		return;
+	require = depth_of(doc, gang->require);
+	prefer = depth_of(doc, gang->prefer);
+	if (require != SIZE_MAX && prefer <= require)
+		PROBLEM(report, PROBLEM_NO_EFFECT, gang->prefer,
+		    "classes[%zu].gang.prefer %s has no effect: it is not below %s, which is required", i,
+		    show(gang->prefer->text).text, show(gang->require->text).text);
+}
+
+/* Words of a gated class that CEL cannot weigh when a pod is created. */
+static void check_seen(const struct doc_class *class, size_t i, struct policy_report *report)
+{
+	for (size_t j = 0; j < class->match.count; j++) {
+		const struct doc_match *match = DOC_ITEM(doc_match, &class->match, j);
+
+		if (match->gang_gpus.min.node)
+			PROBLEM(report, PROBLEM_UNSEEN_MATCH, match->gang_gpus.head.node,
+			    "classes[%zu].match[%zu].gangGPUs is not known when a pod is created: pods of smaller "
+			    "gangs "
+			    "are gated, too, until berth has seen them",
+			    i, j);
+		for (size_t k = 0; k < match->owners.count; k++) {
+			const struct yaml_node *owner = doc_text(&match->owners, k);
+			const char *between = owner ? kind_between(owner->text) : NULL;
+
+			if (between)
+				PROBLEM(report, PROBLEM_UNSEEN_MATCH, owner,
+				    "classes[%zu].match[%zu].owners[%zu] %s does not control its pods itself, a %s "
+				    "does: they are not gated for its sake",
+				    i, j, k, show(owner->text).text, between);
+		}
+	}
+}
+
+static void check_gate(const struct doc *doc, struct policy_report *report)
+{
+	for (size_t i = 0; i < doc->classes.count; i++) {
+		const struct doc_class *class = DOC_ITEM(doc_class, &doc->classes, i);
+
+		for (size_t j = 0; class->name && j < doc->gate.classes.count; j++) {
+			const struct yaml_node *gated = doc_text(&doc->gate.classes, j);
+
+			if (gated && slice_equal(gated->text, class->name->text))
+				check_seen(class, i, report);
+		}
+	}
+}
+
 static void check_class(const struct doc *doc, const struct doc_class *class, size_t i, struct policy_report *report)
 {
 	const struct doc_number *apart = &class->place.terms[SCORE_SIBLINGS_APART];
@@ -119,6 +186,7 @@ static void check_class(const struct doc *doc, const struct doc_class *class, si
 			    "classes[%zu].prefer[%zu] %s has no effect: it is not in \"only\"", i, j,
 			    show(pool->text).text);
 	}
+	check_gang(doc, &class->gang, i, report);
 	if (apart->node && apart->value > 0 && !class->replicas.head.node)
 		PROBLEM(report, PROBLEM_NO_EFFECT, apart->node,
 		    "classes[%zu].place.siblingsApart has no effect without replicas.spreadOver", i);
@@ -138,4 +206,5 @@ void policy_check_effect(const struct doc *doc, struct policy_report *report)
 		check_reach(&doc->classes, i, report);
 		check_class(doc, class, i, report);
 	}
+	check_gate(doc, report);
 }

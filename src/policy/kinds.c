@@ -44,3 +44,15 @@ const char *kind_meant(struct slice given)
 	}
 	return meant;
 }
+
+const char *kind_between(struct slice kind)
+{
+	static const struct {
+		const char *kind, *between;
+	} known[] = {{"CronJob", "Job"}, {"TrainJob", "Job"}, {"RayJob", "RayCluster"}, {"RayService", "RayCluster"}};
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (slice_is(kind, known[i].kind))
+			return known[i].between;
+	return NULL;
+}

@@ -142,6 +142,29 @@ static void read_number(
 	*out = (struct doc_number){node, value};
 }
 
+static void read_duration(
+    struct reader *reader, const struct field *field, const struct yaml_node *node, struct doc_number *out)
+{
+	double value = 0;
+
+	if (node->type != YAML_SCALAR || (!node->quoted && scalar_type(node) == SCALAR_NULL)) {
+		wrong_type(reader, node, "a duration", "");
+		return;
+	}
+	if (!scalar_duration(node->text, &value)) {
+		PROBLEM(reader, PROBLEM_BAD_DURATION, node,
+		    "%s %s is no duration: numbers with units (h, m, s, ms) are due, like 10m or 1h30m", path(reader),
+		    show(node->text).text);
+		return;
+	}
+	if (value < field->min || value > field->max) {
+		PROBLEM(reader, PROBLEM_OUT_OF_RANGE, node, "%s %s is out of range: %.0fs to %.0fh", path(reader),
+		    show(node->text).text, field->min / DURATION_SECOND, field->max / (3600 * DURATION_SECOND));
+		return;
+	}
+	*out = (struct doc_number){node, value};
+}
+
 static void read_labels(
     struct reader *reader, const struct field *field, const struct yaml_node *node, struct doc_list *out)
 {
@@ -239,6 +262,8 @@ static void read_value(struct reader *reader, const struct field *field, const s
 		read_object(reader, field->object, node, out);
 	else if (field->kind == FIELD_TEXT)
 		read_text(reader, field, node, out);
+	else if (field->kind == FIELD_DURATION)
+		read_duration(reader, field, node, out);
 	else
 		read_number(reader, field, node, out);
 }

@@ -14,5 +14,7 @@ enum scalar scalar_type(const struct yaml_node *node);
 bool scalar_number(const struct yaml_node *node, double *value);
 /* The same without fraction and exponent. */
 bool scalar_is_integer(const struct yaml_node *node);
+/* Numbers with a unit each, as Go writes durations: 10m, 1h30m, 1.5s, 500ms. Nanoseconds. */
+bool scalar_duration(struct slice text, double *ns);
 
 #endif

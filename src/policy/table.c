@@ -2,6 +2,7 @@
 
 #include "berth/gpu.h"
 #include "policy/doc.h"
+#include "policy/preset.h"
 
 #define FIELDS(array) .fields = (array), .field_count = sizeof(array) / sizeof((array)[0])
 
@@ -46,22 +47,57 @@ static const char *dtype_word(size_t i)
 	return i < DTYPE_COUNT ? dtype_name((enum dtype)i) : NULL;
 }
 
+static const char *up_to_word(size_t i)
+{
+	return i == 0 ? UP_TO_LAST_DOT : NULL;
+}
+
+static const char *loss_word(size_t i)
+{
+	static const char *const words[] = {"replace", "restart"};
+
+	return word_at(words, sizeof words / sizeof *words, i);
+}
+
 static const struct field level_fields[] = {
     {.key = "level",
         .offset = offsetof(struct doc_level, level),
-        .required = true,
+        .choice = true,
+        .with = "nodeLabel",
         .rule = TEXT_NAME,
-        .help = "Name of the level, for replicas.spreadOver; host is implied and cannot be named."},
+        .help = "Name of the level, for gang and replicas.spreadOver; host is implied and cannot be named."},
     {.key = "nodeLabel",
         .offset = offsetof(struct doc_level, node_label),
-        .required = true,
+        .with = "level",
         .rule = TEXT_LABEL_KEY,
         .help = "Node label whose value names the domain that a node is in."},
+    {.key = "upTo",
+        .offset = offsetof(struct doc_level, up_to),
+        .with = "nodeLabel",
+        .word = up_to_word,
+        .word_problem = PROBLEM_UNKNOWN_VALUE,
+        .default_text = "the whole value",
+        .help = "How much of the label's value counts: what stands before its last dot."},
+    {.key = "preset",
+        .offset = offsetof(struct doc_level, preset),
+        .choice = true,
+        .word = preset_name,
+        .word_problem = PROBLEM_UNKNOWN_VALUE,
+        .help = "Levels by the labels of a known source, instead of level and nodeLabel."},
+    {.key = "levels",
+        .offset = offsetof(struct doc_level, levels),
+        .list_max = TOPOLOGY_LEVELS_MAX,
+        .with = "preset",
+        .rule = TEXT_NAME,
+        .default_text = "those that every cluster of its kind has",
+        .help = "Which levels of the preset the cluster has."},
 };
 static const struct object level_object = {
     .name = "level",
-    .help = "One level of the topology.",
+    .help = "One level of the topology, or a preset of some.",
     .size = sizeof(struct doc_level),
+    .choice = CHOICE_EXACTLY_ONE,
+    .choice_problem = PROBLEM_BAD_COMBINATION,
     FIELDS(level_fields),
 };
 
@@ -142,6 +178,23 @@ static const struct object pool_object = {
     FIELDS(pool_fields),
 };
 
+static const struct field gang_gpus_fields[] = {
+    {.key = "min",
+        .kind = FIELD_INTEGER,
+        .offset = offsetof(struct doc_gang_gpus, min),
+        .required = true,
+        .min = 1,
+        .max = GANG_GPUS_MAX,
+        .default_text = "no limit",
+        .help = "The fewest GPUs, slices or shares."},
+};
+static const struct object gang_gpus_object = {
+    .name = "gangGPUs",
+    .help = "What the members of a gang ask for in all.",
+    .size = sizeof(struct doc_gang_gpus),
+    FIELDS(gang_gpus_fields),
+};
+
 static const struct field match_fields[] = {
     {.key = "namespaces",
         .offset = offsetof(struct doc_match, namespaces),
@@ -159,6 +212,11 @@ static const struct field match_fields[] = {
         .list_max = DOC_LABELS_MAX,
         .rule = TEXT_LABEL_GLOB,
         .help = "The pod has all of these labels; * and ? match as in a shell."},
+    {.key = "gangGPUs",
+        .kind = FIELD_OBJECT,
+        .object = &gang_gpus_object,
+        .offset = offsetof(struct doc_match, gang_gpus),
+        .help = "The pod is one of a gang that asks for so many GPUs in all; no match while that is not known."},
 };
 static const struct object match_object = {
     .name = "match",
@@ -179,6 +237,47 @@ static const struct object replicas_object = {
     .help = "What holds among pods of one owner.",
     .size = sizeof(struct doc_replicas),
     FIELDS(replicas_fields),
+};
+
+static const struct field gang_fields[] = {
+    {.key = "require",
+        .offset = offsetof(struct doc_gang, require),
+        .rule = TEXT_NAME,
+        .default_text = "none",
+        .help = "All members stand in one domain of this level of the topology, or on one host (host). Hard; what a "
+                "gang says itself counts instead."},
+    {.key = "prefer",
+        .offset = offsetof(struct doc_gang, prefer),
+        .rule = TEXT_NAME,
+        .default_text = "as near as can be",
+        .help = "The same if it can be."},
+    {.key = "membersWithin",
+        .kind = FIELD_DURATION,
+        .offset = offsetof(struct doc_gang, members_within),
+        .min = DURATION_SECOND,
+        .max = DURATION_MAX,
+        .default_text = MEMBERS_WITHIN_DEFAULT,
+        .help = "How long members may be missing before the gang holds nothing any more."},
+    {.key = "holdDomainAfter",
+        .kind = FIELD_DURATION,
+        .offset = offsetof(struct doc_gang, hold_domain_after),
+        .min = DURATION_SECOND,
+        .max = DURATION_MAX,
+        .default_text = HOLD_DOMAIN_AFTER_DEFAULT,
+        .help = "How long a complete gang waits for room before a domain is kept free of later pods for it."},
+    {.key = "onNodeLoss",
+        .offset = offsetof(struct doc_gang, on_node_loss),
+        .word = loss_word,
+        .word_problem = PROBLEM_UNKNOWN_VALUE,
+        .default_text = "replace",
+        .help = "When a node fails under a member: replace the member near its peers, or restart the whole gang."},
+};
+static const struct object gang_object = {
+    .name = "gang",
+    .help = "What holds for gangs of the class.",
+    .size = sizeof(struct doc_gang),
+    .needs_key = true,
+    FIELDS(gang_fields),
 };
 
 static const struct field weight_fields[] = {
@@ -261,6 +360,11 @@ static const struct field class_fields[] = {
         .default_text = "decide",
         .help = "decide: kube-scheduler is told one node. advise: it is told all nodes that will do, scored, and its "
                 "own scores choose among the best; pods with soft spread or soft pod affinity go so in any case."},
+    {.key = "gang",
+        .kind = FIELD_OBJECT,
+        .object = &gang_object,
+        .offset = offsetof(struct doc_class, gang),
+        .help = "What holds for gangs of the class."},
     {.key = "place",
         .kind = FIELD_OBJECT,
         .object = &weights_object,
@@ -318,6 +422,35 @@ static const struct object health_object = {
     FIELDS(health_fields),
 };
 
+static const struct field gate_fields[] = {
+    {.key = "classes",
+        .offset = offsetof(struct doc_gate, classes),
+        .list_max = POLICY_CLASSES_MAX,
+        .required = true,
+        .rule = TEXT_NAME,
+        .help = "Classes whose pods wait behind berth's gate until their gang is planned; no other pod ever does."},
+    {.key = "releaseAfter",
+        .kind = FIELD_DURATION,
+        .offset = offsetof(struct doc_gate, release_after),
+        .min = DURATION_SECOND,
+        .max = DURATION_MAX,
+        .default_text = RELEASE_AFTER_DEFAULT,
+        .help = "How long a pod stays gated once no berth is active."},
+    {.key = "scaleUpAfter",
+        .kind = FIELD_DURATION,
+        .offset = offsetof(struct doc_gate, scale_up_after),
+        .min = DURATION_SECOND,
+        .max = DURATION_MAX,
+        .default_text = SCALE_UP_AFTER_DEFAULT,
+        .help = "How long a complete gang without room stays gated, unseen by autoscalers."},
+};
+static const struct object gate_object = {
+    .name = "gate",
+    .help = "Which pods are gated from their creation on, and how long; see berth policy gate.",
+    .size = sizeof(struct doc_gate),
+    FIELDS(gate_fields),
+};
+
 static const struct field policy_fields[] = {
     {.key = "apiVersion",
         .offset = offsetof(struct doc, api_version),
@@ -355,6 +488,11 @@ static const struct field policy_fields[] = {
         .required = true,
         .rule = TEXT_NAME,
         .help = "Class of the pods that meet no match: one without only and maxGPUsPerPod."},
+    {.key = "gate",
+        .kind = FIELD_OBJECT,
+        .object = &gate_object,
+        .offset = offsetof(struct doc, gate),
+        .help = "Which pods are gated from their creation on, and how long."},
     {.key = "health",
         .kind = FIELD_OBJECT,
         .object = &health_object,

@@ -8,7 +8,7 @@
 
 #include "policy/syntax.h"
 
-enum field_kind { FIELD_TEXT, FIELD_NUMBER, FIELD_INTEGER, FIELD_OBJECT, FIELD_LABELS };
+enum field_kind { FIELD_TEXT, FIELD_NUMBER, FIELD_INTEGER, FIELD_DURATION, FIELD_OBJECT, FIELD_LABELS };
 
 struct object;
 
@@ -24,7 +24,7 @@ struct field {
 	enum text_rule rule;           /* of a text; of the values of labels */
 	const char *(*word)(size_t i); /* the only texts allowed, NULL behind the last */
 	enum problem word_problem;     /* what another text is */
-	double min, max, fallback;     /* of numbers */
+	double min, max, fallback;     /* of numbers; of durations in nanoseconds */
 	const char *default_text;      /* what absence means, for people */
 };
 
@@ -49,6 +49,15 @@ struct object {
 #define LEVEL_HOST "host"
 #define WEIGHT_MAX 1e6
 #define GPUS_PER_POD_MAX 1e6
+#define GANG_GPUS_MAX 1e6
+#define DURATION_SECOND 1e9
+#define DURATION_MAX (720 * 3600 * DURATION_SECOND)
+#define DURATION_PATTERN "^([0-9]{1,9}(\\.[0-9]{1,9})?(h|m|s|ms))+$"
+#define MEMBERS_WITHIN_DEFAULT "10m"
+#define HOLD_DOMAIN_AFTER_DEFAULT "30m"
+#define RELEASE_AFTER_DEFAULT "10m"
+#define SCALE_UP_AFTER_DEFAULT "5m"
+#define UP_TO_LAST_DOT "lastDot"
 
 extern const struct object policy_object;
 

@@ -1,36 +1,45 @@
 /* What the compiled policy says, and that every key of the table has a part in it. */
 #include "support.h"
 
+#include <inttypes.h>
+
+#include "berth/topology.h"
+#include "policy/preset.h"
 #include "policy/table.h"
 
-static const char full[] = "apiVersion: berth.dev/v1alpha1\n"
-                           "kind: PlacementPolicy\n"
-                           "topology:\n"
-                           "- {level: block, nodeLabel: example.com/block}\n"
-                           "- {level: rack, nodeLabel: example.com/rack}\n"
-                           "pools:\n"
-                           "- {name: big, gpu: H100}\n"
-                           "- name: small\n"
-                           "  nodeSelector:\n"
-                           "    matchLabels: {use: small}\n"
-                           "    matchExpressions: [{key: zone, operator: NotIn, values: [a, b]}]\n"
-                           "classes:\n"
-                           "- name: dev\n"
-                           "  match: [{namespaces: ['*-dev', dev]}, {owners: [Notebook], podLabels: {team: 'x*'}}]\n"
-                           "  only: [small, big]\n"
-                           "  prefer: [big]\n"
-                           "  assume: [bf16, fp8]\n"
-                           "  replicas: {spreadOver: rack}\n"
-                           "  maxGPUsPerPod: 2\n"
-                           "  mayPreempt: [other]\n"
-                           "  mode: advise\n"
-                           "  place: {preferNoSchedule: 1, nodeAffinity: 2, modelFit: 3, siblingsApart: 4.5, bestFit: "
-                           "5, wholeNodes: 6, memoryFit: 7,\n"
-                           "    cost: 0}\n"
-                           "- {name: other, replicas: {spreadOver: host}}\n"
-                           "fallback: other\n"
-                           "health:\n"
-                           "  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n";
+static const char full[] =
+    "apiVersion: berth.dev/v1alpha1\n"
+    "kind: PlacementPolicy\n"
+    "topology:\n"
+    "- {level: block, nodeLabel: example.com/block}\n"
+    "- {level: rack, nodeLabel: example.com/rack, upTo: lastDot}\n"
+    "- {preset: topograph, levels: [accelerator, leaf]}\n"
+    "pools:\n"
+    "- {name: big, gpu: H100}\n"
+    "- name: small\n"
+    "  nodeSelector:\n"
+    "    matchLabels: {use: small}\n"
+    "    matchExpressions: [{key: zone, operator: NotIn, values: [a, b]}]\n"
+    "classes:\n"
+    "- name: dev\n"
+    "  match: [{namespaces: ['*-dev', dev]}, {owners: [Notebook], podLabels: {team: 'x*'}, gangGPUs: {min: 8}}]\n"
+    "  only: [small, big]\n"
+    "  prefer: [big]\n"
+    "  assume: [bf16, fp8]\n"
+    "  replicas: {spreadOver: rack}\n"
+    "  maxGPUsPerPod: 2\n"
+    "  mayPreempt: [other]\n"
+    "  mode: advise\n"
+    "  gang: {require: rack, prefer: host, membersWithin: 1h1.5s, holdDomainAfter: 2m, "
+    "onNodeLoss: restart}\n"
+    "  place: {preferNoSchedule: 1, nodeAffinity: 2, modelFit: 3, siblingsApart: 4.5, bestFit: "
+    "5, wholeNodes: 6, memoryFit: 7,\n"
+    "    cost: 0}\n"
+    "- {name: other, replicas: {spreadOver: host}}\n"
+    "fallback: other\n"
+    "gate: {classes: [dev], releaseAfter: 90s, scaleUpAfter: 500m}\n"
+    "health:\n"
+    "  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n";
 
 static void test_levels_and_pools(void **state)
 {
@@ -38,9 +47,18 @@ static void test_levels_and_pools(void **state)
 	const struct selector *selector;
 
 	(void)state;
-	assert_int_equal(policy->level_count, 2);
+	assert_int_equal(policy->level_count, 4);
 	assert_string_equal(policy->levels[0].name, "block");
+	assert_false(policy->levels[0].up_to_last_dot);
 	assert_string_equal(policy->levels[1].node_label, "example.com/rack");
+	assert_true(policy->levels[1].up_to_last_dot);
+	assert_int_equal(policy->levels[1].older_count, 0);
+	assert_string_equal(policy->levels[2].name, "leaf");
+	assert_string_equal(policy->levels[2].node_label, "fabric.topograph.run/tier-0");
+	assert_int_equal(policy->levels[2].older_count, 2);
+	assert_string_equal(policy->levels[2].older[0], "network.topology.nvidia.com/leaf");
+	assert_string_equal(policy->levels[2].older[1], "network.topology.nvidia.com/block");
+	assert_string_equal(policy->levels[3].name, "accelerator");
 	assert_int_equal(policy->pool_count, 2);
 	assert_string_equal(policy->pools[0].name, "big");
 	assert_string_equal(policy->pools[0].gpu, "H100");
@@ -100,6 +118,74 @@ static void test_classes(void **state)
 		assert_true(other->weights[i] == score_term_default_weight((enum score_term)i));
 	assert_int_equal(policy->fallback, 1);
 	policy_free(policy);
+}
+
+static void test_gangs(void **state)
+{
+	struct policy *policy = load_valid(full);
+	const struct policy_class *dev = &policy->classes[0], *other = &policy->classes[1];
+
+	(void)state;
+	assert_int_equal(dev->matches[0].gang_gpus_min, 0);
+	assert_int_equal(dev->matches[1].gang_gpus_min, 8);
+	assert_int_equal(dev->gang.require, 1);
+	assert_int_equal(dev->gang.prefer, TOPOLOGY_HOST);
+	assert_int_equal(dev->gang.members_within_ns, INT64_C(3601500000000));
+	assert_int_equal(dev->gang.hold_domain_after_ns, INT64_C(120000000000));
+	assert_true(dev->gang.restart_on_loss);
+	assert_true(dev->gated);
+	assert_int_equal(other->gang.require, -1);
+	assert_int_equal(other->gang.prefer, -1);
+	assert_int_equal(other->gang.members_within_ns, INT64_C(600000000000));
+	assert_int_equal(other->gang.hold_domain_after_ns, INT64_C(1800000000000));
+	assert_false(other->gang.restart_on_loss);
+	assert_false(other->gated);
+	assert_true(policy->gates);
+	assert_int_equal(policy->release_after_ns, INT64_C(90000000000));
+	assert_int_equal(policy->scale_up_after_ns, INT64_C(30000000000000));
+	policy_free(policy);
+	policy = load_valid(HEAD TAIL);
+	assert_false(policy->gates);
+	assert_int_equal(policy->release_after_ns, INT64_C(600000000000));
+	assert_int_equal(policy->scale_up_after_ns, INT64_C(300000000000));
+	policy_free(policy);
+}
+
+/* Every preset by itself, and the levels that it has without being asked. */
+static void test_presets(void **state)
+{
+	static const struct {
+		const char *preset, *levels;
+	} known[] = {
+	    {"topograph", "spine leaf"},
+	    {"nvlink", "nvlink"},
+	    {"aws", "layer-1 layer-2 layer-3"},
+	    {"gcp", "block subblock"},
+	    {"oci", "block rack"},
+	    {"coreweave", "fabric superpod leafgroup"},
+	    {"zone", "region zone"},
+	};
+	size_t count = sizeof known / sizeof *known;
+
+	(void)state;
+	assert_null(preset_name(count));
+	for (size_t i = 0; i < count; i++) {
+		char text[256], levels[128] = "";
+		struct policy *policy;
+
+		assert_string_equal(preset_name(i), known[i].preset);
+		snprintf(text, sizeof text, HEAD "topology: [{preset: %s}]\n" TAIL, known[i].preset);
+		policy = load_valid(text);
+		for (size_t j = 0; j < policy->level_count; j++) {
+			size_t len = strlen(levels);
+
+			snprintf(levels + len, sizeof levels - len, "%s%s", j ? " " : "", policy->levels[j].name);
+			assert_true(text_rule_met(TEXT_LABEL_KEY, slice_of(policy->levels[j].node_label)));
+			assert_int_equal(policy->levels[j].up_to_last_dot, strcmp(known[i].preset, "nvlink") == 0);
+		}
+		assert_string_equal(levels, known[i].levels);
+		policy_free(policy);
+	}
 }
 
 static void test_health(void **state)
@@ -188,11 +274,14 @@ static void dump_class(struct buf *out, const struct policy_class *class)
 	buf_printf(out, "class %s %d %d %u %d %d:", class->name, class->has_match, class->has_only, class->assume,
 	    class->spread_level, (int)class->max_gpus_per_pod);
 	buf_text(out, class->advise ? " advise" : "");
+	buf_printf(out, " %d %d %" PRId64 " %" PRId64 " %d %d", class->gang.require, class->gang.prefer,
+	    class->gang.members_within_ns, class->gang.hold_domain_after_ns, class->gang.restart_on_loss, class->gated);
 	for (size_t i = 0; i < class->match_count; i++) {
 		const struct policy_match *match = &class->matches[i];
 
 		dump_texts(out, (const char *const *)match->namespaces, match->namespace_count);
 		dump_texts(out, (const char *const *)match->owners, match->owner_count);
+		buf_printf(out, " %" PRId64, match->gang_gpus_min);
 		for (size_t j = 0; j < match->label_count; j++)
 			buf_printf(out, " %s=%s", match->pod_labels[j].key, match->pod_labels[j].value);
 	}
@@ -215,7 +304,8 @@ static struct buf dump(const char *text)
 
 	buf_init(&out, 1u << 16);
 	for (size_t i = 0; i < policy->level_count; i++)
-		buf_printf(&out, "level %s %s\n", policy->levels[i].name, policy->levels[i].node_label);
+		buf_printf(&out, "level %s %s %d\n", policy->levels[i].name, policy->levels[i].node_label,
+		    policy->levels[i].up_to_last_dot);
 	for (size_t i = 0; i < policy->pool_count; i++) {
 		const struct policy_pool *pool = &policy->pools[i];
 
@@ -229,7 +319,8 @@ static struct buf dump(const char *text)
 	}
 	for (size_t i = 0; i < policy->class_count; i++)
 		dump_class(&out, &policy->classes[i]);
-	buf_printf(&out, "fallback %u\n", policy->fallback);
+	buf_printf(&out, "fallback %u gates %d %" PRId64 " %" PRId64 "\n", policy->fallback, policy->gates,
+	    policy->release_after_ns, policy->scale_up_after_ns);
 	for (size_t i = 0; i < policy->avoid_count; i++) {
 		const struct policy_avoid *avoid = &policy->avoid[i];
 
@@ -247,6 +338,9 @@ static const struct change {
     {"topology", "- {level: block, nodeLabel: example.com/block}\n", ""},
     {"topology.level", "level: block", "level: wing"},
     {"topology.nodeLabel", "example.com/rack", "example.com/row"},
+    {"topology.upTo", ", upTo: lastDot", ""},
+    {"topology.preset", "preset: topograph, levels: [accelerator, leaf]", "preset: aws"},
+    {"topology.levels", "accelerator, leaf", "leaf"},
     {"pools", "- {name: big, gpu: H100}\n", "- {name: big, gpu: H100}\n- {name: more, gpu: T4}\n"},
     {"pools.name", "- {name: big, gpu: H100}\n", "- {name: big, gpu: H100}\n- {name: more, gpu: T4}\n"},
     {"pools.gpu", "H100", "A100"},
@@ -258,12 +352,14 @@ static const struct change {
     {"pools.nodeSelector.matchExpressions.operator", "NotIn", "In"},
     {"pools.nodeSelector.matchExpressions.values", "[a, b]", "[a]"},
     {"classes", "- {name: other, ", "- {name: more}\n- {name: other, "},
-    {"classes.name", "name: dev", "name: development"},
+    {"classes.name", "- {name: other, ", "- {name: more}\n- {name: other, "},
     {"classes.match", "{namespaces: ['*-dev', dev]}, ", ""},
     {"classes.match.namespaces", "'*-dev', ", ""},
     {"classes.mayPreempt", "  mayPreempt: [other]\n", ""},
     {"classes.match.owners", "owners: [Notebook]", "owners: [Workspace]"},
     {"classes.match.podLabels", "'x*'", "'y*'"},
+    {"classes.match.gangGPUs", ", gangGPUs: {min: 8}", ""},
+    {"classes.match.gangGPUs.min", "min: 8", "min: 9"},
     {"classes.only", "only: [small, big]", "only: [big]"},
     {"classes.prefer", "prefer: [big]", "prefer: [small]"},
     {"classes.assume", "[bf16, fp8]", "[bf16]"},
@@ -271,6 +367,12 @@ static const struct change {
     {"classes.replicas.spreadOver", "spreadOver: rack", "spreadOver: block"},
     {"classes.maxGPUsPerPod", "PerPod: 2", "PerPod: 3"},
     {"classes.mode", "mode: advise", "mode: decide"},
+    {"classes.gang", "membersWithin: 1h1.5s", "membersWithin: 1h"},
+    {"classes.gang.require", "require: rack", "require: block"},
+    {"classes.gang.prefer", "prefer: host", "prefer: leaf"},
+    {"classes.gang.membersWithin", "1h1.5s", "1h1s500ms1ms"},
+    {"classes.gang.holdDomainAfter", "2m,", "121s,"},
+    {"classes.gang.onNodeLoss", "onNodeLoss: restart", "onNodeLoss: replace"},
     {"classes.place", "nodeAffinity: 2, ", ""},
     {"classes.place.preferNoSchedule", "preferNoSchedule: 1", "preferNoSchedule: 10"},
     {"classes.place.nodeAffinity", "nodeAffinity: 2", "nodeAffinity: 20"},
@@ -281,6 +383,10 @@ static const struct change {
     {"classes.place.memoryFit", "memoryFit: 7", "memoryFit: 70"},
     {"classes.place.cost", "cost: 0", "cost: 80"},
     {"fallback", "- {name: other, ", "- {name: more}\n- {name: other, "},
+    {"gate", "gate: {classes: [dev], releaseAfter: 90s, scaleUpAfter: 500m}\n", ""},
+    {"gate.classes", "classes: [dev]", "classes: [dev, other]"},
+    {"gate.releaseAfter", "90s", "1m31s"},
+    {"gate.scaleUpAfter", "500m", "8h"},
     {"health", "health:\n  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n", ""},
     {"health.avoid", ", {taintKey: ill}", ""},
     {"health.avoid.nodeCondition", "Bad", "Worse"},
@@ -339,6 +445,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_levels_and_pools),
 	    cmocka_unit_test(test_classes),
+	    cmocka_unit_test(test_gangs),
+	    cmocka_unit_test(test_presets),
 	    cmocka_unit_test(test_health),
 	    cmocka_unit_test(test_match_of_everything),
 	    cmocka_unit_test(test_long_prefer_lists_go_before_packing),

@@ -23,7 +23,8 @@ static const struct case_ cases[] = {
         "\"poools\", which is not known by this version of berth. Did you mean \"pools\"?"},
     {HEAD TAIL "teams: []\n", "P002", 5, 1, "key \"teams\", which is not known by this version of berth."},
     {HEAD TAIL "\"no\\eway\\n\": 1\n", "P002", 5, 1, "\"no\\x1bway\\x0a\""},
-    {HEAD "classes: [{name: c, gang: {}}]\nfallback: c\n", "P002", 3, 21, "classes[0] has the key \"gang\""},
+    {HEAD "classes: [{name: c, asVictim: {}}]\nfallback: c\n", "P002", 3, 21, "classes[0] has the key \"asVictim\""},
+    {HEAD "classes: [{name: c, gang: {required: host}}]\nfallback: c\n", "P002", 3, 28, "Did you mean \"require\"?"},
     {HEAD "classes: [{name: c, Only: [x]}]\nfallback: c\n", "P002", 3, 21, "Did you mean \"only\"?"},
 
     {HEAD TAIL "fallback: c\n", "P003", 5, 1, "\"fallback\" twice; it is also in line 4"},
@@ -63,6 +64,13 @@ static const struct case_ cases[] = {
         "podLabels[\"a\"] is a boolean"},
     {HEAD "classes: [{name: c, match: [{podLabels: {a: 1:30}}]}]\nfallback: c\n", "P006", 3, 45, "a number to YAML"},
 
+    {HEAD TAIL "gate: {releaseAfter: 1m}\n", "P005", 5, 7, "gate has no \"classes\""},
+    {HEAD "classes: [{name: c, match: [{gangGPUs: {}}]}]\nfallback: c\n", "P005", 3, 40, "gangGPUs has no \"min\""},
+    {HEAD TAIL "topology: [{level: a}]\n", "P005", 5, 13, "\"level\" without \"nodeLabel\""},
+    {HEAD TAIL "topology: [{preset: zone, upTo: lastDot}]\n", "P005", 5, 27, "\"upTo\" without \"nodeLabel\""},
+    {HEAD TAIL "topology: [{level: a, nodeLabel: a, levels: [b]}]\n", "P005", 5, 37, "\"levels\" without \"preset\""},
+
+    {HEAD "classes: [{name: c, gang: {}}]\nfallback: c\n", "P007", 3, 27, "classes[0].gang is empty"},
     {HEAD "classes: [{name: c, match: []}]\nfallback: c\n", "P007", 3, 28, "classes[0].match is empty"},
     {HEAD TAIL "pools: []\n", "P007", 5, 8, "pools is empty"},
     {HEAD TAIL "health: {}\n", "P007", 5, 9, "health is empty"},
@@ -71,6 +79,9 @@ static const struct case_ cases[] = {
     {HEAD TAIL "pools: [{name: p, nodeSelector: {matchLabels: {}}}]\n", "P007", 5, 47, "matchLabels is empty"},
 
     {HEAD "classes: [{name: d, maxGPUsPerPod: 0}, {name: c}]\nfallback: c\n", "P008", 3, 36, "1 to 1000000"},
+    {HEAD "classes: [{name: c, match: [{gangGPUs: {min: 0}}]}]\nfallback: c\n", "P008", 3, 46, "1 to 1000000"},
+    {HEAD "classes: [{name: c, gang: {membersWithin: 999ms}}]\nfallback: c\n", "P008", 3, 43, "1s to 720h"},
+    {HEAD "classes: [{name: c, gang: {holdDomainAfter: 721h}}]\nfallback: c\n", "P008", 3, 45, "1s to 720h"},
     {HEAD "classes: [{name: c, place: {bestFit: -0.5}}]\nfallback: c\n", "P008", 3, 38, "0 to 1000000"},
     {HEAD "classes: [{name: c, place: {bestFit: 1e7}}]\nfallback: c\n", "P008", 3, 38, "out of range"},
 
@@ -79,6 +90,10 @@ static const struct case_ cases[] = {
         "nodeLabel: e}, {level: f, nodeLabel: f}, {level: g, nodeLabel: g}, {level: h, nodeLabel: h}, {level: i, "
         "nodeLabel: i},\n{level: j, nodeLabel: j}]\n",
         "P009", 6, 1, "topology has 9 items; at most 8"},
+
+    {HEAD TAIL "topology: [{preset: aws}, {preset: coreweave, levels: [fabric, superpod, leafgroup, rack]},\n"
+               "  {preset: oci, levels: [block]}, {preset: zone}]\n",
+        "P009", 6, 44, "topology has more than 8 levels, those of presets counted"},
 
     {HEAD "classes: [{name: c.}]\nfallback: c\n", "P010", 3, 18, "is no name"},
     {HEAD TAIL "topology: [{level: a, nodeLabel: A.b/c}]\n", "P010", 5, 34, "is no label key"},
@@ -97,6 +112,12 @@ static const struct case_ cases[] = {
     {HEAD "classes: [{name: c}]\nfallback: d\n", "P012", 4, 11, "fallback \"d\" is not one of the classes: c"},
     {HEAD "classes: [{name: batch}, {name: dev}]\nfallback: bach\n", "P012", 4, 11,
         "is not one of the classes: batch, dev. Did you mean \"batch\"?"},
+    {HEAD TAIL "topology: [{preset: oci}]\ngate: {classes: [d]}\n", "P012", 6, 18,
+        "gate.classes[0] \"d\" is not one of the classes: c"},
+    {HEAD "topology: [{preset: oci}]\nclasses: [{name: c, gang: {require: rak}}]\nfallback: c\n", "P012", 4, 37,
+        "classes[0].gang.require \"rak\" is not one of the levels of the topology: block, rack, host. Did you mean"},
+    {HEAD "topology: [{preset: topograph}]\nclasses: [{name: c, gang: {prefer: core}}]\nfallback: c\n", "P012", 4, 36,
+        "classes[0].gang.prefer \"core\" is not one of"},
     {HEAD "classes: [{name: c, prefer: [p]}]\nfallback: c\n", "P012", 3, 30,
         "\"p\" is not defined: the policy has no pools"},
     {HEAD "pools: [{name: p, gpu: T4}]\nclasses: [{name: d, only: [q]}, {name: c}]\nfallback: c\n", "P012", 4, 28,
@@ -110,6 +131,14 @@ static const struct case_ cases[] = {
     {HEAD TAIL "topology: [{level: a, nodeLabel: a}, {level: b, nodeLabel: a}]\n", "P013", 5, 60,
         "topology[1].nodeLabel"},
     {HEAD TAIL "topology: [{level: host, nodeLabel: a}]\n", "P013", 5, 20, "is implied"},
+    {HEAD TAIL "topology: [{preset: oci}, {level: rack, nodeLabel: a}]\n", "P013", 5, 35,
+        "topology[1].level \"rack\" is also in line 5"},
+    {HEAD TAIL "topology: [{level: a, nodeLabel: a}, {preset: zone},\n {preset: zone, levels: [zone]}]\n", "P013", 6,
+        26, "topology[2]: level \"zone\" is also in line 5"},
+    {HEAD TAIL "topology: [{level: a, nodeLabel: network.topology.nvidia.com/block}, {preset: topograph}]\n", "P013", 5,
+        79, "topology[1]: label \"network.topology.nvidia.com/block\" is also in line 5"},
+    {HEAD TAIL "topology: [{preset: topograph, levels: [leaf, leaf]}]\n", "P013", 5, 47, "in the list twice"},
+    {HEAD TAIL "gate: {classes: [c, c]}\n", "P013", 5, 21, "in the list twice"},
     {HEAD "classes: [{name: c, assume: [bf16, bf16]}]\nfallback: c\n", "P013", 3, 36, "in the list twice"},
     {HEAD TAIL "health: {avoid: [{taintKey: a}, {taintKey: b}, {taintKey: a}]}\n", "P013", 5, 48,
         "same as health.avoid[0]"},
@@ -124,6 +153,13 @@ static const struct case_ cases[] = {
     {HEAD TAIL "health: {avoid: [{nodeCondition: X, is: \"true\"}]}\n", "P014", 5, 41, "Did you mean \"True\"?"},
     {HEAD TAIL "pools: [{name: p, nodeSelector: {matchExpressions: [{key: a, operator: in, values: [b]}]}}]\n", "P014",
         5, 72, "Did you mean \"In\"?"},
+
+    {HEAD "classes: [{name: c, gang: {onNodeLoss: restat}}]\nfallback: c\n", "P014", 3, 40,
+        "Did you mean \"restart\"?"},
+    {HEAD TAIL "topology: [{preset: topogaph}]\n", "P014", 5, 21, "Did you mean \"topograph\"?"},
+    {HEAD TAIL "topology: [{preset: topograph, levels: [spine, leef]}]\n", "P014", 5, 48,
+        "topology[0].levels[1] \"leef\" is not one of core, spine, leaf, accelerator. Did you mean \"leaf\"?"},
+    {HEAD TAIL "topology: [{level: a, nodeLabel: a, upTo: firstDot}]\n", "P014", 5, 43, "\"lastDot\""},
 
     {HEAD TAIL "pools: [{name: p, gpu: H10}]\n", "P015", 5, 24, "Did you mean \"H100\"?"},
     {HEAD TAIL "pools: [{name: p, gpu: a100}]\n", "P015", 5, 24, "Did you mean \"A100\"?"},
@@ -149,6 +185,9 @@ static const struct case_ cases[] = {
     {HEAD "classes: [{name: c, place: {siblingsApart: 3}}]\nfallback: c\n", "P020", 3, 44,
         "without replicas.spreadOver"},
     {HEAD "classes: [{name: c, place: {modelFit: 3}}]\nfallback: c\n", "P020", 3, 39, "without prefer"},
+    {HEAD "topology: [{preset: oci}]\nclasses: [{name: c, gang: {require: rack, prefer: block}}]\nfallback: c\n",
+        "P020", 4, 51, "classes[0].gang.prefer \"block\" has no effect: it is not below \"rack\""},
+    {HEAD "classes: [{name: c, gang: {require: host, prefer: host}}]\nfallback: c\n", "P020", 3, 51, "no effect"},
     {HEAD TAIL "pools: [{name: p, gpu: T4}, {name: q, gpu: T4}]\n", "P021", 5, 29,
         "pools[1] \"q\" overlaps with pools[0] \"p\""},
     {HEAD TAIL "pools:\n- {name: p, gpu: T4, nodeSelector: {matchLabels: {a: b}}}\n- {name: q, gpu: T4}\n", "P021", 7,
@@ -156,6 +195,9 @@ static const struct case_ cases[] = {
 
     {HEAD TAIL "health: {avoid: [{taintKey: a, nodeCondition: b, is: \"True\"}]}\n", "P022", 5, 18,
         "either nodeCondition or taintKey, not both"},
+    {HEAD TAIL "topology: [{level: a, nodeLabel: a, preset: zone}]\n", "P022", 5, 12,
+        "either level or preset, not both"},
+    {HEAD TAIL "topology: [{}]\n", "P022", 5, 12, "must have level or preset"},
     {HEAD TAIL "health: {avoid: [{}]}\n", "P022", 5, 18, "must have nodeCondition or taintKey"},
     {HEAD TAIL "pools: [{name: p, nodeSelector: {matchExpressions: [{key: a, operator: In}]}}]\n", "P022", 5, 72,
         "needs values"},
@@ -178,6 +220,26 @@ static const struct case_ cases[] = {
     {HEAD
         "classes: [{name: c, mayPreempt: [d]}, {name: d, mayPreempt: [e]}, {name: e, mayPreempt: [d]}]\nfallback: c\n",
         "P024", 3, 90, "closes a cycle: \"d\", \"e\", \"d\""},
+    {HEAD TAIL "gate: {classes: [c], releaseAfter: 10}\n", "P025", 5, 36,
+        "gate.releaseAfter \"10\" is no duration: numbers with units (h, m, s, ms) are due, like 10m or 1h30m"},
+    {HEAD TAIL "gate: {classes: [c], releaseAfter: 0}\n", "P025", 5, 36, "no duration"},
+    {HEAD TAIL "gate: {classes: [c], scaleUpAfter: \"10\"}\n", "P025", 5, 36, "no duration"},
+    {HEAD TAIL "gate: {classes: [c], scaleUpAfter: 1:30}\n", "P025", 5, 36, "no duration"},
+    {HEAD TAIL "gate: {classes: [c], scaleUpAfter: 1d}\n", "P025", 5, 36, "no duration"},
+    {HEAD TAIL "gate: {classes: [c], scaleUpAfter: -1m}\n", "P025", 5, 36, "no duration"},
+    {HEAD TAIL "gate: {classes: [c], scaleUpAfter: 1.m}\n", "P025", 5, 36, "no duration"},
+    {HEAD TAIL "gate: {classes: [c], scaleUpAfter: 10m5}\n", "P025", 5, 36, "no duration"},
+    {HEAD TAIL "gate: {classes: [c], scaleUpAfter: 10 m}\n", "P025", 5, 36, "no duration"},
+    {HEAD TAIL "gate: {classes: [c], scaleUpAfter: 1000000000000ms}\n", "P025", 5, 36, "no duration"},
+    {HEAD TAIL "gate: {classes: [c], scaleUpAfter: [10m]}\n", "P004", 5, 36, "must be a duration, not a list"},
+    {HEAD TAIL "gate: {classes: [c], scaleUpAfter: }\n", "P004", 5, 36, "no value; a duration is due"},
+    {HEAD "classes: [{name: d, match: [{gangGPUs: {min: 8}}]}, {name: e}]\nfallback: e\ngate: {classes: [d]}\n", "P026",
+        3, 40, "classes[0].match[0].gangGPUs is not known when a pod is created"},
+    {HEAD "classes: [{name: d, match: [{owners: [Job, RayJob]}]}, {name: e}]\nfallback: e\ngate: {classes: [d]}\n",
+        "P026", 3, 44, "owners[1] \"RayJob\" does not control its pods itself, a RayCluster does"},
+    {HEAD "classes: [{name: d, match: [{gangGPUs: {min: 8}}]}, {name: e, match: [{gangGPUs: {min: 9}}]}]\n"
+          "fallback: d\n",
+        "P018", 3, 60, "takes its pods"},
     {HEAD "classes: [{name: c, mayPreempt: [dd, c2]}, {name: c2}]\nfallback: c\n", "P012", 3, 34,
         "classes[0].mayPreempt[0] \"dd\" is not one of the classes: c, c2"},
 };
@@ -225,15 +287,12 @@ static void test_later_keys_are_refused_by_name(void **state)
 {
 	static const char *const texts[] = {
 	    HEAD TAIL "mode: advise\n",
-	    HEAD TAIL "gate: {classes: [c]}\n",
 	    HEAD TAIL "teams: []\n",
 	    HEAD TAIL "unlisted: {}\n",
 	    HEAD TAIL "headroom: []\n",
 	    HEAD TAIL "moves: {mode: act}\n",
 	    HEAD TAIL "health: {avoid: [{taintKey: a}], quarantine: {within: 10m}}\n",
-	    HEAD "classes: [{name: c, gang: {require: block}}]\nfallback: c\n",
 	    HEAD "classes: [{name: c, asVictim: {unit: gang}}]\nfallback: c\n",
-	    HEAD "classes: [{name: c, match: [{gangGPUs: {min: 8}}]}]\nfallback: c\n",
 	};
 
 	(void)state;

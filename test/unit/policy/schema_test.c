@@ -63,6 +63,11 @@ static void check_field(const struct field *field, json_t *schema)
 		for (size_t i = 0; field->word && field->word(i); i++)
 			assert_true(has_text(json_object_get(item, "enum"), field->word(i)));
 		break;
+	case FIELD_DURATION:
+		assert_string_equal(string_at(item, "type"), "string");
+		assert_string_equal(string_at(item, "default"), field->default_text);
+		assert_non_null(json_object_get(item, "pattern"));
+		break;
 	case FIELD_INTEGER:
 		assert_string_equal(string_at(item, "type"), "integer");
 		break;
