@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "cluster/catalogue.h"
+#include "cluster/gate.h"
 #include "policy/load.h"
 
 #define OUTPUT_MAX ((size_t)1 << 20)
@@ -16,21 +17,30 @@
 
 static const char usage[] =
     "usage: berth policy check FILE [-o text|json] [--catalogue FILE]\n"
+    "       berth policy gate [--policy FILE] [--namespace-selector LABELS] [--scheduler NAME]\n"
     "       berth policy schema\n"
     "       berth policy codes\n"
     "\n"
     "check   reads a policy and reports everything that is wrong with it; FILE - is standard input\n"
+    "gate    prints the admission policy by which pods of the classes under gate: are gated from the\n"
+    "        beginning (Kubernetes 1.36 and later): berth policy gate | kubectl apply -f -\n"
     "schema  prints the JSON Schema of the policy, for editors\n"
     "codes   prints every code that check reports\n"
     "\n"
     "  -o, --output text|json  form of the report: text on standard error, json on standard output\n"
     "      --catalogue FILE    GPU models besides the built-in ones\n"
+    "      --policy FILE       of gate: the policy; without it the built-in one, - is standard input\n"
+    "      --namespace-selector LABELS\n"
+    "                          of gate: only in namespaces with these labels: key, !key, key=value or\n"
+    "                          key!=value, with commas between them\n"
+    "      --scheduler NAME    of gate: schedulerName of the pods (default berth)\n"
     "  -h, --help              prints this\n"
     "\n"
-    "exit codes of check: 0 valid, 2 not valid, not readable or bad usage\n";
+    "exit codes of check and gate: 0 valid, 2 not valid, not readable or bad usage\n";
 
 struct options {
 	const char *file, *catalogue;
+	struct gate_options gate;
 	bool json;
 };
 
@@ -112,6 +122,9 @@ static int read_options(int argc, char **argv, struct options *options)
 	static const struct option known[] = {
 	    {"output", required_argument, NULL, 'o'},
 	    {"catalogue", required_argument, NULL, 'c'},
+	    {"policy", required_argument, NULL, 'p'},
+	    {"namespace-selector", required_argument, NULL, 'n'},
+	    {"scheduler", required_argument, NULL, 's'},
 	    {"help", no_argument, NULL, 'h'},
 	    {NULL, 0, NULL, 0},
 	};
@@ -127,6 +140,15 @@ static int read_options(int argc, char **argv, struct options *options)
 		case 'c':
 			options->catalogue = optarg;
 			break;
+		case 'p':
+			options->file = optarg;
+			break;
+		case 'n':
+			options->gate.namespace_selector = optarg;
+			break;
+		case 's':
+			options->gate.scheduler = optarg;
+			break;
 		case 'h':
 			fputs(usage, stdout);
 			return EXIT_YES + 1;
@@ -137,7 +159,34 @@ static int read_options(int argc, char **argv, struct options *options)
 	return 0;
 }
 
-static int policy_check_file(const struct options *options)
+/* Warnings are check's to say. */
+static int gate(const struct options *options, const struct gpu_catalogue *catalogue, struct slice text)
+{
+	const char *name = options->file ? options->file : "the built-in policy";
+	struct policy_report report;
+	struct policy *policy = policy_load(text, catalogue, &report);
+	int result = EXIT_USAGE;
+	struct buf out;
+	struct err err;
+
+	buf_init(&out, OUTPUT_MAX);
+	if (!policy) {
+		policy_report_text(&report, name, text, wants_color(), &out);
+		print(stderr, &out);
+	} else if (gate_write(policy, &options->gate, &out, &err)) {
+		fprintf(stderr, "berth policy: %s: %s\n", name, err.text);
+		buf_free(&out);
+	} else {
+		result = print(stdout, &out);
+	}
+	policy_free(policy);
+	policy_report_free(&report);
+	return result;
+}
+
+/* Reads the file, or the built-in policy where there is none, and does what is asked with it. */
+static int with_policy(const struct options *options,
+    int (*act)(const struct options *options, const struct gpu_catalogue *catalogue, struct slice text))
 {
 	struct catalogue *catalogue = load_catalogue(options->catalogue);
 	int result = EXIT_USAGE;
@@ -147,10 +196,11 @@ static int policy_check_file(const struct options *options)
 	if (!catalogue)
 		return EXIT_USAGE;
 	buf_init(&text, POLICY_TEXT_MAX);
-	if (file_read(options->file, &text, &err))
+	if (options->file && file_read(options->file, &text, &err))
 		fprintf(stderr, "berth policy: %s\n", err.text);
 	else
-		result = check(options, &catalogue->gpus, buf_slice(&text));
+		result =
+		    act(options, &catalogue->gpus, options->file ? buf_slice(&text) : embedded_text("policy.yaml"));
 	buf_free(&text);
 	catalogue_free(catalogue);
 	return result;
@@ -158,7 +208,7 @@ static int policy_check_file(const struct options *options)
 
 int cli_policy(int argc, char **argv)
 {
-	struct options options = {0};
+	struct options options = {.gate.scheduler = "berth"};
 	int done = read_options(argc, argv, &options), operands = argc - optind;
 	const char *verb = operands > 0 ? argv[optind] : NULL;
 	struct buf out;
@@ -171,10 +221,12 @@ int cli_policy(int argc, char **argv)
 		if (operands != 2)
 			return bad_usage("check takes one file", NULL);
 		options.file = argv[optind + 1];
-		return policy_check_file(&options);
+		return with_policy(&options, check);
 	}
 	if (operands != 1)
 		return bad_usage("unexpected argument", argv[optind + 1]);
+	if (strcmp(verb, "gate") == 0)
+		return with_policy(&options, gate);
 	buf_init(&out, OUTPUT_MAX);
 	if (strcmp(verb, "schema") == 0)
 		policy_schema(&out);

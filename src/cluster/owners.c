@@ -176,22 +176,27 @@ void owners_resolve(const struct owners *owners, struct pod *pod)
 		pod_add_owner_kind(pod, field_text(&pod->arena, slice_of(job->owner_kind)));
 }
 
-/* A label counts beside the kind that the controller puts between itself and its pods, so that a copied one says
- * nothing. */
-void owners_infer(struct pod *pod)
+const struct owner_label *owners_labels(size_t *count)
 {
-	static const struct {
-		const char *label, *between, *kind;
-	} known[] = {
+	static const struct owner_label known[] = {
+	    {NULL, "ReplicaSet", "Deployment"},
 	    {"leaderworkerset.sigs.k8s.io/name", "StatefulSet", "LeaderWorkerSet"},
 	    {"notebook-name", "StatefulSet", "Notebook"},
 	    {"jobset.sigs.k8s.io/jobset-name", "Job", "JobSet"},
 	    {"serving.kserve.io/inferenceservice", "ReplicaSet", "InferenceService"},
 	};
 
-	if (pod_has_owner_kind(pod, "ReplicaSet"))
-		pod_add_owner_kind(pod, "Deployment");
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		if (pod_has_owner_kind(pod, known[i].between) && labels_get(&pod->labels, known[i].label))
+	*count = sizeof known / sizeof *known;
+	return known;
+}
+
+void owners_infer(struct pod *pod)
+{
+	size_t count;
+	const struct owner_label *known = owners_labels(&count);
+
+	for (size_t i = 0; i < count; i++)
+		if (pod_has_owner_kind(pod, known[i].between) &&
+		    (!known[i].label || labels_get(&pod->labels, known[i].label)))
 			pod_add_owner_kind(pod, known[i].kind);
 }

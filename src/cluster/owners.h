@@ -8,6 +8,14 @@
 
 struct owners;
 
+/* A controller of controllers leaves a label on the pods, which counts beside the kind that it puts between itself and
+ * them, so that a copied one says nothing. Without a label: always. */
+struct owner_label {
+	const char *label, *between, *kind;
+};
+
+const struct owner_label *owners_labels(size_t *count);
+
 struct owners *owners_new(void);
 void owners_free(struct owners *owners);
 /* A list begins; owners_synced forgets what was not put since. */
