@@ -97,7 +97,7 @@ class Ungated(GangTest):
             self.assertEqual((decision_of(thing)["gang"], decision_of(thing)["plan"]), ("g", plan["plan"]))
 
     def test_without_room_for_all_nothing_is_held(self):
-        things = self.members("abcdefg", size=7)
+        things = [self.seen(thing) for thing in self.members("abcdefg", size=7)]
         for thing in things:
             self.assertEqual(list(self.rejected(thing).values()), ["not enough room for the gang as a whole"])
         self.assertEqual(self.daemon.state()["ledger"], [])
@@ -211,8 +211,9 @@ class Ungated(GangTest):
 class Gated(GangTest):
     def setUp(self):
         super().setUp()
+        before = self.daemon.state()["policy"]["hash"]
         self.daemon.write_policy(GATED)
-        time.sleep(2)
+        wait_for(lambda: self.daemon.state()["policy"]["hash"] != before, 5, "the policy with a gate")
 
     def test_gates_go_with_the_plan(self):
         things = self.members(["a", "b"], schedulingGates=GATES)
