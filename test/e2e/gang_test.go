@@ -66,7 +66,7 @@ func membersOf(snapshot *harness.Snapshot, namespace, name string) []*v1.Pod {
 	return members
 }
 
-func boundCount(pods []*v1.Pod) int { return len(pods) - len(harness.Unbound(pods)) }
+func boundOf(pods []*v1.Pod) int { return len(pods) - len(harness.Unbound(pods)) }
 
 func TestGangsAmongSinglesAreWholeWithinTheirLevel(t *testing.T) {
 	s := newStack(t, wants{nodes: [][]*v1.Node{harness.Nodes(harness.H100, 96, 8)}, policy: gangPolicy})
@@ -135,7 +135,7 @@ func twoOfSixtyPercent(t *testing.T, options ...harness.PodOption) {
 	first, second := "", ""
 	eventually(t, 30*time.Second, func() []string {
 		snapshot := fresh(t)
-		a, b := boundCount(membersOf(snapshot, namespace, "a")), boundCount(membersOf(snapshot, namespace, "b"))
+		a, b := boundOf(membersOf(snapshot, namespace, "a")), boundOf(membersOf(snapshot, namespace, "b"))
 		if a == size {
 			first, second = "a", "b"
 		} else if b == size {
@@ -145,7 +145,7 @@ func twoOfSixtyPercent(t *testing.T, options ...harness.PodOption) {
 		}
 		return nil
 	})
-	if count := boundCount(membersOf(fresh(t), namespace, second)); count > 0 {
+	if count := boundOf(membersOf(fresh(t), namespace, second)); count > 0 {
 		t.Fatalf("%d members of the gang that has no room are bound", count)
 	}
 	state, err := s.berth.State()
