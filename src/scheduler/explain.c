@@ -285,6 +285,13 @@ unsigned explain_answer(void *ctx, const char *pod, struct buf *out)
 		    (long long)((clock_now() - waiting->since_ns) / NS_PER_S),
 		    (unsigned long long)waiting->woken_total);
 	}
+	const struct gang_member *of = gangs_find(s->gangs, slice_of(entry ? entry->uid : tracked->pod->uid));
+	if (of) {
+		buf_text(out, ",\"gang\":{");
+		gang_write(s, of->gang, out);
+		gang_explain(s, of->gang, out);
+		buf_char(out, '}');
+	}
 	if (tracked)
 		write_decision(s, tracked->pod, out);
 	else

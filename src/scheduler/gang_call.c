@@ -16,15 +16,6 @@ static struct gang_member *member_of(struct scheduler *s, struct tracked *tracke
 	return member;
 }
 
-static enum reason why_not(const struct gang *gang)
-{
-	if (gang_quorum(gang) == 0)
-		return REASON_CODE_GANG_SIZE_UNKNOWN;
-	if (!gang_is_complete(gang))
-		return REASON_CODE_GANG_INCOMPLETE;
-	return gang->why != REASON_CODE_FITS ? gang->why : REASON_CODE_GANG_GIVEN_BACK;
-}
-
 static void reject(struct scheduler *s, const struct wire_args *args, enum reason reason, struct buf *reply)
 {
 	struct wire_refusal refusal = {args->items[0], reason_text(reason)};
@@ -95,7 +86,7 @@ void gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *
 		metric_add(s->instruments.decisions, 1, "placed", reason_code(REASON_CODE_FITS), NULL);
 		return;
 	}
-	reject(s, args, entry ? REASON_CODE_GANG_NODE_REFUSED : why_not(member->gang), reply);
+	reject(s, args, entry ? REASON_CODE_GANG_NODE_REFUSED : gang_why(member->gang), reply);
 }
 
 enum reason gang_bind(struct scheduler *s, const struct pod *pod, const char *node, bool *parked)

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "berth/plan.h"
 #include "scheduler/internal.h"
+#include "scheduler/json.h"
 
 #define PAUSE_MIN_NS (20 * NS_PER_MS)
 #define PAUSE_PER_PLAN 4 /* times what the last plan in vain took: planning is a fifth of the loop at most */
@@ -177,6 +178,56 @@ static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum)
 	free(asking.of);
 	free(asking.members);
 	return found;
+}
+
+/* A plan made now, and nothing taken by it: the domain of each level that comes nearest, and what is short. */
+static void write_levels(const struct scheduler *s, const struct plan *plan, struct buf *out)
+{
+	char domain[256];
+	for (size_t i = 0; i < plan->level_count; i++) {
+		const struct plan_level *level = &plan->levels[i];
+		bool host = i + 1 == plan->level_count;
+		buf_text(out, i ? ",{" : "{");
+		member(out, "level", host ? "host" : s->policy.inforce->levels[i].name);
+		domain[0] = '\0';
+		if (level->domain)
+			topology_path(level->domain, domain, sizeof domain);
+		buf_char(out, ',');
+		member(out, "best", level->host ? level->host->name : level->domain ? domain : NULL);
+		buf_printf(out, ",\"takes\":%zu,\"lacks\":%zu}", level->takes, level->lacks);
+	}
+}
+
+void gang_explain(struct scheduler *s, const struct gang *gang, struct buf *out)
+{
+	struct asking asking;
+	struct plan plan;
+	struct plan_request request = {.quorum = gang_quorum(gang)};
+	if (gang->state != GANG_QUEUED || !read_topology(s, gang, &request.topology))
+		return;
+	ask(s, gang, &asking);
+	request.members = asking.members;
+	request.count = asking.count;
+	plan_gang(s->fleet, &request, &plan);
+	if (plan.reason != REASON_CODE_FITS) {
+		buf_text(out, ",\"levels\":[");
+		write_levels(s, &plan, out);
+		buf_char(out, ']');
+		if (plan.blocking < asking.count) {
+			buf_text(out, ",\"blocking\":{");
+			member(out, "pod", asking.of[plan.blocking]->pod->name);
+			buf_char(out, ',');
+			member(out, "code", reason_code(plan.blocking_reason));
+			if (plan.lacks_resource) {
+				buf_char(out, ',');
+				member(out, "resource", resource_names_text(&s->fleet->names, plan.blocking_resource));
+			}
+			buf_char(out, '}');
+		}
+	}
+	plan_free(&plan);
+	free(asking.of);
+	free(asking.members);
 }
 
 bool gang_plan(struct scheduler *s, struct gang *gang)

@@ -33,6 +33,7 @@ void instruments_open(struct instruments *m)
 	m->pods = metrics_add(r, METRIC_GAUGE, "berth_pods", "berth's own pods that are not bound, by state.", state);
 	m->reservations = metrics_add(r, METRIC_GAUGE, "berth_reservations",
 	    "Ledger entries by state; bound ones include other schedulers' pods.", state);
+	m->gangs = metrics_add(r, METRIC_GAUGE, "berth_gangs", "Gangs by state.", state);
 	m->gpus = metrics_add(r, METRIC_GAUGE, "berth_gpus",
 	    "GPUs, slices and shares by pool and state (free, bound, reserved, unhealthy).", pool_state);
 	m->watch_age = metrics_add(
@@ -80,6 +81,8 @@ void instruments_print(void *ctx, struct buf *out)
 	gather_gpus(s);
 	for (enum ledger_state state = LEDGER_PLANNED; state <= LEDGER_BOUND; state++)
 		metric_set(m->reservations, (double)s->fleet->ledger.count[state], ledger_state_name(state), NULL);
+	for (enum gang_state state = GANG_GATHERING; state < GANG_STATE_COUNT; state++)
+		metric_set(m->gangs, (double)s->gangs->in_state[state], gang_state_name(state), NULL);
 	size_t held = s->fleet->ledger.count[LEDGER_PLANNED] + s->fleet->ledger.count[LEDGER_ASSUMED];
 	size_t waiting = waiting_count(s->waiting), pending = roster_count(s->roster);
 	metric_set(m->pods, (double)waiting, "waiting", NULL);

@@ -37,7 +37,7 @@ struct instruments {
 	struct metrics *registry;
 	struct metric *filter_seconds, *bind_seconds, *calls, *decisions, *wakeups, *hints, *hints_followed,
 	    *reload_success, *reload_time;
-	struct metric *pods, *reservations, *gpus, *watch_age, *watch_relists, *build_info, *policy_info;
+	struct metric *pods, *reservations, *gpus, *gangs, *watch_age, *watch_relists, *build_info, *policy_info;
 };
 
 struct scheduler {
@@ -169,6 +169,14 @@ void gang_unplace(struct scheduler *s, struct gang_member *member);
 /* The room of a member that is gone is kept for its replacement. */
 void gang_make_hole(struct scheduler *s, const struct gang_member *member);
 void gang_drop_holes(struct scheduler *s, struct gang *gang);
+
+/* What a gang in line lacks, as further members of a JSON object. */
+void gang_explain(struct scheduler *s, const struct gang *gang, struct buf *out);
+
+/* gang_show.c: a gang as a JSON object, all of them as a list's items, and how many there are by state */
+enum reason gang_why(const struct gang *gang);
+void gang_write(const struct scheduler *s, const struct gang *gang, struct buf *out);
+void gang_write_all(const struct scheduler *s, struct buf *out);
 
 /* gang_tell.c: the writes on members */
 void gang_tell(struct scheduler *s, struct gang_member *member);

@@ -210,6 +210,8 @@ void report_state(void *ctx, struct buf *out)
 	state_ledger(s, out);
 	buf_text(out, "],\n\"waiting\":[");
 	state_waiting(s, out);
+	buf_text(out, "],\n\"gangs\":[");
+	gang_write_all(s, out);
 	buf_text(out, "],\n\"policy\":{");
 	member(out, "hash", s->policy.inforce->hash);
 	buf_char(out, ',');

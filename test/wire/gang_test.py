@@ -104,6 +104,22 @@ class Ungated(GangTest):
         self.cluster.node("n3")
         self.planned(things)
 
+    def test_what_is_shown_of_a_gang(self):
+        for thing in self.members("abcdef", size=7):
+            self.seen(thing)
+        (shown,) = self.daemon.state()["gangs"]
+        self.assertEqual(
+            {k: shown[k] for k in ("namespace", "name", "state", "code", "quorum", "present", "missing", "placed")},
+            {"namespace": "team", "name": "g", "state": "gathering", "code": "GangIncomplete", "quorum": 7, "present": 6,
+             "missing": 1, "placed": 0})
+        self.assertEqual(self.daemon.metric('berth_gangs{state="gathering"}'), 1)
+        self.seen(self.member("last", size=7))
+        wait_for(lambda: self.daemon.metric('berth_gangs{state="queued"}') == 1, what="the gang in line")
+        said = wait_for(lambda: self.daemon.explain("a")[1]["gang"], what="what is said of it")
+        self.assertEqual((said["state"], said["code"], said["missing"]), ("queued", "GangNoRoom", 0))
+        self.assertEqual([(l["level"], l["takes"], l["lacks"]) for l in said["levels"]], [("host", 2, 5)])
+        self.assertEqual((said["blocking"]["code"], said["blocking"]["resource"]), ("NoGPU", "nvidia.com/gpu"))
+
     def test_a_bind_without_a_plan_is_refused(self):
         thing = self.seen(self.member("a"))
         status, answer = self.daemon.bind(thing, NAMES[0])
