@@ -24,7 +24,7 @@ import (
 	"k8s.io/client-go/restmapper"
 )
 
-// Manifests are the objects of a kustomize folder, in the order of applying.
+// Manifests are objects as people write them, in the order of applying.
 type Manifests []*unstructured.Unstructured
 
 // Render renders a kustomize folder, given relative to renderer, which is the
@@ -38,6 +38,11 @@ func Render(renderer, folder string) (Manifests, error) {
 	if err != nil {
 		return nil, fmt.Errorf("render %s: %w\n%s", folder, err, &complaints)
 	}
+	return Decode(text)
+}
+
+// Decode reads YAML with one object a document.
+func Decode(text []byte) (Manifests, error) {
 	var all Manifests
 	documents := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
 	for {
