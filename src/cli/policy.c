@@ -1,19 +1,15 @@
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/embedded.h"
 #include "base/file.h"
 #include "cli/cli.h"
-#include "cluster/catalogue.h"
-#include "cluster/gate.h"
+#include "cli/files.h"
+#include "policy/gate.h"
 #include "policy/load.h"
 
 #define OUTPUT_MAX ((size_t)1 << 20)
-#define CATALOGUE_MAX ((size_t)4 << 20)
 
 static const char usage[] =
     "usage: berth policy check FILE [-o text|json] [--catalogue FILE]\n"
@@ -59,28 +55,6 @@ static int print(FILE *stream, struct buf *text)
 	return written ? EXIT_YES : EXIT_USAGE;
 }
 
-static struct catalogue *load_catalogue(const char *path)
-{
-	struct catalogue *catalogue = NULL;
-	struct buf extra;
-	struct err err;
-
-	buf_init(&extra, CATALOGUE_MAX);
-	if (!path || file_read(path, &extra, &err) == 0)
-		catalogue = catalogue_load(embedded_text("gpus.yaml"), buf_slice(&extra), path, &err);
-	if (!catalogue)
-		fprintf(stderr, "berth policy: %s\n", err.text);
-	buf_free(&extra);
-	return catalogue;
-}
-
-static bool wants_color(void)
-{
-	const char *no_color = getenv("NO_COLOR");
-
-	return (!no_color || !*no_color) && isatty(STDERR_FILENO);
-}
-
 static void count(struct buf *out, size_t number, const char *one, const char *many)
 {
 	buf_printf(out, ", %zu %s", number, number == 1 ? one : many);
@@ -99,7 +73,7 @@ static int check(const struct options *options, const struct gpu_catalogue *cata
 		policy_report_json(&report, name, &out);
 		printed = print(stdout, &out);
 	} else {
-		policy_report_text(&report, name, text, wants_color(), &out);
+		policy_report_text(&report, name, text, files_colored(), &out);
 		print(stderr, &out);
 	}
 	if (policy && !options->json) {
@@ -159,36 +133,9 @@ static int read_options(int argc, char **argv, struct options *options)
 	return 0;
 }
 
-/* Warnings are check's to say. */
-static int gate(const struct options *options, const struct gpu_catalogue *catalogue, struct slice text)
+static int check_file(const struct options *options)
 {
-	const char *name = options->file ? options->file : "the built-in policy";
-	struct policy_report report;
-	struct policy *policy = policy_load(text, catalogue, &report);
-	int result = EXIT_USAGE;
-	struct buf out;
-	struct err err;
-
-	buf_init(&out, OUTPUT_MAX);
-	if (!policy) {
-		policy_report_text(&report, name, text, wants_color(), &out);
-		print(stderr, &out);
-	} else if (gate_write(policy, &options->gate, &out, &err)) {
-		fprintf(stderr, "berth policy: %s: %s\n", name, err.text);
-		buf_free(&out);
-	} else {
-		result = print(stdout, &out);
-	}
-	policy_free(policy);
-	policy_report_free(&report);
-	return result;
-}
-
-/* Reads the file, or the built-in policy where there is none, and does what is asked with it. */
-static int with_policy(const struct options *options,
-    int (*act)(const struct options *options, const struct gpu_catalogue *catalogue, struct slice text))
-{
-	struct catalogue *catalogue = load_catalogue(options->catalogue);
+	struct catalogue *catalogue = files_catalogue("policy", options->catalogue);
 	int result = EXIT_USAGE;
 	struct buf text;
 	struct err err;
@@ -196,13 +143,33 @@ static int with_policy(const struct options *options,
 	if (!catalogue)
 		return EXIT_USAGE;
 	buf_init(&text, POLICY_TEXT_MAX);
-	if (options->file && file_read(options->file, &text, &err))
+	if (file_read(options->file, &text, &err))
 		fprintf(stderr, "berth policy: %s\n", err.text);
 	else
-		result =
-		    act(options, &catalogue->gpus, options->file ? buf_slice(&text) : embedded_text("policy.yaml"));
+		result = check(options, &catalogue->gpus, buf_slice(&text));
 	buf_free(&text);
 	catalogue_free(catalogue);
+	return result;
+}
+
+static int gate(const struct options *options)
+{
+	struct catalogue *catalogue = files_catalogue("policy", options->catalogue);
+	struct policy *policy = catalogue ? files_policy("policy", options->file, &catalogue->gpus) : NULL;
+	int result = EXIT_USAGE;
+	struct buf out;
+	struct err err;
+
+	buf_init(&out, OUTPUT_MAX);
+	if (policy && gate_write(policy, &options->gate, &out, &err))
+		fprintf(
+		    stderr, "berth policy: %s: %s\n", options->file ? options->file : "the built-in policy", err.text);
+	else if (policy)
+		result = print(stdout, &out);
+	buf_free(&out);
+	policy_free(policy);
+	if (catalogue)
+		catalogue_free(catalogue);
 	return result;
 }
 
@@ -221,12 +188,12 @@ int cli_policy(int argc, char **argv)
 		if (operands != 2)
 			return bad_usage("check takes one file", NULL);
 		options.file = argv[optind + 1];
-		return with_policy(&options, check);
+		return check_file(&options);
 	}
 	if (operands != 1)
 		return bad_usage("unexpected argument", argv[optind + 1]);
 	if (strcmp(verb, "gate") == 0)
-		return with_policy(&options, gate);
+		return gate(&options);
 	buf_init(&out, OUTPUT_MAX);
 	if (strcmp(verb, "schema") == 0)
 		policy_schema(&out);

@@ -3,6 +3,7 @@ command that checks a file."""
 
 import json
 import subprocess
+import tempfile
 import unittest
 
 from harness import BERTH, Cluster, Daemon, node, pod, wait_for
@@ -119,6 +120,88 @@ class Check(unittest.TestCase):
             code, out, errors = self.check(text)
             self.assertEqual((code, out), (2, ""))
             self.assertTrue(errors)
+
+
+class Gate(unittest.TestCase):
+    TEXT = HEAD + "classes: [{name: t, match: [{namespaces: [\"a-*\"]}]}, {name: c}]\nfallback: c\ngate: {classes: [t]}\n"
+
+    def gate(self, text, *args):
+        ran = subprocess.run([BERTH, "policy", "gate", *args], input=text, capture_output=True, text=True, timeout=20)
+        return ran.returncode, ran.stdout, ran.stderr
+
+    def test_a_policy_and_its_binding(self):
+        code, out, errors = self.gate(self.TEXT, "--policy", "-", "--namespace-selector", "x=y", "--scheduler", "other")
+        self.assertEqual((code, errors), (0, ""))
+        self.assertEqual(out.count("apiVersion: admissionregistration.k8s.io/v1\n"), 2)
+        for part in ("kind: MutatingAdmissionPolicy\n", "kind: MutatingAdmissionPolicyBinding\n", "== 'other'", "'^(a-.*)$'",
+                     '{key: "x", operator: In, values: ["y"]}'):
+            self.assertIn(part, out)
+
+    def test_what_cannot_be_gated(self):
+        for text, args, said in (
+                (self.TEXT.replace("gate:", "#"), ["--policy", "-"], "berth policy: -: the policy gates no class"),
+                ("", [], "berth policy: the built-in policy: the policy gates no class"),
+                ("kind: x\n", ["--policy", "-"], "error P014"),
+                (self.TEXT, ["--policy", "-", "--namespace-selector", "a in (b)"], '"a in (b)" is neither key'),
+                (self.TEXT, ["--policy", "-", "more"], 'unexpected argument more')):
+            code, out, errors = self.gate(text, *args)
+            self.assertEqual((code, out), (2, ""), args)
+            self.assertIn(said, errors)
+
+
+class Topology(unittest.TestCase):
+    POLICY = HEAD + ("topology: [{preset: zone, levels: [zone]}, {preset: nvlink}]\npools: [{name: h100, gpu: H100}, {name: l4, gpu: L4}]\n"
+                     "classes: [{name: c}]\nfallback: c\n")
+
+    def check(self, nodes, *args, policy=POLICY):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(policy)
+            file.flush()
+            ran = subprocess.run([BERTH, "topology", "check", "--policy", file.name, "-f", "-", *args],
+                                 input=nodes if isinstance(nodes, str) else json.dumps({"kind": "List", "items": nodes}),
+                                 capture_output=True, text=True, timeout=20)
+        return ran.returncode, ran.stdout, ran.stderr
+
+    def labelled(self, name, model, zone, clique=None):
+        labels = {"topology.kubernetes.io/zone": zone} if zone else {}
+        if clique:
+            labels["nvidia.com/gpu.clique"] = clique
+        return node(name, product=MODELS[model], labels=labels)
+
+    def test_levels_that_hold(self):
+        nodes = [self.labelled(f"{i}", "h100", "a", f"uuid{i // 2}.{i}") for i in range(4)] + [self.labelled("x", "h100", "a")]
+        code, out, errors = self.check(nodes)
+        self.assertEqual((code, errors), (0, ""))
+        self.assertEqual([line.split() for line in out.splitlines()], [
+            "LEVEL POOL DOMAINS INSIDE OUTSIDE CUT-OFF SMALLEST LARGEST".split(),
+            "zone h100 1 5 0 0 5 5".split(), "nvlink h100 2 4 1 0 2 2".split()])
+        code, out, _ = self.check(nodes, "-o", "json")
+        answer = json.loads(out)
+        self.assertEqual((code, answer["nodes"], answer["problems"]), (0, 5, []))
+        self.assertEqual(answer["levels"][1], {"level": "nvlink", "pool": "h100", "domains": 2, "inside": 4, "outside": 1,
+                                               "cutOff": 0, "smallest": 2, "largest": 2})
+
+    def test_problems(self):
+        nodes = [self.labelled(f"{i}", "h100", "ab"[i % 2], f"uuid{i // 2}.1") for i in range(4)]
+        nodes.append(self.labelled("l", "l4", None, "uuid9.1"))
+        code, out, _ = self.check(nodes, "-o", "json")
+        problems = [(p["code"], p["level"], p["pool"]) for p in json.loads(out)["problems"]]
+        self.assertEqual((code, problems), (2, [
+            ("Misconfigured", "zone", "l4"), ("Misconfigured", "nvlink", "l4"), ("NameTwice", "nvlink", None),
+            ("NothingTogether", "nvlink", None)]))
+        code, out, _ = self.check(nodes)
+        self.assertEqual(code, 2)
+        self.assertIn("problem: level nvlink, pool l4: Misconfigured, none of 1 nodes is in a domain; 1 have the label "
+                      "nvidia.com/gpu.clique, but lack that of a wider level\n", out)
+        self.assertIn("like a/uuid0 and b/uuid0, which count as two\n", out)
+
+    def test_what_cannot_be_read(self):
+        self.assertEqual(self.check([], policy=HEAD + "classes: [{name: c}]\nfallback: c\n")[:2],
+                         (0, "the policy has no topology: the host is the only level\n"))
+        for nodes in "", "[]", "{", '{"items": 1}', '{"items": [{}]}', '{"items": [{"metadata": {"name": "a"}}}':
+            code, out, errors = self.check(nodes)
+            self.assertEqual((code, out), (2, ""), nodes)
+            self.assertIn("berth topology: -: ", errors)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
  * sees. What it cannot see is left to berth: a gang's size counts as large enough for a class that is gated, and as too
  * small for the others, so that a pod is rather gated for the blink until berth ungates it than missed; owners that no
  * pod names are missed. */
-#ifndef CLUSTER_GATE_H
-#define CLUSTER_GATE_H
+#ifndef POLICY_GATE_H
+#define POLICY_GATE_H
 
 #include "base/buf.h"
 #include "base/err.h"

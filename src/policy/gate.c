@@ -1,4 +1,4 @@
-#include "cluster/gate.h"
+#include "policy/gate.h"
 
 #include "cluster/owners.h"
 
