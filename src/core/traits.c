@@ -4,6 +4,7 @@
 
 /* Without padding that differs, since the bytes are the key. */
 struct head {
+	int32_t gang_gpus; /* as many as fit: no match asks for more */
 	int32_t priority, grace_s;
 	uint16_t label_count;
 	uint8_t owner_kind_count;
@@ -40,7 +41,8 @@ static struct traits *pack(const struct pod *pod)
 {
 	size_t len = size_of(pod);
 	struct traits *traits = xmalloc(sizeof(*traits) + len);
-	struct head head = {.priority = pod->priority,
+	struct head head = {.gang_gpus = pod->gang_gpus < INT32_MAX ? (int32_t)pod->gang_gpus : INT32_MAX,
+	    .priority = pod->priority,
 	    .grace_s = pod->grace_s,
 	    .label_count = (uint16_t)(pod->labels.count < UINT16_MAX ? pod->labels.count : UINT16_MAX),
 	    .owner_kind_count = (uint8_t)pod->owner_kind_count,
@@ -127,6 +129,7 @@ struct pod *ledger_pod(const struct ledger_entry *entry)
 	pod->name = entry->name;
 	pod->owner_uid = entry->owner_uid;
 	pod->node = entry->node->name;
+	pod->gang_gpus = head.gang_gpus;
 	pod->priority = head.priority;
 	pod->grace_s = head.grace_s;
 	pod->no_gang = head.gang & NO_GANG;
