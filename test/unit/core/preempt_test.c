@@ -252,6 +252,7 @@ static void traits_are_shared_and_given_back(void **state)
 	assert_ptr_equal(one->traits, two->traits);
 	assert_int_equal(fleet->ledger.traits.count, 1);
 	struct pod *pod = pod_simple(fleet, "two", 1000, 1);
+	pod->gang_gpus = 64;
 	pod->priority = -7;
 	pod->grace_s = 45;
 	pod->gang = &some_gang;
@@ -267,6 +268,7 @@ static void traits_are_shared_and_given_back(void **state)
 	assert_string_equal(kept->uid, "two");
 	assert_null(kept->class_name);
 	assert_string_equal(kept->decision, "{}");
+	assert_int_equal(kept->gang_gpus, 64);
 	assert_int_equal(kept->priority, -7);
 	assert_int_equal(kept->grace_s, 45);
 	assert_string_equal(kept->gang->name, "ring");
