@@ -12,6 +12,19 @@ static void check(bool holds)
 		abort();
 }
 
+static void compare_gangs(const struct pod_gang *a, const struct pod_gang *b)
+{
+	check(!a == !b);
+	if (!a)
+		return;
+	check(strcmp(a->name, b->name) == 0 && strcmp(a->source_name, b->source_name) == 0);
+	check(a->dialect == b->dialect && a->source == b->source && !a->group == !b->group);
+	check(a->rank == b->rank && a->rank >= -1 && a->rank <= GANG_MEMBERS_MAX);
+	check(a->part == b->part && a->part >= -1 && (a->part < 0 || a->rank >= 0));
+	check(a->terms.size == b->terms.size && a->terms.quorum == b->terms.quorum);
+	check(a->terms.group_count <= 1 && (a->terms.place.segment > 0) == (a->terms.place.segment_at != NULL));
+}
+
 static void compare(const struct pod *whole, const struct pod *lean, const struct resource_list *demand)
 {
 	check(whole->demand.count == lean->demand.count);
@@ -21,6 +34,8 @@ static void compare(const struct pod *whole, const struct pod *lean, const struc
 		check(whole->demand.items[i].amount > 0);
 	}
 	check(whole->trouble == lean->trouble && whole->owner_kind_count == lean->owner_kind_count);
+	compare_gangs(whole->gang, lean->gang);
+	check(!whole->no_gang || !whole->gang);
 	if (lean->node)
 		check(lean->required_count + lean->toleration_count == 0 && lean->labels.count == whole->labels.count);
 	for (size_t i = 0; demand && i < demand->count; i++)
