@@ -4,175 +4,23 @@
 #include <stdio.h>
 
 #include "cluster/fields.h"
-#include "cluster/gang_table.h"
+#include "cluster/gang_walk.h"
 
-/* First the walk, which notes what stands at the table's paths; then the kind's own arithmetic makes terms of it. */
-
-#define PATH_MAX_BYTES 192
 #define PARENTS_MAX 8 /* of a sub-group; KAI's webhook wants a tree, a cycle must not hang us */
-#define SCRATCH_SIZE 4096
-
-struct raw {
-	int64_t number[GANG_NUMBER_COUNT]; /* -1 = not said */
-	struct slice text[GANG_TEXT_END];
-	bool flag[GANG_VALUE_COUNT];
-};
-
-struct walk {
-	struct reader *json;
-	enum gang_object object;
-	char path[PATH_MAX_BYTES];
-	struct raw all;
-	struct raw *groups[GANG_GROUPS_MAX];
-	size_t group_count;
-	struct arena scratch;
-	const char *trouble; /* constant text */
-};
-
-/* --- the walk --- */
-
-static void raw_init(struct raw *raw)
-{
-	*raw = (struct raw){.flag = {false}};
-	for (size_t i = 0; i < GANG_NUMBER_COUNT; i++)
-		raw->number[i] = -1;
-}
-
-/* A path that the table has, or one that leads to some: `next` gets what follows it there. */
-static const struct gang_path *find_path(const struct walk *walk, size_t len, char *next)
-{
-	const struct gang_path *row = gang_path_rows, *end = row + gang_path_count;
-
-	for (*next = '\0'; row < end; row++) {
-		if ((row->object != GANG_OBJECT_NONE && row->object != walk->object) ||
-		    strncmp(row->path, walk->path, len) != 0)
-			continue;
-		if (row->path[len] == '\0')
-			return row;
-		if (strchr(".[#", row->path[len]))
-			*next = row->path[len] == '.' && row->path[len + 1] == '*' ? '*' : row->path[len];
-	}
-	return NULL;
-}
-
-static bool is_filled(struct reader *json)
-{
-	bool filled = false;
-
-	switch (reader_peek(json)) {
-	case READER_ARRAY:
-		reader_array(json);
-		for (; reader_next(json); filled = true)
-			reader_skip(json);
-		return filled;
-	case READER_OBJECT:
-	case READER_TRUE:
-		filled = true; /* fall through */
-	default:
-		reader_skip(json);
-		return filled;
-	}
-}
-
-static void read_value(struct walk *walk, enum gang_value value, struct raw *into)
-{
-	if (value < GANG_NUMBER_COUNT) {
-		bool unset = reader_peek(walk->json) == READER_NULL;
-		int64_t number = -1;
-
-		if (!reader_int(walk->json, &number) && !unset)
-			walk->trouble = "a number that is none";
-		else if (!unset && number < 0)
-			walk->trouble = "a number below zero";
-		into->number[value] = number > INT32_MAX ? INT32_MAX : number;
-	} else if (value < GANG_TEXT_END) {
-		reader_string(walk->json, &into->text[value]);
-	} else {
-		into->flag[value] = is_filled(walk->json);
-	}
-}
-
-static struct raw *open_group(struct walk *walk)
-{
-	struct raw *group = arena_alloc(&walk->scratch, sizeof *group);
-
-	raw_init(group);
-	if (walk->group_count == GANG_GROUPS_MAX)
-		walk->trouble = "too many sub-groups";
-	else
-		walk->groups[walk->group_count++] = group;
-	return group;
-}
-
-/* No key of ours holds what paths are made of; one that does must not be taken for a path. */
-static bool is_odd(struct slice key)
-{
-	for (size_t i = 0; i < key.len; i++)
-		if (strchr(".[]#*", key.at[i]))
-			return true;
-	return false;
-}
-
-static size_t append(struct walk *walk, size_t len, struct slice text)
-{
-	if (len + text.len >= sizeof walk->path)
-		return 0;
-	memcpy(walk->path + len, text.at, text.len);
-	return len + text.len;
-}
-
-static void walk_at(struct walk *walk, size_t len, struct raw *into)
-{
-	char next;
-	const struct gang_path *row = find_path(walk, len, &next);
-	struct slice key;
-
-	if (row) {
-		read_value(walk, row->value, into);
-	} else if (next == '[' || next == '#') {
-		size_t inner = append(walk, len, slice_of(next == '#' ? "#" : "[]"));
-
-		if (reader_array(walk->json))
-			while (reader_next(walk->json))
-				walk_at(walk, inner, next == '#' ? into : open_group(walk));
-	} else if (next == '.' || next == '*') {
-		if (!reader_object(walk->json))
-			return;
-		while (reader_key(walk->json, &key)) {
-			size_t inner = append(walk, len, slice_of("."));
-			struct raw *inside = into;
-
-			if (next != '*')
-				inner = inner && !is_odd(key) ? append(walk, inner, key) : 0;
-			else if (inner && (inner = append(walk, inner, slice_of("*")))) {
-				inside = open_group(walk);
-				inside->text[GANG_VALUE_NAME] = key;
-			}
-			if (inner)
-				walk_at(walk, inner, inside);
-			else
-				reader_skip(walk->json);
-		}
-	} else {
-		reader_skip(walk->json);
-	}
-}
-
-/* --- the terms --- */
 
 struct making {
-	struct walk *walk;
+	struct gang_walk *walk;
 	struct arena *arena;
 	struct gang_object_terms *made;
 };
 
-static int64_t number_of(const struct raw *raw, enum gang_value value, int64_t otherwise)
+static int64_t number_of(const struct gang_raw *raw, enum gang_value value, int64_t otherwise)
 {
 	return raw->number[value] < 0 ? otherwise : raw->number[value];
 }
 
 /* Of members. */
-static int32_t count_of(struct making *making, const struct raw *raw, enum gang_value value, int32_t otherwise)
+static int32_t count_of(struct making *making, const struct gang_raw *raw, enum gang_value value, int32_t otherwise)
 {
 	int64_t count = number_of(raw, value, otherwise);
 
@@ -181,13 +29,13 @@ static int32_t count_of(struct making *making, const struct raw *raw, enum gang_
 	return (int32_t)count;
 }
 
-static const char *text_of(struct arena *arena, const struct raw *raw, enum gang_value value)
+static const char *text_of(struct arena *arena, const struct gang_raw *raw, enum gang_value value)
 {
 	return raw->text[value].len ? field_text(arena, raw->text[value]) : NULL;
 }
 
 /* A tier of Volcano's HyperNodes goes by its name, or is the policy's level of the name "tier-N". */
-static const char *tier_of(struct arena *arena, const struct raw *raw)
+static const char *tier_of(struct arena *arena, const struct gang_raw *raw)
 {
 	char text[32];
 
@@ -199,7 +47,7 @@ static const char *tier_of(struct arena *arena, const struct raw *raw)
 	return arena_copy(arena, slice_of(text));
 }
 
-static void place_of(struct arena *arena, const struct raw *raw, struct gang_place *place)
+static void place_of(struct arena *arena, const struct gang_raw *raw, struct gang_place *place)
 {
 	const char *tier = tier_of(arena, raw);
 	int32_t segment = (int32_t)number_of(raw, GANG_VALUE_SEGMENT, 0);
@@ -239,14 +87,14 @@ static struct gang_group_terms *same_group(struct making *making, const char *na
 
 static void make_pod_group(struct making *making)
 {
-	const struct walk *walk = making->walk;
+	const struct gang_walk *walk = making->walk;
 	struct gang_terms *terms = &making->made->terms;
 
 	terms->quorum = count_of(making, &walk->all, GANG_VALUE_QUORUM, 0);
 	place_of(making->arena, &walk->all, &terms->place);
 	making->made->single = walk->all.flag[GANG_VALUE_SINGLE] && terms->quorum == 0;
 	for (size_t i = 0; i < walk->group_count; i++) {
-		const struct raw *raw = walk->groups[i];
+		const struct gang_raw *raw = walk->groups[i];
 		struct gang_group_terms *group = same_group(making, text_of(making->arena, raw, GANG_VALUE_NAME));
 		struct gang_place place = {.segment = 0};
 
@@ -257,7 +105,7 @@ static void make_pod_group(struct making *making)
 	}
 }
 
-static const struct raw *parent_of(const struct walk *walk, const struct raw *group)
+static const struct gang_raw *parent_of(const struct gang_walk *walk, const struct gang_raw *group)
 {
 	const struct slice parent = group->text[GANG_VALUE_PARENT];
 
@@ -267,7 +115,7 @@ static const struct raw *parent_of(const struct walk *walk, const struct raw *gr
 	return NULL;
 }
 
-static bool is_parent(const struct walk *walk, const struct raw *group)
+static bool is_parent(const struct gang_walk *walk, const struct gang_raw *group)
 {
 	for (size_t i = 0; i < walk->group_count; i++)
 		if (parent_of(walk, walk->groups[i]) == group)
@@ -278,13 +126,13 @@ static bool is_parent(const struct walk *walk, const struct raw *group)
 /* Only groups without groups below have pods. Such a one stands at least where the groups above it must. */
 static void make_tree(struct making *making)
 {
-	const struct walk *walk = making->walk;
+	const struct gang_walk *walk = making->walk;
 	struct gang_terms *terms = &making->made->terms;
 	int32_t quorum = 0;
 
 	place_of(making->arena, &walk->all, &terms->place);
 	for (size_t i = 0; i < walk->group_count; i++) {
-		const struct raw *raw = walk->groups[i], *above = raw;
+		const struct gang_raw *raw = walk->groups[i], *above = raw;
 		struct gang_group_terms *group;
 
 		if (is_parent(walk, raw))
@@ -304,7 +152,7 @@ static void make_tree(struct making *making)
 
 static void make_workload(struct making *making)
 {
-	const struct walk *walk = making->walk;
+	const struct gang_walk *walk = making->walk;
 
 	making->made->apart = true;
 	for (size_t i = 0; i < walk->group_count; i++)
@@ -344,12 +192,12 @@ static void keep_sums(struct making *making, struct sums sums)
 /* Jobs that are made only when others are ready or done do not count for the quorum: they come too late. */
 static void make_jobset(struct making *making)
 {
-	const struct walk *walk = making->walk;
+	const struct gang_walk *walk = making->walk;
 	bool in_order = slice_is(walk->all.text[GANG_VALUE_MODE], "InOrder");
 	struct sums sums = {0, 0};
 
 	for (size_t i = 0; i < walk->group_count; i++) {
-		const struct raw *raw = walk->groups[i];
+		const struct gang_raw *raw = walk->groups[i];
 		int64_t parallelism = number_of(raw, GANG_VALUE_PARALLELISM, 1);
 		int64_t completions = number_of(raw, GANG_VALUE_COMPLETIONS, parallelism);
 		int64_t size =
@@ -365,7 +213,7 @@ static void make_jobset(struct making *making)
 /* LeaderReady: workers are made only when the leader runs, so that waiting for them would be for ever. */
 static void make_lws(struct making *making)
 {
-	const struct raw *all = &making->walk->all;
+	const struct gang_raw *all = &making->walk->all;
 	int64_t size = number_of(all, GANG_VALUE_SIZE, 1);
 
 	keep_sums(
@@ -384,12 +232,12 @@ static const char *lower_text(struct arena *arena, struct slice raw)
 
 static void make_replicas(struct making *making)
 {
-	const struct walk *walk = making->walk;
+	const struct gang_walk *walk = making->walk;
 	int64_t said = number_of(&walk->all, GANG_VALUE_QUORUM, -1);
 	struct sums sums = {0, 0};
 
 	for (size_t i = 0; i < walk->group_count; i++) {
-		const struct raw *raw = walk->groups[i];
+		const struct gang_raw *raw = walk->groups[i];
 		const char *name = lower_text(making->arena, raw->text[GANG_VALUE_NAME]);
 		int64_t size = number_of(raw, GANG_VALUE_REPLICAS, 1), quorum = size;
 
@@ -408,12 +256,12 @@ static void make_replicas(struct making *making)
  * says a minimum. */
 static void make_ray(struct making *making)
 {
-	const struct walk *walk = making->walk;
+	const struct gang_walk *walk = making->walk;
 	struct sums sums = {0, 0};
 
 	add_sized(making, "headgroup", 1, 1, 0, &sums);
 	for (size_t i = 0; i < walk->group_count; i++) {
-		const struct raw *raw = walk->groups[i];
+		const struct gang_raw *raw = walk->groups[i];
 		int64_t hosts = number_of(raw, GANG_VALUE_HOSTS, 1), least = number_of(raw, GANG_VALUE_MIN_REPLICAS, 0);
 		int64_t replicas = number_of(raw, GANG_VALUE_REPLICAS, least);
 
@@ -432,7 +280,7 @@ static void make_ray(struct making *making)
 /* Only a Job whose pods all run at the same time, each with a place of its own, is a gang. */
 static void make_job(struct making *making)
 {
-	const struct raw *all = &making->walk->all;
+	const struct gang_raw *all = &making->walk->all;
 	int64_t parallelism = number_of(all, GANG_VALUE_PARALLELISM, 1);
 
 	making->made->single = !slice_is(all->text[GANG_VALUE_MODE], "Indexed") || parallelism <= 1 ||
@@ -471,9 +319,9 @@ static void make_terms(struct making *making)
 	}
 }
 
-static struct gang_object_terms *make(struct walk *walk)
+static struct gang_object_terms *make(struct gang_walk *walk)
 {
-	const struct raw *all = &walk->all;
+	const struct gang_raw *all = &walk->all;
 	struct slice namespace_ = all->text[GANG_VALUE_NAMESPACE];
 	struct gang_object_terms *made;
 	struct arena arena;
@@ -496,20 +344,12 @@ static struct gang_object_terms *make(struct walk *walk)
 
 struct gang_object_terms *cluster_gang_object(enum gang_object object, struct slice json, struct err *err)
 {
-	const char *kind = gang_object_rows[object].kind;
 	struct gang_object_terms *made = NULL;
-	struct reader reader;
-	struct walk walk = {.json = &reader, .object = object};
+	struct gang_walk walk;
 
-	reader_open(&reader, json);
-	raw_init(&walk.all);
-	arena_init(&walk.scratch, SCRATCH_SIZE);
-	walk_at(&walk, 0, &walk.all);
-	if (!reader_close(&reader))
-		err_set(err, ERR_INPUT, "%s: %s at byte %zu", kind, reader.error, (size_t)(reader.at - reader.start));
-	else if (!(made = make(&walk)))
-		err_set(err, ERR_INPUT, "%s: no metadata.name, or one with a NUL", kind);
-	arena_free(&walk.scratch);
+	if (gang_walk(&walk, object, json, err) == 0 && !(made = make(&walk)))
+		err_set(err, ERR_INPUT, "%s: no metadata.name, or one with a NUL", gang_object_rows[object].kind);
+	gang_walk_end(&walk);
 	return made;
 }
 

@@ -31,7 +31,7 @@ BERTH_MUST_CHECK int gang_objects_remove(
 
 enum gang_answer {
 	GANG_ANSWER_TERMS,   /* the object says them */
-	GANG_ANSWER_SINGLE,  /* the object says that its pods are no gang */
+	GANG_ANSWER_SINGLE,  /* the object says that its pods are no gang: the caller sets their `gang` to NULL */
 	GANG_ANSWER_PODS,    /* there is no object: the pods say it all */
 	GANG_ANSWER_MISSING, /* it is not there, or does not say it in a way that can be read */
 	GANG_ANSWER_UNKNOWN, /* its kind is not known */
