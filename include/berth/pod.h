@@ -104,6 +104,9 @@ bool pod_has_owner_kind(const struct pod *pod, const char *kind);
 /* By its own word, or because a controller of it runs gangs: it is of no use without the others. Wider than `gang`,
  * which is NULL where it is not known which one. */
 bool pod_in_gang(const struct pod *pod);
+/* Whether its gang is planned as one: it names its group and how many members that has. Of the frameworks' own kinds
+ * (JobSet and those behind it) the object has the last word, and it is not watched: their pods go as singles. */
+bool pod_gang_planned(const struct pod *pod);
 /* nodeSelector, required node affinity and volumes. */
 bool pod_selects(const struct pod *pod, const char *node_name, const struct labels *labels);
 /* Whether `other` is one that the term means, which `pod` has. */

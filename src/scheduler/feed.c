@@ -150,7 +150,7 @@ static void pod_pending(struct scheduler *s, struct pod *pod)
 	gang_pending(s, tracked);
 	if (old)
 		pod_free(old);
-	if (!tracked->asked && !entry && !pod->gated && !pod->deleting && !pod->gang) {
+	if (!tracked->asked && !entry && !pod->gated && !pod->deleting && !pod_gang_planned(pod)) {
 		roster_backlog_add(s->roster, tracked);
 		hint_soon(s);
 	} else if (pod->deleting) {

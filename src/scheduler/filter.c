@@ -313,7 +313,7 @@ unsigned filter_answer(void *ctx, const struct wire_args *asked, struct buf *rep
 	if (!pod)
 		return status;
 	s->filter_ns = clock_now();
-	if (args.by_name && args.count > 0 && pod->gang && scheduler_owns(pod)) {
+	if (args.by_name && args.count > 0 && pod_gang_planned(pod) && scheduler_owns(pod)) {
 		gang_filter(s, &args, pod, reply);
 		return 200;
 	}

@@ -37,9 +37,9 @@ void gang_pending(struct scheduler *s, struct tracked *tracked)
 	struct pod *pod = tracked->pod;
 	struct gang_member *member = gangs_find(s->gangs, slice_of(pod->uid));
 	/* No pod is left behind a gate that nobody means it to wait at. */
-	if (pod->gate_ours && !(member && member->ungated) && (!pod->gang || !is_gated_class(s, pod)))
+	if (pod->gate_ours && !(member && member->ungated) && (!pod_gang_planned(pod) || !is_gated_class(s, pod)))
 		gang_ungate(s, pod);
-	if (pod->gang) {
+	if (pod_gang_planned(pod)) {
 		member = gangs_put(s->gangs, pod, state_shown(member, pod), clock_now());
 		member->ungated |= !pod->gated;
 	} else if (member) {
@@ -52,7 +52,7 @@ void gang_pending(struct scheduler *s, struct tracked *tracked)
 
 bool gang_bound(struct scheduler *s, struct pod *pod)
 {
-	if (!pod->gang || !scheduler_owns(pod))
+	if (!pod_gang_planned(pod) || !scheduler_owns(pod))
 		return false;
 	struct gang_member *member = gangs_put(s->gangs, pod, GANG_BOUND, clock_now());
 	member->owned = true;
@@ -302,7 +302,7 @@ void gang_sweep(struct scheduler *s)
 {
 	size_t cursor = 0;
 	for (struct tracked *tracked; (tracked = roster_next(s->roster, &cursor));)
-		if (tracked->pod->gate_ours && (!tracked->pod->gang || !is_gated_class(s, tracked->pod)))
+		if (tracked->pod->gate_ours && (!pod_gang_planned(tracked->pod) || !is_gated_class(s, tracked->pod)))
 			gang_ungate(s, tracked->pod);
 }
 

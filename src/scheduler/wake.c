@@ -78,7 +78,7 @@ void wake_on_timer(uv_timer_t *timer)
 
 static bool sleeps(const struct scheduler *s, const struct tracked *tracked)
 {
-	return !tracked->asked && !tracked->pod->gated && !tracked->pod->deleting && !tracked->pod->gang &&
+	return !tracked->asked && !tracked->pod->gated && !tracked->pod->deleting && !pod_gang_planned(tracked->pod) &&
 	       !ledger_find(s->fleet, slice_of(tracked->pod->uid));
 }
 
