@@ -241,7 +241,7 @@ static void fill_holes(struct scheduler *s, struct gang *gang)
 {
 	for (size_t i = 0; i < gang->count && gang->hole_count > 0; i++) {
 		struct gang_member *member = gang->members[i];
-		if (member->placed || member->state == GANG_AWAY)
+		if (member->placed || member->state == GANG_AWAY || member->offered)
 			continue;
 		for (size_t at = 0; at < gang->hole_count; at++) {
 			struct pod trial = *member->pod;
