@@ -71,9 +71,9 @@ class Ungated(GangTest):
             self.assertEqual(self.rejected(thing), {NAMES[0]: INCOMPLETE})
         self.assertEqual(self.daemon.state()["ledger"], [])
 
-    def test_a_gang_without_a_size_is_never_placed(self):
+    def test_a_pod_that_does_not_say_its_gangs_size_goes_as_a_single(self):
         thing = self.cluster.pod("a", annotations={"berth.dev/gang": "g"})
-        self.assertEqual(list(self.rejected(thing).values()), ["nothing says how many members the gang has"])
+        self.assertIn(self.daemon.placed(thing, NAMES), NAMES)
 
     def test_the_last_member_wakes_the_others_and_all_bind_together(self):
         things = self.members(["a", "b"])
