@@ -187,8 +187,7 @@ static void place_then_post(struct bind_job *job, const struct pod *pod)
 /* The tracked pod, its owners as known by now; no hint may follow. */
 static const struct pod *asked_for(struct scheduler *s, struct tracked *tracked)
 {
-	tracked->asked = true;
-	roster_backlog_remove(s->roster, tracked);
+	roster_asked(s->roster, tracked);
 	owners_resolve(s->owners, tracked->pod);
 	return tracked->pod;
 }

@@ -31,9 +31,8 @@ static void expire(struct scheduler *s, struct ledger_entry *entry)
 	if (!tracked)
 		return;
 	/* A hint that nobody took up is not given again: it would hold the room for ever. */
-	tracked->asked = true;
+	roster_asked(s->roster, tracked);
 	roster_forget_victims(tracked);
-	roster_backlog_remove(s->roster, tracked);
 	hint_withdraw(s, tracked);
 	if (tracked->mark == 0 && !waiting_find(s->waiting, slice_of(tracked->pod->uid))) {
 		gang_gone(s, slice_of(tracked->pod->uid));

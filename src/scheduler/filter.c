@@ -117,8 +117,7 @@ static void remember(struct scheduler *s, struct pod *pod, enum reason reason)
 		tracked = roster_put(s->roster, pod, clock_now(), &old);
 	else
 		pod_free(pod);
-	tracked->asked = true;
-	roster_backlog_remove(s->roster, tracked);
+	roster_asked(s->roster, tracked);
 	owners_resolve(s->owners, tracked->pod); /* what has become known of its Job since the watch showed it */
 	waiting_put(s->waiting, tracked->pod, reason, clock_now(), clock_wall());
 	wake_soon(s, REASON_CODE_WAKE_ROOM); /* if it had a turn, the turn passes on */
@@ -134,8 +133,7 @@ static void was_answered(struct scheduler *s, struct pod *pod)
 		tracked = roster_put(s->roster, pod, clock_now(), &old);
 	else
 		pod_free(pod);
-	tracked->asked = true;
-	roster_backlog_remove(s->roster, tracked);
+	roster_asked(s->roster, tracked);
 }
 
 static void take_room(struct scheduler *s, struct pod *pod, const struct node *node)

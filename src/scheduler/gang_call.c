@@ -63,7 +63,7 @@ void gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *
 		pod_free(pod);
 	else
 		tracked = roster_put(s->roster, pod, clock_now(), &old);
-	tracked->asked = true;
+	roster_asked(s->roster, tracked);
 	pod = tracked->pod;
 	uid = slice_of(pod->uid);
 	struct gang_member *member = member_of(s, tracked);

@@ -110,8 +110,7 @@ static void hold_room(struct scheduler *s, struct pod *pod, const struct preempt
 	else
 		tracked = roster_put(s->roster, pod, clock_now(), &old);
 	hint_leave(s, tracked); /* kube-scheduler nominates this node instead: nothing is left to take back */
-	tracked->asked = true;
-	roster_backlog_remove(s->roster, tracked);
+	roster_asked(s->roster, tracked);
 	roster_forget_victims(tracked);
 	tracked->victims = xcalloc(candidate->victim_count, sizeof *tracked->victims);
 	for (size_t i = 0; i < candidate->victim_count; i++)

@@ -79,7 +79,7 @@ static void settle(struct roster *roster, size_t at)
 
 void roster_backlog_add(struct roster *roster, struct tracked *tracked)
 {
-	if (tracked->backlog_at != SIZE_MAX)
+	if (tracked->backlog_at != SIZE_MAX || tracked->left)
 		return;
 	roster->backlog = xgrow(roster->backlog, roster->backlog_count, &roster->backlog_room, sizeof *roster->backlog);
 	place(roster, roster->backlog_count++, tracked);
@@ -108,6 +108,29 @@ struct tracked *roster_backlog_pop(struct roster *roster)
 	return first;
 }
 
+static void leave_no_more(struct roster *roster, struct tracked *tracked)
+{
+	if (tracked->left)
+		roster->left_count--;
+	tracked->left = false;
+}
+
+void roster_asked(struct roster *roster, struct tracked *tracked)
+{
+	tracked->asked = true;
+	leave_no_more(roster, tracked);
+	roster_backlog_remove(roster, tracked);
+}
+
+void roster_leave(struct roster *roster)
+{
+	struct tracked *first = roster_backlog_pop(roster);
+	if (!first)
+		return;
+	first->left = true;
+	roster->left_count++;
+}
+
 /* --- pods --- */
 
 struct tracked *roster_put(struct roster *roster, struct pod *pod, int64_t now_ns, struct pod **old)
@@ -131,6 +154,7 @@ struct tracked *roster_put(struct roster *roster, struct pod *pod, int64_t now_n
 
 void roster_remove(struct roster *roster, struct tracked *tracked)
 {
+	leave_no_more(roster, tracked);
 	roster_backlog_remove(roster, tracked);
 	map_remove(&roster->by_uid, slice_of(tracked->pod->uid));
 	tracked_free(tracked);

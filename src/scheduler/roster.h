@@ -15,6 +15,7 @@ struct tracked {
 	uint32_t mark;    /* the list in which the watch last showed it; 0 = only a verb has named it so far */
 	int64_t since_ns; /* when it came here */
 	bool asked;       /* filter or bind was called for it, or its hint ran out: it leaves the backlog for good */
+	bool left;        /* it left the backlog for its own cycle, which is near */
 	char **victims;   /* UIDs of the pods that are to make way for it on the node where it holds room, or NULL */
 	size_t victim_count;
 	char *hint;        /* the nominatedNodeName that berth wants there and has not taken back, or NULL */
@@ -25,6 +26,7 @@ struct roster {
 	struct map by_uid;
 	struct tracked **backlog;
 	size_t backlog_count, backlog_room;
+	size_t left_count; /* of those not asked yet */
 };
 
 struct roster *roster_new(void);
@@ -43,6 +45,10 @@ struct tracked *roster_next(const struct roster *roster, size_t *cursor);
 /* Puts it in line unless it is there. */
 void roster_backlog_add(struct roster *roster, struct tracked *tracked);
 void roster_backlog_remove(struct roster *roster, struct tracked *tracked);
+/* The pod was asked about, or is as good as that: it leaves the backlog for good. */
+void roster_asked(struct roster *roster, struct tracked *tracked);
+/* Takes the first in line away, to be asked about before long. */
+void roster_leave(struct roster *roster);
 /* Takes the first in line, or NULL. */
 struct tracked *roster_backlog_pop(struct roster *roster);
 

@@ -94,8 +94,7 @@ static void sleepers_on_timer(uv_timer_t *timer)
 	for (struct tracked *tracked; (tracked = roster_next(s->roster, &cursor));) {
 		if (!sleeps(s, tracked))
 			continue;
-		tracked->asked = true;
-		roster_backlog_remove(s->roster, tracked);
+		roster_asked(s->roster, tracked);
 		hint_withdraw(s, tracked); /* nothing is held for it, and others are kept from that node */
 		waiting_put(s->waiting, tracked->pod, REASON_CODE_NOT_SYNCED, clock_now(), clock_wall());
 	}

@@ -47,6 +47,21 @@ class Hints(WireTest):
         wait_for(lambda: self.daemon.state()["ledger"], what="hints for what is gated no more")
 
 
+class Lead(unittest.TestCase):
+    def test_in_a_fleet_of_some_size_the_first_in_line_are_left_to_their_own_cycles(self):
+        cluster = Cluster()
+        self.addCleanup(cluster.stop)
+        for i in range(500):
+            cluster.node(f"n{i}")
+        daemon = Daemon(cluster.kubeconfig)
+        self.addCleanup(daemon.stop)
+        things = [cluster.pod(f"p{i}", priority=100 - i) for i in range(60)]
+        nominated = lambda i: cluster.get_pod(f"p{i}").get("status", {}).get("nominatedNodeName")
+        wait_for(lambda: nominated(50), what="a hint behind those in front")
+        self.assertFalse(any(nominated(i) for i in range(40)))
+        self.assertTrue(daemon.placed(things[0], [f"n{i}" for i in range(500)]))
+
+
 class Expiry(WireTest):
     args = ("--reservation-ttl", "1s")
 
