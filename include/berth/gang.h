@@ -90,6 +90,10 @@ struct pod_gang {
 	struct gang_terms terms; /* as far as the pod itself says */
 };
 
+struct arena;
+/* A copy in the arena. */
+void gang_terms_copy(struct arena *arena, const struct gang_terms *terms, struct gang_terms *copy);
+bool gang_terms_same(const struct gang_terms *a, const struct gang_terms *b);
 /* The sub-group of that name, or NULL. */
 const struct gang_group_terms *gang_terms_group(const struct gang_terms *terms, const char *name);
 /* A member's place in its sub-group, or in the gang if it is of none: counted through its parts, whose size `terms`

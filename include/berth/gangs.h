@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "berth/arena.h"
 #include "berth/gang.h"
 #include "berth/map.h"
 #include "berth/pod.h"
@@ -83,7 +84,10 @@ struct gang {
 	size_t hole_count, hole_room;
 	struct gang_hole *holes;
 	uint64_t holes_made;
-	int32_t quorum, size; /* 0 = not known */
+	int32_t quorum, size;    /* as the pods say, the eldest first; 0 = not said. See gang_quorum */
+	struct gang_terms terms; /* as its object says, which counts first; in terms_arena */
+	struct arena terms_arena;
+	bool unreadable; /* its object cannot be read: what the pods say is not to be relied on */
 
 	enum gang_state state;
 	int64_t since_ns, since_wall_ns; /* in the state */
@@ -113,6 +117,9 @@ void gangs_free(struct gangs *gangs);
  * member had before is freed if it was owned. Marks the gang changed where anything counts differently. */
 struct gang_member *gangs_put(struct gangs *gangs, struct pod *pod, enum gang_member_state state, int64_t now_ns);
 struct gang_member *gangs_find(const struct gangs *gangs, struct slice uid);
+/* What the gang's object says, copied. NULL: nothing, for it is not there or, with `unreadable`, cannot be read; what
+ * it said before stays in force for a gang that was planned by it. */
+void gangs_hear(struct gangs *gangs, struct gang *gang, const struct gang_terms *terms, bool unreadable);
 void gangs_set(struct gangs *gangs, struct gang_member *member, enum gang_member_state state);
 void gangs_place(struct gangs *gangs, struct gang_member *member, bool placed);
 /* kube-scheduler does not take the node for the member. False where it was known or nothing more is remembered. */
@@ -128,10 +135,14 @@ struct gang *gangs_next(const struct gangs *gangs, size_t *cursor);
 /* By priority, then class order, then age, then name: negative where a goes first. */
 int gangs_order(const struct gang *a, const struct gang *b);
 
-/* Members without which the gang is of no use; 0 = not known. */
+/* Members without which the gang is of no use, and members expected; 0 = not known. */
 size_t gang_quorum(const struct gang *gang);
+size_t gang_size(const struct gang *gang);
+/* Where it is to stand, or its sub-group of that name: as its object says, then its pods, the eldest first. */
+struct gang_place gang_place_of(const struct gang *gang, const char *group);
 /* Members that are there, in whatever state but away. */
 size_t gang_present(const struct gang *gang);
+/* The quorum is there, that of each sub-group included. */
 bool gang_is_complete(const struct gang *gang);
 
 enum gang_step {

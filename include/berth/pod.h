@@ -1,5 +1,5 @@
-/* A pod as the core sees it: decoded by cluster/pod, never changed afterwards but for the owner kinds that become known
- * later. One arena owns it; pod_free frees it. */
+/* A pod as the core sees it: decoded by cluster/pod, never changed afterwards but for what becomes known later: owner
+ * kinds, whether it is in a gang, and how many GPUs that asks for. One arena owns it; pod_free frees it. */
 #ifndef BERTH_POD_H
 #define BERTH_POD_H
 
@@ -64,7 +64,9 @@ struct pod {
 	const char *wake;     /* value of berth.dev/wake, or NULL */
 	const char *decision; /* value of berth.dev/decision, or NULL: what its Binding said */
 	const char *plan;     /* value of berth.dev/plan, or NULL: where its gang was planned */
-	const struct pod_gang *gang; /* NULL: a single. See pod_in_gang */
+	const struct pod_gang *said_gang; /* what it says itself of a gang */
+	const struct pod_gang *gang;      /* the same, or NULL where its object says that there is none: a single. See
+	                                     pod_in_gang */
 
 	/* What the class rules look at. */
 	const char *class_name; /* berth.dev/class, or NULL */
@@ -104,9 +106,6 @@ bool pod_has_owner_kind(const struct pod *pod, const char *kind);
 /* By its own word, or because a controller of it runs gangs: it is of no use without the others. Wider than `gang`,
  * which is NULL where it is not known which one. */
 bool pod_in_gang(const struct pod *pod);
-/* Whether its gang is planned as one: it names its group and how many members that has. Of the frameworks' own kinds
- * (JobSet and those behind it) the object has the last word, and it is not watched: their pods go as singles. */
-bool pod_gang_planned(const struct pod *pod);
 /* nodeSelector, required node affinity and volumes. */
 bool pod_selects(const struct pod *pod, const char *node_name, const struct labels *labels);
 /* Whether `other` is one that the term means, which `pod` has. */

@@ -51,6 +51,9 @@ void waiting_forget_node(struct waiting *waiting, const struct node *node);
 typedef void waiting_wake(void *ctx, struct waiting_pod *pod, struct node *node);
 size_t waiting_wake_for(struct waiting *waiting, struct fleet *fleet, struct node *improved, int64_t now_ns,
     size_t limit, waiting_wake *wake, void *ctx);
+/* The pod, which waits, gets a turn now if it would be accepted anywhere beside those who have one. `wake` as above. */
+bool waiting_wake_one(
+    struct waiting *waiting, struct fleet *fleet, struct slice uid, int64_t now_ns, waiting_wake *wake, void *ctx);
 /* Between these two calls the room of every turn counts as used: what is decided meanwhile takes nothing from a pod
  * that was just woken. No other call of waiting_* or ledger_* may come in between. */
 void waiting_hold_turns(struct waiting *waiting, struct fleet *fleet);

@@ -246,5 +246,5 @@ void gang_keep(const struct gang_notes *notes, struct arena *arena, struct pod *
 	gang->terms.quorum = find(&weighing, GANG_ROLE_LEADS) ? 1 : number(&weighing, GANG_ROLE_QUORUM, 1, 0);
 	keep_rank(&weighing, gang);
 	keep_places(&weighing, gang);
-	pod->gang = gang;
+	pod->said_gang = pod->gang = gang;
 }

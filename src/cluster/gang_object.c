@@ -210,14 +210,14 @@ static void make_jobset(struct making *making)
 	keep_sums(making, sums);
 }
 
-/* LeaderReady: workers are made only when the leader runs, so that waiting for them would be for ever. */
+/* LeaderReady: workers are made only when the leader runs, so that waiting for them would be for ever. Else the pods
+ * may say the same of an exclusive topology. */
 static void make_lws(struct making *making)
 {
 	const struct gang_raw *all = &making->walk->all;
 	int64_t size = number_of(all, GANG_VALUE_SIZE, 1);
 
-	keep_sums(
-	    making, (struct sums){size, slice_is(all->text[GANG_VALUE_MODE], "LeaderReady") && size > 0 ? 1 : size});
+	keep_sums(making, (struct sums){size, slice_is(all->text[GANG_VALUE_MODE], "LeaderReady") && size > 0 ? 1 : 0});
 }
 
 /* As the label training.kubeflow.org/replica-type has it. */
@@ -364,31 +364,9 @@ struct slice gang_object_path(struct arena *arena, const char *namespace_, const
 	return (struct slice){path, len};
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-static bool same_place(const struct gang_place *a, const struct gang_place *b)
-{
-	return same_text(a->require, b->require) && same_text(a->prefer, b->prefer) &&
-	       same_text(a->segment_at, b->segment_at) && a->segment == b->segment;
-}
-
 bool gang_object_same(const struct gang_object_terms *a, const struct gang_object_terms *b)
 {
-	if (a->single != b->single || a->trouble != b->trouble || a->terms.quorum != b->terms.quorum ||
-	    a->terms.size != b->terms.size || a->terms.group_count != b->terms.group_count ||
-	    !same_place(&a->terms.place, &b->terms.place))
-		return false;
-	for (size_t i = 0; i < a->terms.group_count; i++) {
-		const struct gang_group_terms *left = &a->terms.groups[i], *right = &b->terms.groups[i];
-
-		if (!same_text(left->name, right->name) || left->quorum != right->quorum || left->size != right->size ||
-		    left->part_size != right->part_size || !same_place(&left->place, &right->place))
-			return false;
-	}
-	return true;
+	return a->single == b->single && a->trouble == b->trouble && gang_terms_same(&a->terms, &b->terms);
 }
 
 void gang_object_free(struct gang_object_terms *terms)

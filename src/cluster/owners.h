@@ -1,5 +1,5 @@
 /* Who owns the Jobs: a pod names only its nearest controller, so Jobs' own owners (CronJob, JobSet, Workflow …) are
- * kept here, fed by an optional metadata watch on Jobs. Of others, only what the pod itself tells is known. */
+ * kept here, fed by the watch on Jobs. Of others, only what the pod itself tells is known. */
 #ifndef CLUSTER_OWNERS_H
 #define CLUSTER_OWNERS_H
 

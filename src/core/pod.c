@@ -33,7 +33,7 @@ bool pod_in_gang(const struct pod *pod)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		if (pod_has_owner_kind(pod, kinds[i]))
 			return true;
-	return pod->gang && pod->gang->dialect != GANG_INDEXED_JOB; /* most Jobs are none; the Job knows */
+	return pod->gang != NULL;
 }
 
 static bool volumes_allow(const struct pod *pod, const char *node_name, const struct labels *labels)
@@ -87,10 +87,4 @@ bool spread_matches(const struct pod *pod, const struct spread_constraint *const
 {
 	return !constraint->nobody && strcmp(pod->namespace_, other->namespace_) == 0 &&
 	       selector_matches(&constraint->selector, &other->labels);
-}
-
-bool pod_gang_planned(const struct pod *pod)
-{
-	return pod->gang && pod->gang->dialect < GANG_JOBSET &&
-	       (pod->gang->terms.size > 0 || pod->gang->terms.quorum > 0);
 }

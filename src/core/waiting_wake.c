@@ -194,3 +194,20 @@ size_t waiting_wake_for(struct waiting *waiting, struct fleet *fleet, struct nod
 	free(pass.woken);
 	return pass.woken_count;
 }
+
+bool waiting_wake_one(
+    struct waiting *waiting, struct fleet *fleet, struct slice uid, int64_t now_ns, waiting_wake *wake, void *ctx)
+{
+	struct waiter *waiter = map_get(&waiting->by_uid, uid);
+	struct decision decision;
+	if (!waiter || !wakeable(waiter))
+		return false;
+	waiting_hold_turns(waiting, fleet);
+	decide_fleet_best(fleet, waiter->public.pod, &decision);
+	waiting_release_turns(waiting);
+	if (!decision.node)
+		return false;
+	waiting__begin_turn(waiting, waiter, decision.node, now_ns);
+	wake(ctx, &waiter->public, decision.node);
+	return true;
+}

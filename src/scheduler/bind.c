@@ -290,7 +290,7 @@ void bind_begin(void *ctx, const struct wire_bind *bind, struct verbs_bind *park
 	struct tracked *tracked = roster_find(s->roster, slice_of(job->uid));
 	if (!tracked)
 		read_pod_first(job);
-	else if (pod_gang_planned(tracked->pod))
+	else if (tracked->pod->gang)
 		park_or_post(job, asked_for(s, tracked));
 	else if (entry && entry->node->spec && strcmp(entry->node->name, job->node) == 0)
 		reserve_then_post(job, asked_for(s, tracked));

@@ -119,6 +119,7 @@ static void pod_bound(struct scheduler *s, struct pod *pod)
 	struct ledger_entry *entry = ledger_find(s->fleet, uid);
 	if (scheduler_owns(pod))
 		owners_resolve(s->owners, pod); /* what tells its class, should it be a victim */
+	gang_resolve(s, pod);
 	if (entry && entry->state == LEDGER_BOUND)
 		ledger_update(s->fleet, entry, pod);
 	else
@@ -140,6 +141,7 @@ static void pod_pending(struct scheduler *s, struct pod *pod)
 {
 	struct pod *old;
 	owners_resolve(s->owners, pod);
+	gang_resolve(s, pod);
 	struct tracked *tracked = roster_put(s->roster, pod, clock_now(), &old);
 	tracked->mark = s->pod_list;
 	struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
@@ -150,7 +152,7 @@ static void pod_pending(struct scheduler *s, struct pod *pod)
 	gang_pending(s, tracked);
 	if (old)
 		pod_free(old);
-	if (!tracked->asked && !entry && !pod->gated && !pod->deleting && !pod_gang_planned(pod)) {
+	if (!tracked->asked && !entry && !pod->gated && !pod->deleting && !pod->gang) {
 		roster_backlog_add(s->roster, tracked);
 		hint_soon(s);
 	} else if (pod->deleting) {
@@ -224,40 +226,3 @@ static void pods_synced(void *ctx)
 }
 
 const struct kube_watch_handlers feed_pods = {.begin = pods_begin, .object = pods_object, .synced = pods_synced};
-
-/* --- jobs: only who owns them --- */
-
-static void jobs_begin(void *ctx)
-{
-	struct scheduler *s = ctx;
-	owners_begin(s->owners);
-}
-
-static void jobs_object(void *ctx, enum kube_change change, struct slice object)
-{
-	struct scheduler *s = ctx;
-	struct err err;
-	if ((change == KUBE_DELETED ? owners_remove : owners_put)(s->owners, object, &err) != 0)
-		log_error("a job cannot be read", "error=%s", log_quote(err.text));
-}
-
-static void jobs_synced(void *ctx)
-{
-	struct scheduler *s = ctx;
-	owners_synced(s->owners);
-	free(s->jobs_missing);
-	s->jobs_missing = NULL;
-}
-
-static void jobs_unavailable(void *ctx, unsigned status, const char *reason)
-{
-	struct scheduler *s = ctx;
-	if (!s->jobs_missing)
-		log_warn(
-		    "jobs are not watched: owners beyond a pod's own controller are not known", "status=%u", status);
-	free(s->jobs_missing);
-	s->jobs_missing = xstrdup(reason);
-}
-
-const struct kube_watch_handlers feed_jobs = {
-    .begin = jobs_begin, .object = jobs_object, .synced = jobs_synced, .unavailable = jobs_unavailable};

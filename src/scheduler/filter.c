@@ -45,6 +45,7 @@ struct pod *filter_read_pod(struct scheduler *s, const struct wire_args *args, s
 		return NULL;
 	}
 	owners_resolve(s->owners, pod);
+	gang_resolve(s, pod);
 	return pod;
 }
 
@@ -302,6 +303,13 @@ static unsigned filter_whole(struct scheduler *s, struct wire_args *args, const 
 	return 200;
 }
 
+/* The roster's copy is newer than or as new as the call's. */
+static bool in_gang(const struct scheduler *s, const struct pod *pod)
+{
+	const struct tracked *tracked = roster_find(s->roster, slice_of(pod->uid));
+	return (tracked ? tracked->pod : pod)->gang;
+}
+
 unsigned filter_answer(void *ctx, const struct wire_args *asked, struct buf *reply)
 {
 	struct scheduler *s = ctx;
@@ -311,7 +319,7 @@ unsigned filter_answer(void *ctx, const struct wire_args *asked, struct buf *rep
 	if (!pod)
 		return status;
 	s->filter_ns = clock_now();
-	if (args.by_name && args.count > 0 && pod_gang_planned(pod) && scheduler_owns(pod)) {
+	if (args.by_name && args.count > 0 && in_gang(s, pod) && scheduler_owns(pod)) {
 		gang_filter(s, &args, pod, reply);
 		return 200;
 	}

@@ -32,18 +32,28 @@ static enum gang_member_state state_shown(struct gang_member *member, const stru
 	return GANG_LOOSE;
 }
 
+/* The pod is in no gang after all: what it holds as a member goes back. */
+static void dismiss(struct scheduler *s, struct gang_member *member)
+{
+	if (member->state == GANG_PARKED)
+		bind_refuse(s, slice_of(member->pod->uid), REASON_CODE_GANG_GIVEN_BACK);
+	gang_unplace(s, member);
+	gangs_remove(s->gangs, member);
+}
+
 void gang_pending(struct scheduler *s, struct tracked *tracked)
 {
 	struct pod *pod = tracked->pod;
 	struct gang_member *member = gangs_find(s->gangs, slice_of(pod->uid));
 	/* No pod is left behind a gate that nobody means it to wait at. */
-	if (pod->gate_ours && !(member && member->ungated) && (!pod_gang_planned(pod) || !is_gated_class(s, pod)))
+	if (pod->gate_ours && !(member && member->ungated) && (!pod->gang || !is_gated_class(s, pod)))
 		gang_ungate(s, pod);
-	if (pod_gang_planned(pod)) {
-		member = gangs_put(s->gangs, pod, state_shown(member, pod), clock_now());
+	gang_follow(s, pod);
+	if (pod->gang) {
+		member = gang_enrol(s, pod, state_shown(member, pod));
 		member->ungated |= !pod->gated;
 	} else if (member) {
-		gangs_remove(s->gangs, member);
+		dismiss(s, member);
 	} else {
 		return;
 	}
@@ -52,9 +62,14 @@ void gang_pending(struct scheduler *s, struct tracked *tracked)
 
 bool gang_bound(struct scheduler *s, struct pod *pod)
 {
-	if (!pod_gang_planned(pod) || !scheduler_owns(pod))
+	struct gang_member *member = gangs_find(s->gangs, slice_of(pod->uid));
+	if (!pod->gang || !scheduler_owns(pod)) {
+		if (member)
+			gangs_remove(s->gangs, member);
+		gang_source_leave(&s->gang_sources, slice_of(pod->uid));
 		return false;
-	struct gang_member *member = gangs_put(s->gangs, pod, GANG_BOUND, clock_now());
+	}
+	member = gang_enrol(s, pod, GANG_BOUND);
 	member->owned = true;
 	gangs_place(s->gangs, member, true);
 	gang_soon(s);
@@ -64,6 +79,7 @@ bool gang_bound(struct scheduler *s, struct pod *pod)
 void gang_gone(struct scheduler *s, struct slice uid)
 {
 	struct gang_member *member = gangs_find(s->gangs, uid);
+	gang_source_leave(&s->gang_sources, uid);
 	if (!member)
 		return;
 	enum gang_state state = member->gang->state;
@@ -302,7 +318,7 @@ void gang_sweep(struct scheduler *s)
 {
 	size_t cursor = 0;
 	for (struct tracked *tracked; (tracked = roster_next(s->roster, &cursor));)
-		if (tracked->pod->gate_ours && (!pod_gang_planned(tracked->pod) || !is_gated_class(s, tracked->pod)))
+		if (tracked->pod->gate_ours && (!tracked->pod->gang || !is_gated_class(s, tracked->pod)))
 			gang_ungate(s, tracked->pod);
 }
 
@@ -327,9 +343,10 @@ static void rebuild(struct scheduler *s, struct gang *gang)
 void gang_synced(struct scheduler *s)
 {
 	size_t cursor = 0;
-	if (!scheduler_synced(s))
+	if (!scheduler_synced(s) || !gang_feed_synced(s))
 		return;
 	if (!s->gangs_rebuilt) {
+		gang_source_all(&s->gang_sources, gang_look_again, s);
 		s->gangs_rebuilt = true;
 		for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));)
 			rebuild(s, gang);

@@ -9,7 +9,7 @@ static struct gang_member *member_of(struct scheduler *s, struct tracked *tracke
 {
 	struct gang_member *member = gangs_find(s->gangs, slice_of(tracked->pod->uid));
 	if (!member)
-		member = gangs_put(s->gangs, tracked->pod, GANG_LOOSE, clock_now());
+		member = gang_enrol(s, tracked->pod, GANG_LOOSE);
 	if (member->state == GANG_GATED)
 		gangs_set(s->gangs, member, GANG_LOOSE); /* its call is newer than the watch */
 	member->ungated = true;

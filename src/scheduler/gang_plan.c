@@ -37,41 +37,90 @@ static bool read_place(const struct policy *policy, const struct gang_place *pla
 	       take_level(policy, place->segment_at, &topology->segment_level);
 }
 
-static bool read_topology(const struct scheduler *s, const struct gang *gang, struct plan_topology *topology)
-{
-	const struct policy_class *class_ = gang_class(s, gang);
-	*topology = PLAN_ANYWHERE;
-	if (class_) {
-		topology->require = class_->gang.require;
-		topology->prefer = class_->gang.prefer;
-	}
-	return read_place(s->policy.inforce, &gang->members[0]->pod->gang->terms.place, topology);
-}
-
 struct asking {
 	struct gang_member **of; /* the member of each row */
 	struct plan_member *members;
-	size_t count;
+	struct plan_group groups[PLAN_GROUPS_MAX];
+	struct plan_request request;
 };
 
-static void ask(const struct scheduler *s, const struct gang *gang, struct asking *asking)
+static uint16_t group_of(struct asking *asking, const char *name)
 {
-	asking->count = 0;
-	asking->of = xcalloc(gang->count + 1, sizeof(struct gang_member *));
-	asking->members = xcalloc(gang->count + 1, sizeof *asking->members);
+	struct plan_request *request = &asking->request;
+	for (size_t i = request->group_count; i-- > 0;)
+		if (strcmp(asking->groups[i].name, name) == 0)
+			return (uint16_t)i;
+	if (request->group_count == PLAN_GROUPS_MAX)
+		return 0;
+	asking->groups[request->group_count] = (struct plan_group){.name = name, .topology = PLAN_ANYWHERE};
+	return (uint16_t)request->group_count++;
+}
+
+static void ask_members(const struct scheduler *s, const struct gang *gang, struct asking *asking)
+{
+	for (size_t i = 0; i < gang->terms.group_count; i++)
+		group_of(asking, gang->terms.groups[i].name); /* in the object's order */
 	for (size_t i = 0; i < gang->count; i++) {
 		struct gang_member *member = gang->members[i];
+		const struct pod_gang *said = member->pod->gang;
 		if (member->state == GANG_AWAY)
 			continue;
 		const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(member->pod->uid));
-		asking->of[asking->count] = member;
-		asking->members[asking->count++] = (struct plan_member){.pod = member->pod,
-		    .rank = gang_rank(member->pod->gang, &member->pod->gang->terms),
+		uint16_t group = group_of(asking, said->group ? said->group : "");
+		asking->groups[group].quorum++;
+		asking->of[asking->request.count] = member;
+		asking->members[asking->request.count++] = (struct plan_member){.pod = member->pod,
+		    .rank = gang_rank(said, &gang->terms),
+		    .group = group,
 		    .fixed = member->placed && entry ? entry->node : NULL,
 		    .limited = member->offered != NULL,
 		    .only = {member->offered_count, member->offered},
 		    .never = {member->refused_count, (const char *const *)member->refused}};
 	}
+}
+
+/* Of a sub-group no more can be asked for than are there. */
+static bool ask_groups(const struct scheduler *s, const struct gang *gang, struct asking *asking)
+{
+	for (size_t i = 0; i < asking->request.group_count; i++) {
+		struct plan_group *group = &asking->groups[i];
+		const struct gang_group_terms *terms = gang_terms_group(&gang->terms, group->name);
+		struct gang_place place = gang_place_of(gang, group->name);
+		size_t wanted = terms && terms->quorum > 0 ? (size_t)terms->quorum : 0;
+		if (wanted < group->quorum)
+			group->quorum = wanted;
+		if (!read_place(s->policy.inforce, &place, &group->topology))
+			return false;
+	}
+	if (asking->request.group_count == 1 && !*asking->groups[0].name)
+		asking->request.group_count = 0; /* nobody speaks of sub-groups */
+	return true;
+}
+
+/* False where it names a level that the policy does not have. To be freed by `asked` in either case. */
+static bool ask(const struct scheduler *s, const struct gang *gang, size_t quorum, struct asking **out)
+{
+	const struct policy_class *class_ = gang_class(s, gang);
+	struct gang_place place = gang_place_of(gang, NULL);
+	struct asking *asking = *out = xcalloc(1, sizeof *asking);
+	struct plan_request *request = &asking->request;
+	asking->of = xcalloc(gang->count + 1, sizeof(struct gang_member *));
+	asking->members = xcalloc(gang->count + 1, sizeof *asking->members);
+	*request = (struct plan_request){
+	    .members = asking->members, .groups = asking->groups, .quorum = quorum, .topology = PLAN_ANYWHERE};
+	if (class_) {
+		request->topology.require = class_->gang.require;
+		request->topology.prefer = class_->gang.prefer;
+	}
+	ask_members(s, gang, asking);
+	return read_place(s->policy.inforce, &place, &request->topology) && ask_groups(s, gang, asking);
+}
+
+static void asked(struct asking *asking)
+{
+	free(asking->of);
+	free(asking->members);
+	free(asking);
 }
 
 /* --- room taken, room returned --- */
@@ -150,21 +199,18 @@ static void in_vain(struct scheduler *s, struct gang *gang, enum reason why, int
 static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum)
 {
 	int64_t began = clock_now();
-	struct asking asking;
+	struct asking *asking;
 	struct plan plan;
-	struct plan_request request = {.quorum = quorum};
-	if (!read_topology(s, gang, &request.topology)) {
+	if (!ask(s, gang, quorum, &asking)) {
 		in_vain(s, gang, REASON_CODE_LEVEL_MISSING, began);
+		asked(asking);
 		return false;
 	}
-	ask(s, gang, &asking);
-	request.members = asking.members;
-	request.count = asking.count;
-	plan_gang(s->fleet, &request, &plan);
+	plan_gang(s->fleet, &asking->request, &plan);
 	bool found = plan.reason == REASON_CODE_FITS;
-	for (size_t i = 0; found && i < asking.count; i++)
-		if (plan.nodes[i] && !asking.of[i]->placed)
-			place(s, asking.of[i], plan.nodes[i]->name);
+	for (size_t i = 0; found && i < asking->request.count; i++)
+		if (plan.nodes[i] && !asking->of[i]->placed)
+			place(s, asking->of[i], plan.nodes[i]->name);
 	if (found) {
 		gang->why = REASON_CODE_FITS;
 		gang->tried_at = s->fleet->improvements;
@@ -175,8 +221,7 @@ static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum)
 		in_vain(s, gang, plan.reason, began);
 	}
 	plan_free(&plan);
-	free(asking.of);
-	free(asking.members);
+	asked(asking);
 	return found;
 }
 
@@ -200,22 +245,22 @@ static void write_levels(const struct scheduler *s, const struct plan *plan, str
 
 void gang_explain(struct scheduler *s, const struct gang *gang, struct buf *out)
 {
-	struct asking asking;
+	struct asking *asking;
 	struct plan plan;
-	struct plan_request request = {.quorum = gang_quorum(gang)};
-	if (gang->state != GANG_QUEUED || !read_topology(s, gang, &request.topology))
+	if (gang->state != GANG_QUEUED)
 		return;
-	ask(s, gang, &asking);
-	request.members = asking.members;
-	request.count = asking.count;
-	plan_gang(s->fleet, &request, &plan);
+	if (!ask(s, gang, gang_quorum(gang), &asking)) {
+		asked(asking);
+		return;
+	}
+	plan_gang(s->fleet, &asking->request, &plan);
 	if (plan.reason != REASON_CODE_FITS) {
 		buf_text(out, ",\"levels\":[");
 		write_levels(s, &plan, out);
 		buf_char(out, ']');
-		if (plan.blocking < asking.count) {
+		if (plan.blocking < asking->request.count) {
 			buf_text(out, ",\"blocking\":{");
-			member(out, "pod", asking.of[plan.blocking]->pod->name);
+			member(out, "pod", asking->of[plan.blocking]->pod->name);
 			buf_char(out, ',');
 			member(out, "code", reason_code(plan.blocking_reason));
 			if (plan.lacks_resource) {
@@ -226,8 +271,7 @@ void gang_explain(struct scheduler *s, const struct gang *gang, struct buf *out)
 		}
 	}
 	plan_free(&plan);
-	free(asking.of);
-	free(asking.members);
+	asked(asking);
 }
 
 bool gang_plan(struct scheduler *s, struct gang *gang)

@@ -52,7 +52,7 @@ static void hinted(void *ctx, const struct kube_answer *answer)
 		    log_quote(answer->error ? answer->error : ""));
 	if (tracked && !write->last && !same_node(write->node, tracked->hint) && !s->stopping)
 		nominate(s, tracked);
-	else if (tracked && pod_gang_planned(tracked->pod) && !s->stopping)
+	else if (tracked && tracked->pod->gang && !s->stopping)
 		gang_nominated(s, tracked);
 	write_free(write);
 	hint_soon(s);
@@ -190,7 +190,7 @@ bool hint_make_way(struct scheduler *s, const struct pod *pod)
 	for (size_t i = 0; i < ledger->heap_count;) {
 		struct ledger_entry *entry = ledger->heap[i];
 		struct tracked *tracked = roster_find(s->roster, slice_of(entry->uid));
-		if (entry->state != LEDGER_PLANNED || !tracked || pod_gang_planned(tracked->pod) ||
+		if (entry->state != LEDGER_PLANNED || !tracked || tracked->pod->gang ||
 		    tracked->pod->priority >= pod->priority) {
 			i++;
 			continue;

@@ -8,6 +8,7 @@
 #include "berth/gangs.h"
 #include "berth/shortage.h"
 #include "berth/waiting.h"
+#include "cluster/gang_objects.h"
 #include "cluster/owners.h"
 #include "extender/metrics.h"
 #include "extender/ops.h"
@@ -15,6 +16,7 @@
 #include "kube/kube.h"
 #include "kube/watch.h"
 #include "policy/load.h"
+#include "scheduler/gang_source.h"
 #include "scheduler/roster.h"
 #include "scheduler/scheduler.h"
 
@@ -49,9 +51,12 @@ struct scheduler {
 	struct waiting *waiting;
 	struct roster *roster;
 	struct gangs *gangs;
-	bool gangs_rebuilt;     /* what the process before left was taken up */
-	bool gang_line_due;     /* gangs in line are to be looked at */
-	uint64_t gang_plans;    /* counts them, for their ids */
+	bool gangs_rebuilt;  /* what the process before left was taken up */
+	bool gang_line_due;  /* gangs in line are to be looked at */
+	uint64_t gang_plans; /* counts them, for their ids */
+	struct gang_objects *gang_objects;
+	struct gang_sources gang_sources; /* our pods that have an object of a gang: pending ones, and bound members */
+	struct gang_feed *gang_feed;
 	struct map gang_writes; /* pod UID → the write of its plan, or of its gate's end, that is under way */
 	struct owners *owners;
 	struct policy_file policy;
@@ -70,7 +75,7 @@ struct scheduler {
 	int64_t filter_ns; /* when filter was called last */
 	struct instruments instruments;
 
-	uv_timer_t wake_timer, sleepers_timer, hint_timer, gang_timer, expiry_timer, sweep_timer;
+	uv_timer_t wake_timer, sleepers_timer, hint_timer, gang_timer, gang_feed_timer, expiry_timer, sweep_timer;
 	enum reason wake_cause;
 	bool wake_due;
 
@@ -104,7 +109,7 @@ static inline struct kube_pod_ref pod_ref(const struct pod *pod)
 }
 
 /* feed.c: the watches' handlers */
-extern const struct kube_watch_handlers feed_nodes, feed_pods, feed_jobs;
+extern const struct kube_watch_handlers feed_nodes, feed_pods;
 /* The pod is gone or has ended: nothing of it stays. */
 void feed_forget(struct scheduler *s, struct slice uid, enum reason why);
 
@@ -150,6 +155,24 @@ void gang_now(struct scheduler *s);
 bool gang_worth_a_try(const struct scheduler *s, const struct gang *gang);
 /* Gated pods that no gang will release, and whose release failed. */
 void gang_sweep(struct scheduler *s);
+
+/* gang_object.c: what API objects say of gangs. Whether the pod is in one: sets pod->gang. */
+void gang_resolve(const struct scheduler *s, struct pod *pod);
+/* The pod is looked at anew when its gang's object changes, until gang_gone. */
+void gang_follow(struct scheduler *s, const struct pod *pod);
+/* gangs_put, and the gang hears its object. */
+struct gang_member *gang_enrol(struct scheduler *s, struct pod *pod, enum gang_member_state state);
+void gang_look_again(void *ctx, struct slice uid);
+
+/* gang_feed.c: these objects as the API server has them. Open comes first, start once there is a client. */
+void gang_feed_open(struct scheduler *s);
+void gang_feed_start(struct scheduler *s);
+void gang_feed_free(struct scheduler *s);
+void gang_feed_on_timer(uv_timer_t *timer);
+/* Every kind is listed or known not to be there, or was waited for long enough. */
+bool gang_feed_synced(const struct scheduler *s);
+/* Lines of /readyz. */
+void gang_feed_report(const struct scheduler *s, struct buf *out);
 
 /* gang_call.c: its verbs. filter takes the pod over. */
 void gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *pod, struct buf *reply);
@@ -199,6 +222,8 @@ void wake_soon(struct scheduler *s, enum reason cause);
 void wake_on_timer(uv_timer_t *timer);
 /* Does at once what is due, if anything is. */
 void wake_now(struct scheduler *s);
+/* The pod was rejected for a gang that it is not in, or nobody asked about it yet. */
+void wake_single(struct scheduler *s, struct tracked *tracked);
 /* After the first list: pods that nobody asks about were rejected before this process began. */
 void wake_sleepers_later(struct scheduler *s);
 

@@ -38,6 +38,7 @@ bool report_ready(void *ctx, struct buf *out)
 		buf_text(out, "ok   jobs: watched\n");
 	else
 		buf_text(out, "info jobs: the first list is not done\n");
+	gang_feed_report(s, out);
 	if (s->policy.error)
 		buf_printf(out, "warn policy: %s; %s stays in force\n", s->policy.error, s->policy.inforce->hash);
 	else

@@ -15,16 +15,14 @@ static void start_timer(struct scheduler *s, uv_timer_t *timer)
 
 static int open_kube(struct scheduler *s, const struct kube_config *config, struct err *err)
 {
-	struct kube_watch_handlers nodes = feed_nodes, pods = feed_pods, jobs = feed_jobs;
+	struct kube_watch_handlers nodes = feed_nodes, pods = feed_pods;
 	s->kube = kube_open(s->loop, config, &(struct kube_options){0}, err);
 	if (!s->kube)
 		return err_wrap(err, "cannot use the kubeconfig");
-	nodes.ctx = pods.ctx = jobs.ctx = s;
+	nodes.ctx = pods.ctx = s;
 	s->nodes = kube_watch_start(s->kube, &(struct kube_watch_options){.path = "/api/v1/nodes"}, &nodes);
 	s->pods = kube_watch_start(s->kube, &(struct kube_watch_options){.path = "/api/v1/pods"}, &pods);
-	s->jobs = kube_watch_start(s->kube,
-	    &(struct kube_watch_options){.path = "/apis/batch/v1/jobs", .metadata_only = true, .optional = true},
-	    &jobs);
+	gang_feed_start(s);
 	return 0;
 }
 
@@ -58,6 +56,7 @@ static void free_state(struct scheduler *s)
 {
 	waiting_free(s->waiting);
 	gangs_free(s->gangs);
+	gang_feed_free(s);
 	roster_free(s->roster);
 	owners_free(s->owners);
 	fleet_free(s->fleet);
@@ -80,6 +79,7 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	s->waiting = waiting_new();
 	s->roster = roster_new();
 	s->gangs = gangs_new();
+	gang_feed_open(s);
 	s->owners = owners_new();
 	s->policy.namespace_ = xstrdup(options->namespace_);
 	instruments_open(&s->instruments);
@@ -87,6 +87,7 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	start_timer(s, &s->sleepers_timer);
 	start_timer(s, &s->hint_timer);
 	start_timer(s, &s->gang_timer);
+	start_timer(s, &s->gang_feed_timer);
 	start_timer(s, &s->expiry_timer);
 	start_timer(s, &s->sweep_timer);
 	start_timer(s, &s->policy.timer);
@@ -132,8 +133,8 @@ static void timer_closed(uv_handle_t *handle)
 
 void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 {
-	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->expiry_timer,
-	    &s->sweep_timer, &s->policy.timer};
+	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->gang_feed_timer,
+	    &s->expiry_timer, &s->sweep_timer, &s->policy.timer};
 	s->stopping = true;
 	s->done = done;
 	s->done_ctx = ctx;

@@ -73,12 +73,27 @@ void wake_on_timer(uv_timer_t *timer)
 	}
 }
 
+void wake_single(struct scheduler *s, struct tracked *tracked)
+{
+	struct pod *pod = tracked->pod;
+	if (!tracked->asked) {
+		roster_backlog_add(s->roster, tracked);
+		hint_soon(s);
+		wake_sleepers_later(s);
+		return;
+	}
+	waiting_put(s->waiting, pod, REASON_CODE_GANG_SIZE_UNKNOWN, clock_now(), clock_wall());
+	s->wake_cause = REASON_CODE_WAKE_GANG;
+	if (waiting_wake_one(s->waiting, s->fleet, slice_of(pod->uid), clock_now(), wake, s))
+		wake_soon(s, REASON_CODE_WAKE_GANG); /* its turn ends in time */
+}
+
 /* --- pods rejected by the process before this one: kube-scheduler does not ask again, and nothing here remembers ---
  */
 
 static bool sleeps(const struct scheduler *s, const struct tracked *tracked)
 {
-	return !tracked->asked && !tracked->pod->gated && !tracked->pod->deleting && !pod_gang_planned(tracked->pod) &&
+	return !tracked->asked && !tracked->pod->gated && !tracked->pod->deleting && !tracked->pod->gang &&
 	       !ledger_find(s->fleet, slice_of(tracked->pod->uid));
 }
 

@@ -5,6 +5,7 @@
  * An input is a row of steps, a unit separator between, each a letter and a text:
  *   f s p b   filter, prioritize ("score"), preempt, bind: the body
  *   N P D     a watch shows a node, a pod, a pod deleted: the object
+ *   J K       a watch shows a Job, a Job deleted: the object
  *   A         the API server answers the oldest call: one byte selects how, the rest is the body
  *   G         kube-scheduler hangs up on the oldest bind
  *   T         what is due (wake-ups, hints) runs
@@ -120,6 +121,23 @@ void kube_ungate(
 		check_object(annotations);
 }
 
+/* Of the kinds that tell gangs' sizes, the API server has Jobs. */
+static struct kube_watch_handlers jobs;
+
+struct kube_watch *kube_watch_start(
+    struct kube *kube, const struct kube_watch_options *options, const struct kube_watch_handlers *handlers)
+{
+	(void)kube;
+	CHECK(strcmp(options->path, "/apis/batch/v1/jobs") == 0);
+	jobs = *handlers;
+	return (struct kube_watch *)(void *)&jobs;
+}
+
+void kube_watch_stop(struct kube_watch *watch)
+{
+	(void)watch;
+}
+
 struct kube_watch_state kube_watch_state(const struct kube_watch *watch)
 {
 	(void)watch;
@@ -172,8 +190,8 @@ static const char *const pod_texts[] = {
 static void open_once(struct scheduler *s)
 {
 	static uv_loop_t loop;
-	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->expiry_timer,
-	    &s->sweep_timer, &s->policy.timer};
+	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->gang_feed_timer,
+	    &s->expiry_timer, &s->sweep_timer, &s->policy.timer};
 	const struct catalogue *catalogue;
 	struct policy_report report;
 	struct err err;
@@ -204,6 +222,7 @@ static void begin(struct scheduler *s)
 	s->roster = roster_new();
 	s->gangs = gangs_new();
 	s->gangs_rebuilt = s->gang_line_due = false;
+	gang_feed_open(s);
 	s->owners = owners_new();
 	s->wake_due = false;
 	fleet_set_policy(s->fleet, s->policy.inforce);
@@ -215,6 +234,13 @@ static void begin(struct scheduler *s)
 	for (size_t i = 0; i < sizeof pod_texts / sizeof *pod_texts; i++)
 		feed_pods.object(s, KUBE_SEEN, slice_of(pod_texts[i]));
 	feed_pods.synced(s);
+	bind_count = api_count = api_answered = 0;
+	gang_feed_start(s);
+	jobs.begin(jobs.ctx);
+	jobs.synced(jobs.ctx);
+	gang_feed_on_timer(&s->gang_feed_timer);
+	api_calls[0].done(api_calls[0].ctx, &(struct kube_answer){.status = 404});
+	CHECK(s->gangs_rebuilt);
 	overcommitted = false;
 	bind_count = api_count = api_answered = 0;
 }
@@ -229,6 +255,8 @@ static void end(struct scheduler *s)
 	waiting_free(s->waiting);
 	gang_close(s);
 	gangs_free(s->gangs);
+	gang_feed_free(s);
+	uv_timer_stop(&s->gang_feed_timer);
 	roster_free(s->roster);
 	owners_free(s->owners);
 	fleet_free(s->fleet);
@@ -543,6 +571,12 @@ static void step(char what, struct slice text, struct arena *arena)
 		break;
 	case 'D':
 		feed_pods.object(&scheduler, KUBE_DELETED, text);
+		break;
+	case 'J':
+		jobs.object(jobs.ctx, KUBE_SEEN, text);
+		break;
+	case 'K':
+		jobs.object(jobs.ctx, KUBE_DELETED, text);
 		break;
 	case 'A':
 		answer_api(text);

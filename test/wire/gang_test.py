@@ -12,6 +12,7 @@ from harness import NAMES, POLICY, Cluster, Daemon, WireTest, free_port, wait_fo
 GATES = [{"name": "berth.dev/plan"}]
 GATED = POLICY + "gate: {classes: [batch]}\n"
 INCOMPLETE = "members of the gang are missing"
+UNKNOWN = "nothing says how many members the gang has"
 
 
 def says(gang, size, **more):
@@ -71,9 +72,12 @@ class Ungated(GangTest):
             self.assertEqual(self.rejected(thing), {NAMES[0]: INCOMPLETE})
         self.assertEqual(self.daemon.state()["ledger"], [])
 
-    def test_a_pod_that_does_not_say_its_gangs_size_goes_as_a_single(self):
-        thing = self.cluster.pod("a", annotations={"berth.dev/gang": "g"})
-        self.assertIn(self.daemon.placed(thing, NAMES), NAMES)
+    def test_a_gang_whose_size_nobody_says_waits(self):
+        thing = self.seen(self.cluster.pod("a", annotations={"berth.dev/gang": "g"}))
+        self.assertEqual(self.rejected(thing), {NAMES[0]: UNKNOWN})
+        (shown,) = self.daemon.state()["gangs"]
+        self.assertEqual((shown["state"], shown["code"]), ("gathering", "GangSizeUnknown"))
+        self.assertEqual(self.daemon.state()["ledger"], [])
 
     def test_the_last_member_wakes_the_others_and_all_bind_together(self):
         things = self.members(["a", "b"])

@@ -187,6 +187,125 @@ static void test_the_eldest_pod_says_the_size(void **state)
 	gangs_free(gangs);
 }
 
+static void test_the_object_counts_before_the_pods(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_member *member = put(gangs, "a", GANG_LOOSE);
+	struct gang *gang = member->gang;
+	const struct gang_terms both = {.quorum = 5, .size = 8}, size = {.size = 8}, quorum = {.quorum = 2};
+	assert_int_equal(gang_quorum(gang), 3);
+	gangs_hear(gangs, gang, &both, false);
+	assert_int_equal(gang_quorum(gang), 5);
+	assert_int_equal(gang_size(gang), 8);
+	gangs_hear(gangs, gang, &size, false);
+	assert_int_equal(gang_quorum(gang), 8);
+	gang->quorum = 1; /* a pod says it */
+	assert_int_equal(gang_quorum(gang), 1);
+	gangs_hear(gangs, gang, &quorum, false);
+	assert_int_equal(gang_quorum(gang), 2);
+	assert_int_equal(gang_size(gang), 3);
+	gangs_hear(gangs, gang, NULL, false);
+	assert_int_equal(gang_quorum(gang), 1);
+	gangs_free(gangs);
+}
+
+static void test_an_object_that_cannot_be_read_leaves_the_size_unknown(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_member *members[3];
+	struct gang *gang = three(gangs, members, GANG_LOOSE);
+	while (gangs_take_changed(gangs))
+		;
+	gangs_hear(gangs, gang, NULL, true);
+	assert_ptr_equal(gangs_take_changed(gangs), gang);
+	assert_int_equal(gang_quorum(gang), 0);
+	assert_int_equal(gangs_step(gang, 0, true), GANG_STEP_WAIT);
+	gangs_hear(gangs, gang, NULL, true);
+	assert_null(gangs_take_changed(gangs));
+	gangs_hear(gangs, gang, NULL, false);
+	assert_int_equal(gangs_step(gang, 0, true), GANG_STEP_QUEUE);
+	gangs_free(gangs);
+}
+
+static void test_a_planned_gang_keeps_the_terms_of_an_object_that_went(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang *gang = put(gangs, "a", GANG_LOOSE)->gang;
+	gangs_hear(gangs, gang, &(struct gang_terms){.quorum = 1}, false);
+	gangs_enter(gangs, gang, GANG_PLANNED, 0);
+	gangs_hear(gangs, gang, NULL, true);
+	assert_int_equal(gang_quorum(gang), 1);
+	gangs_hear(gangs, gang, &(struct gang_terms){.quorum = 2}, false);
+	assert_int_equal(gang_quorum(gang), 2);
+	gangs_free(gangs);
+}
+
+static void test_each_sub_group_has_its_quorum(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_group_terms groups[] = {{.name = "head", .quorum = 1}, {.name = "work", .quorum = 1}};
+	const struct gang_terms terms = {.quorum = 2, .group_count = 2, .groups = groups};
+	struct gang_member *member = NULL;
+	for (int i = 0; i < 3; i++) {
+		static const char *const uids[] = {"a", "b", "c"};
+		struct pod *pod = make(uids[i], "g", 0, 0);
+		struct pod_gang *says = arena_alloc(&pod->arena, sizeof *says);
+		*says = *pod->gang;
+		says->group = i < 2 ? "work" : "head";
+		pod->gang = says;
+		member = gangs_put(gangs, pod, GANG_LOOSE, 0);
+		member->owned = true;
+		gangs_hear(gangs, member->gang, &terms, false);
+		assert_int_equal(gang_is_complete(member->gang), i == 2);
+	}
+	gangs_set(gangs, member, GANG_AWAY);
+	assert_false(gang_is_complete(member->gang));
+	gangs_free(gangs);
+}
+
+static struct pod *standing(const char *uid, int64_t created_s, struct gang_place place)
+{
+	struct pod *pod = make(uid, "g", 2, created_s);
+	struct pod_gang *says = arena_alloc(&pod->arena, sizeof *says);
+	*says = *pod->gang;
+	says->terms.place = place;
+	pod->gang = says;
+	return pod;
+}
+
+static void test_where_it_stands_is_said_by_the_object_then_by_the_eldest(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_group_terms groups[] = {{.name = "work", .place = {.require = "rack"}}};
+	const struct gang_terms terms = {.place = {.require = "block"}, .group_count = 1, .groups = groups};
+	struct gang *gang = NULL;
+	struct pod *pods[] = {standing("a", 9, (struct gang_place){.require = "zone", .prefer = "host"}),
+	    standing("b", 1, (struct gang_place){.segment = 0}),
+	    standing("c", 5, (struct gang_place){.require = "rack", .segment = 4, .segment_at = "host"})};
+	for (int i = 0; i < 3; i++) {
+		struct gang_member *member = gangs_put(gangs, pods[i], GANG_LOOSE, 0);
+		member->owned = true;
+		gang = member->gang;
+	}
+	struct gang_place place = gang_place_of(gang, NULL);
+	assert_string_equal(place.require, "rack");
+	assert_null(place.prefer);
+	gangs_hear(gangs, gang, &terms, false);
+	place = gang_place_of(gang, NULL);
+	assert_string_equal(place.require, "block");
+	assert_int_equal(place.segment, 4);
+	assert_string_equal(place.segment_at, "host");
+	place = gang_place_of(gang, "work");
+	assert_string_equal(place.require, "rack");
+	assert_null(gang_place_of(gang, "other").require);
+	gangs_free(gangs);
+}
+
 static void test_a_pod_may_change_its_gang(void **state)
 {
 	(void)state;
@@ -241,6 +360,11 @@ int main(void)
 	    cmocka_unit_test(test_a_hole_keeps_the_burst_from_starting),
 	    cmocka_unit_test(test_an_empty_gang_is_forgotten_when_its_last_hole_is),
 	    cmocka_unit_test(test_the_eldest_pod_says_the_size),
+	    cmocka_unit_test(test_the_object_counts_before_the_pods),
+	    cmocka_unit_test(test_an_object_that_cannot_be_read_leaves_the_size_unknown),
+	    cmocka_unit_test(test_a_planned_gang_keeps_the_terms_of_an_object_that_went),
+	    cmocka_unit_test(test_each_sub_group_has_its_quorum),
+	    cmocka_unit_test(test_where_it_stands_is_said_by_the_object_then_by_the_eldest),
 	    cmocka_unit_test(test_a_pod_may_change_its_gang),
 	    cmocka_unit_test(test_order),
 	    cmocka_unit_test(test_refused_nodes_are_remembered_once),
