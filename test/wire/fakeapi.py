@@ -58,9 +58,11 @@ class FakeApi:
 
         self.listener = Listener(("127.0.0.1", port), Handler)
         self.port = self.listener.server_address[1]
+        self.down = False
         threading.Thread(target=self.listener.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self):
+        self.down = True  # connections that are open are cut at their next call
         self.end_watches()
         self.listener.shutdown()
         self.listener.server_close()
@@ -134,6 +136,8 @@ class FakeApi:
         query = dict(urllib.parse.parse_qsl(url.query))
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         path, method = url.path, handler.command
+        if self.down:
+            return self.cut(handler)
         self.seen.append((time.monotonic(), method, path, query, dict(handler.headers), body))
         if not path.startswith(self.prefix):
             return self.refuse(handler, 404, "outside of the prefix")
