@@ -7,33 +7,27 @@
 #include "cli/ask.h"
 #include "cli/cli.h"
 #include "cli/columns.h"
+#include "cli/explain.h"
+#include "cli/said.h"
 #include "base/buf.h"
 
 #define AMOUNT_MAX 48
 #define GIB (INT64_C(1) << 30)
 
-static const char usage[] = "usage: berth explain NAMESPACE/POD [-o text|json] [--ops ADDR:PORT]\n"
-                            "\n"
-                            "Says where a pod stands and why: how many nodes are left after each step, what the node\n"
-                            "that came furthest lacks, what would help; or where it fits, and the score by term.\n"
-                            "\n"
-                            "  -o, --output text|json  json is the daemon's own answer\n"
-                            "      --ops ADDR:PORT     the daemon's --listen-ops (127.0.0.1:8766)\n"
-                            "  -h, --help              prints this\n"
-                            "\n"
-                            "exit codes: 0 the pod fits or has its place, 1 it does not or is not known,\n"
-                            "2 bad usage, 3 the daemon does not answer\n";
-
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-	return text ? text : "";
-}
-
-static int64_t number_of(const json_t *object, const char *name)
-{
-	return json_integer_value(json_object_get(object, name));
-}
+static const char usage[] =
+    "usage: berth explain NAMESPACE/POD [-o text|json] [--ops ADDR:PORT]\n"
+    "\n"
+    "Says where a pod stands and why: how many nodes are left after each step, what the node\n"
+    "that came furthest lacks, what would help; or where it fits, and the score by term.\n"
+    "Of a gang's member besides: who is there and who is missing, the best domain of each\n"
+    "level and how many members it takes, what blocks, and what runs out when.\n"
+    "\n"
+    "  -o, --output text|json  json is the daemon's own answer\n"
+    "      --ops ADDR:PORT     the daemon's --listen-ops (127.0.0.1:8766)\n"
+    "  -h, --help              prints this\n"
+    "\n"
+    "exit codes: 0 the pod fits or has its place, 1 it, or its gang, does not, or it is not known,\n"
+    "2 bad usage, 3 the daemon does not answer\n";
 
 /* As people write it: cores, GiB, counts. */
 static const char *amount_text(const char *resource, int64_t amount, char out[AMOUNT_MAX])
@@ -49,12 +43,8 @@ static const char *amount_text(const char *resource, int64_t amount, char out[AM
 
 static void print_duration(int64_t seconds)
 {
-	if (seconds < 120)
-		printf(" %" PRId64 " s", seconds);
-	else if (seconds < 7200)
-		printf(" %" PRId64 " min", seconds / 60);
-	else
-		printf(" %" PRId64 " h %" PRId64 " min", seconds / 3600, seconds / 60 % 60);
+	char text[DURATION_TEXT_MAX];
+	printf(" %s", duration_text(seconds, text));
 }
 
 static void print_node(const json_t *object)
@@ -250,8 +240,11 @@ static void print_decision(const json_t *decision)
 static void print_text(const json_t *answer)
 {
 	const json_t *held = json_object_get(answer, "reservation"), *best = json_object_get(answer, "best");
+	const json_t *gang = json_object_get(answer, "gang");
 	const char *code = text_of(answer, "code");
 	print_head(answer);
+	if (gang)
+		explain_gang(gang);
 	if (held) {
 		print_requests(json_object_get(held, "requests"));
 		print_devices(held);
@@ -260,6 +253,8 @@ static void print_text(const json_t *answer)
 			print_score(held);
 		return;
 	}
+	if (gang)
+		printf("the pod alone\n");
 	if (!best) {
 		printf("%s: %s (%s)\n", code, text_of(answer, "reason"), text_of(answer, "kind"));
 		print_steps(answer);
@@ -291,8 +286,9 @@ static int show(const char *pod, const struct answer *answer, bool as_json)
 		fputs(answer->text, stdout);
 	else
 		print_text(answer->json);
-	return json_object_get(answer->json, "reservation") || json_object_get(answer->json, "best") ? EXIT_YES
-	                                                                                             : EXIT_NO;
+	bool placed = json_object_get(answer->json, "reservation");
+	bool fits = json_object_get(answer->json, "best") && !explain_gang_waits(json_object_get(answer->json, "gang"));
+	return placed || fits ? EXIT_YES : EXIT_NO;
 }
 
 int cli_explain(int argc, char **argv)

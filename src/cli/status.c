@@ -5,6 +5,7 @@
 #include "cli/ask.h"
 #include "cli/cli.h"
 #include "cli/columns.h"
+#include "cli/said.h"
 
 static const char usage[] =
     "usage: berth status [-o text|json] [--ops ADDR:PORT]\n"
@@ -23,17 +24,6 @@ static const char *const gpu_states[] = {"total", "free", "used", "held", "forei
 static const char *const slot_sizes[] = {"1", "2", "4", "8"};
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
-
-static const char *text_or(const json_t *object, const char *name, const char *otherwise)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-	return text ? text : otherwise;
-}
-
-static int64_t number_of(const json_t *object, const char *name)
-{
-	return json_integer_value(json_object_get(object, name));
-}
 
 static void print_pools(const json_t *pools)
 {

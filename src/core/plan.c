@@ -212,6 +212,8 @@ static void write_levels(const struct fleet *fleet, const struct plan_problem *p
 		else if (node)
 			seen->domain = topology_domain_of(node, level);
 	}
+	plan->fleet = problem->everywhere;
+	plan->fleet.domain = topology_root(fleet);
 }
 
 static void write_plan(const struct fleet *fleet, struct plan_problem *problem, bool check, struct plan *plan)

@@ -126,7 +126,7 @@ static bool any_level_missing(const struct plan_problem *problem)
 void plan__explain(struct plan_problem *problem)
 {
 	int required = problem->bundles[0].require;
-	uint32_t taken = 0, everywhere = 0, least = plan__least(problem);
+	uint32_t taken = 0, least = plan__least(problem);
 	struct plan_scope scope;
 	bool impossible = find_impossible(problem);
 	problem->unruled = true;
@@ -135,14 +135,14 @@ void plan__explain(struct plan_problem *problem)
 		bool some = best_of(problem, level, &scope);
 		if (some)
 			takes = plan__pour(problem, &scope);
-		if (level != TOPOLOGY_ROOT) {
-			struct plan_level *seen = &problem->seen[level == TOPOLOGY_HOST ? problem->levels : level];
-			seen->takes = takes;
-			seen->lacks = takes < least ? least - takes : 0;
+		struct plan_level *seen = level == TOPOLOGY_ROOT
+		                              ? &problem->everywhere
+		                              : &problem->seen[level == TOPOLOGY_HOST ? problem->levels : level];
+		seen->takes = takes;
+		seen->lacks = takes < least ? least - takes : 0;
+		if (level != TOPOLOGY_ROOT)
 			problem->witness[level == TOPOLOGY_HOST ? problem->levels : level] =
 			    some ? scope.first : PLAN_NONE;
-		}
-		everywhere = takes;
 		if (level == required) {
 			taken = takes;
 			if (!impossible && some)
@@ -159,7 +159,7 @@ void plan__explain(struct plan_problem *problem)
 		problem->reason = REASON_CODE_LEVEL_MISSING;
 	else if (taken >= least && problem->rule_count > 0)
 		problem->reason = REASON_CODE_GANG_CONSTRAINTS;
-	else if (everywhere >= least && any_required(problem))
+	else if (problem->everywhere.takes >= least && any_required(problem))
 		problem->reason = REASON_CODE_GANG_NO_DOMAIN;
 	else
 		problem->reason = REASON_CODE_GANG_NO_ROOM;

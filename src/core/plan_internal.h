@@ -149,7 +149,7 @@ struct plan_problem {
 	struct plan_steps best;
 	struct plan_score score;
 	int level; /* of the tightest domain */
-	struct plan_level seen[TOPOLOGY_LEVELS_MAX + 1];
+	struct plan_level seen[TOPOLOGY_LEVELS_MAX + 1], everywhere;
 	uint32_t witness[TOPOLOGY_LEVELS_MAX + 1]; /* a site of the domain seen; PLAN_NONE without one */
 	enum reason blocking_reason;
 	bool lacks_resource;

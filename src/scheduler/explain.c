@@ -289,6 +289,7 @@ unsigned explain_answer(void *ctx, const char *pod, struct buf *out)
 	if (of) {
 		buf_text(out, ",\"gang\":{");
 		gang_write(s, of->gang, out);
+		gang_write_members(s, of->gang, out);
 		gang_explain(s, of->gang, out);
 		buf_char(out, '}');
 	}

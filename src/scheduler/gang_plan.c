@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "berth/plan.h"
 #include "scheduler/internal.h"
-#include "scheduler/json.h"
 
 #define PAUSE_MIN_NS (20 * NS_PER_MS)
 #define PAUSE_PER_PLAN 4 /* times what the last plan in vain took: planning is a fifth of the loop at most */
@@ -225,24 +224,7 @@ static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum)
 	return found;
 }
 
-/* A plan made now, and nothing taken by it: the domain of each level that comes nearest, and what is short. */
-static void write_levels(const struct scheduler *s, const struct plan *plan, struct buf *out)
-{
-	char domain[256];
-	for (size_t i = 0; i < plan->level_count; i++) {
-		const struct plan_level *level = &plan->levels[i];
-		bool host = i + 1 == plan->level_count;
-		buf_text(out, i ? ",{" : "{");
-		member(out, "level", host ? "host" : s->policy.inforce->levels[i].name);
-		domain[0] = '\0';
-		if (level->domain)
-			topology_path(level->domain, domain, sizeof domain);
-		buf_char(out, ',');
-		member(out, "best", level->host ? level->host->name : level->domain ? domain : NULL);
-		buf_printf(out, ",\"takes\":%zu,\"lacks\":%zu}", level->takes, level->lacks);
-	}
-}
-
+/* By a plan made now, of which nothing is taken. */
 void gang_explain(struct scheduler *s, const struct gang *gang, struct buf *out)
 {
 	struct asking *asking;
@@ -254,22 +236,8 @@ void gang_explain(struct scheduler *s, const struct gang *gang, struct buf *out)
 		return;
 	}
 	plan_gang(s->fleet, &asking->request, &plan);
-	if (plan.reason != REASON_CODE_FITS) {
-		buf_text(out, ",\"levels\":[");
-		write_levels(s, &plan, out);
-		buf_char(out, ']');
-		if (plan.blocking < asking->request.count) {
-			buf_text(out, ",\"blocking\":{");
-			member(out, "pod", asking->of[plan.blocking]->pod->name);
-			buf_char(out, ',');
-			member(out, "code", reason_code(plan.blocking_reason));
-			if (plan.lacks_resource) {
-				buf_char(out, ',');
-				member(out, "resource", resource_names_text(&s->fleet->names, plan.blocking_resource));
-			}
-			buf_char(out, '}');
-		}
-	}
+	if (plan.reason != REASON_CODE_FITS)
+		gang_write_shortage(s, &asking->request, &plan, out);
 	plan_free(&plan);
 	asked(asking);
 }

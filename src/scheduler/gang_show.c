@@ -1,8 +1,13 @@
 /* Gangs as people and tools are shown them. */
+#include <inttypes.h>
 #include <stdlib.h>
 
+#include "berth/plan.h"
+#include "cluster/gang_table.h"
 #include "scheduler/internal.h"
 #include "scheduler/json.h"
+
+#define DOMAIN_TEXT_MAX 512
 
 enum reason gang_why(const struct gang *gang)
 {
@@ -59,4 +64,221 @@ void gang_write_all(const struct scheduler *s, struct buf *out)
 		buf_char(out, '}');
 	}
 	free(line);
+}
+
+/* --- members --- */
+
+static int32_t rank_of(const struct gang_member *member)
+{
+	return member->pod->gang ? gang_rank(member->pod->gang, &member->pod->gang->terms) : -1;
+}
+
+/* By rank, those without one behind the others; then by name. */
+static int by_rank(const void *a, const void *b)
+{
+	const struct gang_member *left = *(struct gang_member *const *)a, *right = *(struct gang_member *const *)b;
+	uint32_t left_rank = (uint32_t)rank_of(left), right_rank = (uint32_t)rank_of(right);
+	if (left_rank != right_rank)
+		return left_rank < right_rank ? -1 : 1;
+	return strcmp(left->pod->name, right->pod->name);
+}
+
+struct gang_member *gang_first_member(const struct gang *gang)
+{
+	struct gang_member *first = gang->count > 0 ? gang->members[0] : NULL;
+	for (size_t i = 1; i < gang->count; i++)
+		if (by_rank(&gang->members[i], &first) < 0)
+			first = gang->members[i];
+	return first;
+}
+
+static const struct node *node_of(const struct scheduler *s, const struct gang_member *of)
+{
+	const struct ledger_entry *entry = of->placed ? ledger_find(s->fleet, slice_of(of->pod->uid)) : NULL;
+	return entry ? entry->node : NULL;
+}
+
+/* Where a member's road has come to; one that is away is held by a gate of others', or is being deleted. */
+static const char *member_state(const struct gang_member *of)
+{
+	static const char *const names[] = {
+	    [GANG_GATED] = "gated",
+	    [GANG_LOOSE] = "pending",
+	    [GANG_PARKED] = "parked",
+	    [GANG_BOUND] = "bound",
+	};
+	if (of->state == GANG_AWAY)
+		return of->pod->deleting ? "deleting" : "gated by others";
+	return names[of->state];
+}
+
+static void write_each(const struct scheduler *s, const struct gang *gang, struct buf *out)
+{
+	struct gang_member **line = xcalloc(gang->count + 1, sizeof *line);
+	for (size_t i = 0; i < gang->count; i++)
+		line[i] = gang->members[i];
+	qsort(line, gang->count, sizeof *line, by_rank);
+	for (size_t i = 0; i < gang->count; i++) {
+		const struct node *node = node_of(s, line[i]);
+		int32_t rank = rank_of(line[i]);
+		buf_text(out, i ? ",\n{" : "\n{");
+		member(out, "pod", line[i]->pod->name);
+		buf_char(out, ',');
+		member(out, "state", member_state(line[i]));
+		buf_char(out, ',');
+		member(out, "node", node ? node->name : NULL);
+		if (rank >= 0)
+			buf_printf(out, ",\"rank\":%" PRId32, rank);
+		buf_char(out, '}');
+	}
+	free(line);
+}
+
+/* Which object tells the gang's size, where one does. */
+static void write_source(const struct gang *gang, struct buf *out)
+{
+	const struct pod_gang *said = gang->count > 0 ? gang->members[0]->pod->gang : NULL;
+	if (!said || said->source == GANG_OBJECT_NONE || !said->source_name)
+		return;
+	buf_text(out, ",\"object\":{");
+	member(out, "kind", gang_object_rows[said->source].kind);
+	buf_char(out, ',');
+	member(out, "name", said->source_name);
+	buf_char(out, '}');
+}
+
+/* --- where they stand --- */
+
+/* The narrowest level with all that have a place in one domain. */
+static int common_level(const struct scheduler *s, const struct gang *gang, const struct node **one)
+{
+	int level = TOPOLOGY_HOST;
+	*one = NULL;
+	for (size_t i = 0; i < gang->count; i++) {
+		const struct node *node = node_of(s, gang->members[i]);
+		if (!node || node == *one)
+			continue;
+		if (!*one) {
+			*one = node;
+			continue;
+		}
+		if (level == TOPOLOGY_HOST)
+			level = (int)s->policy.inforce->level_count - 1;
+		while (level >= 0 && (!topology_domain_of(*one, level) ||
+		                         topology_domain_of(*one, level) != topology_domain_of(node, level)))
+			level--;
+	}
+	return level;
+}
+
+static void write_within(const struct scheduler *s, const struct gang *gang, struct buf *out)
+{
+	char text[DOMAIN_TEXT_MAX] = "";
+	const struct node *one;
+	int level = common_level(s, gang, &one);
+	if (!one)
+		return;
+	if (level >= 0 && level != TOPOLOGY_HOST)
+		topology_path(topology_domain_of(one, level), text, sizeof text);
+	buf_text(out, ",\"within\":{");
+	member(out, "level",
+	    level == TOPOLOGY_HOST ? "host"
+	    : level < 0            ? "fleet"
+	                           : s->policy.inforce->levels[level].name);
+	buf_char(out, ',');
+	member(out, "domain", level == TOPOLOGY_HOST ? one->name : level < 0 ? NULL : text);
+	buf_char(out, '}');
+}
+
+/* --- what runs out --- */
+
+static void write_deadlines(const struct scheduler *s, const struct gang *gang, struct buf *out)
+{
+	static const char *const names[GANG_STATE_COUNT] = {
+	    [GANG_GATHERING] = "membersWithin",
+	    [GANG_PLANNED] = "commit",
+	    [GANG_RELEASED] = "commit",
+	    [GANG_COMMITTING] = "commit",
+	    [GANG_UNDOING] = "undo",
+	};
+	int64_t now = clock_now(), show_at = gang->since_ns + s->policy.inforce->scale_up_after_ns;
+	const char *name = names[gang->state];
+	bool any = name && gang->deadline_ns != INT64_MAX;
+	buf_text(out, ",\"deadlines\":[");
+	if (any) {
+		buf_char(out, '{');
+		member(out, "name", name);
+		buf_printf(out, ",\"inSeconds\":%lld}", (long long)((gang->deadline_ns - now) / NS_PER_S));
+	}
+	if (gang->state == GANG_QUEUED && gang->in_state[GANG_GATED] > 0 && s->policy.inforce->scale_up_after_ns > 0)
+		buf_printf(out, "%s{\"name\":\"scaleUpAfter\",\"inSeconds\":%lld}", any ? "," : "",
+		    (long long)((show_at - now) / NS_PER_S));
+	buf_char(out, ']');
+}
+
+void gang_write_members(const struct scheduler *s, const struct gang *gang, struct buf *out)
+{
+	write_source(gang, out);
+	if (waits(gang)) {
+		buf_char(out, ',');
+		member(out, "reason", reason_text(gang_why(gang)));
+	}
+	write_within(s, gang, out);
+	write_deadlines(s, gang, out);
+	buf_text(out, ",\"members\":[");
+	write_each(s, gang, out);
+	buf_char(out, ']');
+}
+
+/* --- why there is no plan --- */
+
+static void write_level(
+    const struct scheduler *s, const struct plan_request *request, const struct plan *plan, size_t at, struct buf *out)
+{
+	char domain[DOMAIN_TEXT_MAX] = "";
+	const struct plan_level *level = &plan->levels[at];
+	bool host = at + 1 == plan->level_count;
+	if (level->domain)
+		topology_path(level->domain, domain, sizeof domain);
+	member(out, "level", host ? "host" : s->policy.inforce->levels[at].name);
+	buf_char(out, ',');
+	member(out, "best", level->host ? level->host->name : level->domain ? domain : NULL);
+	buf_printf(out, ",\"takes\":%zu,\"lacks\":%zu", level->takes, level->lacks);
+	if (request->topology.require == (host ? TOPOLOGY_HOST : (int)at))
+		buf_printf(out, ",\"required\":true,\"outside\":%zu", plan->unlabelled);
+}
+
+static void write_blocking(
+    const struct scheduler *s, const struct plan_request *request, const struct plan *plan, struct buf *out)
+{
+	const struct pod *pod = request->members[plan->blocking].pod;
+	buf_text(out, ",\"blocking\":{");
+	member(out, "pod", pod->name);
+	buf_char(out, ',');
+	member(out, "code", reason_code(plan->blocking_reason));
+	buf_char(out, ',');
+	member(out, "reason", reason_text(plan->blocking_reason));
+	if (plan->lacks_resource) {
+		buf_char(out, ',');
+		member(out, "resource", resource_names_text(&s->fleet->names, plan->blocking_resource));
+		buf_printf(out, ",\"asked\":%" PRId64, resources_get(&pod->demand, plan->blocking_resource));
+	}
+	buf_char(out, '}');
+}
+
+void gang_write_shortage(
+    const struct scheduler *s, const struct plan_request *request, const struct plan *plan, struct buf *out)
+{
+	if (plan->fleet.domain) {
+		buf_printf(out, ",\"fleet\":{\"takes\":%zu,\"lacks\":%zu}", plan->fleet.takes, plan->fleet.lacks);
+		buf_text(out, ",\"levels\":[");
+		for (size_t i = 0; i < plan->level_count; i++) {
+			buf_text(out, i ? ",{" : "{");
+			write_level(s, request, plan, i, out);
+			buf_char(out, '}');
+		}
+		buf_char(out, ']');
+	}
+	if (plan->blocking < request->count)
+		write_blocking(s, request, plan, out);
 }

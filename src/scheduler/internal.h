@@ -195,10 +195,19 @@ void gang_drop_holes(struct scheduler *s, struct gang *gang);
 /* What a gang in line lacks, as further members of a JSON object. */
 void gang_explain(struct scheduler *s, const struct gang *gang, struct buf *out);
 
-/* gang_show.c: a gang as a JSON object, all of them as a list's items, and how many there are by state */
+/* gang_show.c: a gang as members of a JSON object, and all of them as a list's items */
 enum reason gang_why(const struct gang *gang);
 void gang_write(const struct scheduler *s, const struct gang *gang, struct buf *out);
 void gang_write_all(const struct scheduler *s, struct buf *out);
+/* For explain, as further members: each of its pods, where they stand, which deadlines run. */
+void gang_write_members(const struct scheduler *s, const struct gang *gang, struct buf *out);
+/* The same of a plan that failed: the best domain of each level, and what blocks. */
+struct plan_request;
+struct plan;
+void gang_write_shortage(
+    const struct scheduler *s, const struct plan_request *request, const struct plan *plan, struct buf *out);
+/* The member by which people know the gang: of the lowest rank, then by name. NULL of one without members. */
+struct gang_member *gang_first_member(const struct gang *gang);
 
 /* gang_tell.c: the writes on members */
 void gang_tell(struct scheduler *s, struct gang_member *member);

@@ -195,6 +195,9 @@ static void a_required_level_without_room_is_explained(void **state)
 	assert_int_equal(site.plan.levels[1].lacks, 1);
 	assert_int_equal(site.plan.levels[0].takes, 4);
 	assert_string_equal(site.plan.levels[2].host->name, "a00");
+	assert_int_equal(topology_level(site.plan.fleet.domain), TOPOLOGY_ROOT);
+	assert_int_equal(site.plan.fleet.takes, 4);
+	assert_int_equal(site.plan.fleet.lacks, 0);
 	assert_int_equal(site.plan.blocking, 3);
 	assert_int_equal(site.plan.blocking_reason, REASON_CODE_NO_GPU);
 	assert_true(site.plan.lacks_resource);
