@@ -61,6 +61,7 @@ struct gang_member {
 	bool ungated;         /* its gate was taken away, whatever a late event still shows */
 	bool told;            /* the plan stands on the pod */
 	bool writing;         /* the caller's: a write is under way */
+	uint64_t said;        /* the caller's: a hash of the line that was written onto the pod last; 0 = none */
 	size_t at;            /* place in the gang */
 	size_t offered_count; /* during a call that names all nodes it may go to: no other will do */
 	const char *const *offered;

@@ -64,6 +64,7 @@ struct pod {
 	const char *wake;     /* value of berth.dev/wake, or NULL */
 	const char *decision; /* value of berth.dev/decision, or NULL: what its Binding said */
 	const char *plan;     /* value of berth.dev/plan, or NULL: where its gang was planned */
+	const char *waiting;  /* value of berth.dev/waiting, or NULL: what its gang waits for */
 	const struct pod_gang *said_gang; /* what it says itself of a gang */
 	const struct pod_gang *gang;      /* the same, or NULL where its object says that there is none: a single. See
 	                                     pod_in_gang */

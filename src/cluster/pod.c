@@ -24,7 +24,7 @@ struct said {
 };
 
 struct reading {
-	struct slice uid, namespace_, name, created, wake, decision, plan;
+	struct slice uid, namespace_, name, created, wake, decision, plan, waiting;
 	struct slice scheduler, node, nominated, phase;
 	struct slice labels, node_selector, affinity, tolerations, spread; /* JSON text */
 	struct said by_annotation, by_label;
@@ -72,6 +72,8 @@ static void read_annotations(struct reader *json, struct reading *reading)
 				reader_string(json, &reading->decision);
 			else if (slice_is(key, "berth.dev/plan"))
 				reader_string(json, &reading->plan);
+			else if (slice_is(key, "berth.dev/waiting"))
+				reader_string(json, &reading->waiting);
 			else if (!read_said(json, key, &reading->by_annotation) &&
 			         !read_gang(json, key, false, reading->gang))
 				reader_skip(json);
@@ -387,8 +389,8 @@ static void keep_placement(const struct reading *reading, struct arena *arena, s
 static size_t measure(const struct reading *reading, const struct resource_list *demand, bool whole)
 {
 	const struct slice texts[] = {reading->uid, reading->namespace_, reading->name, reading->scheduler,
-	    reading->node, reading->nominated, reading->wake, reading->decision, reading->plan, reading->owner.uid,
-	    reading->owner.name};
+	    reading->node, reading->nominated, reading->wake, reading->decision, reading->plan, reading->waiting,
+	    reading->owner.uid, reading->owner.name};
 	size_t size = sizeof(struct pod) + (demand->count + 1u) * sizeof(struct resource_amount) + TEXT_SLACK;
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -435,6 +437,8 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 	pod->wake = kept_text(&arena, reading->wake);
 	if (reading->plan.len <= DECISION_MAX)
 		pod->plan = kept_text(&arena, reading->plan);
+	if (reading->waiting.len <= DECISION_MAX)
+		pod->waiting = kept_text(&arena, reading->waiting);
 	if (reading->decision.len <= DECISION_MAX)
 		pod->decision = kept_text(&arena, reading->decision);
 	pod->priority = (int32_t)reading->priority;

@@ -114,8 +114,10 @@ static void enter(struct scheduler *s, struct gang *gang, enum gang_state state)
 		log_info("gang", "name=%s/%s from=%s to=%s members=%zu quorum=%zu bound=%zu", gang->namespace_,
 		    gang->name, gang_state_name(gang->state), gang_state_name(state), gang->count, gang_quorum(gang),
 		    gang->in_state[GANG_BOUND]);
+	enum gang_state from = gang->state;
 	gangs_enter(s->gangs, gang, state, clock_now());
 	gang->since_wall_ns = clock_wall();
+	gang_news_entered(s, gang, from);
 	if (state == GANG_PLANNED || state == GANG_RELEASED)
 		gang->deadline_ns = clock_now() + GANG_COMMIT_NS;
 }

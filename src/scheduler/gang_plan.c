@@ -202,6 +202,7 @@ static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum)
 	struct plan plan;
 	if (!ask(s, gang, quorum, &asking)) {
 		in_vain(s, gang, REASON_CODE_LEVEL_MISSING, began);
+		gang_news_shortage(s, gang, REASON_CODE_LEVEL_MISSING, NULL, NULL);
 		asked(asking);
 		return false;
 	}
@@ -218,6 +219,7 @@ static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum)
 		    (long long)((clock_now() - began) / 1000));
 	} else {
 		in_vain(s, gang, plan.reason, began);
+		gang_news_shortage(s, gang, plan.reason, &asking->request, &plan);
 	}
 	plan_free(&plan);
 	asked(asking);

@@ -66,6 +66,27 @@ void gang_write_all(const struct scheduler *s, struct buf *out)
 	free(line);
 }
 
+/* Those in line before the others. */
+static int in_line(const void *a, const void *b)
+{
+	const struct gang *left = *(struct gang *const *)a, *right = *(struct gang *const *)b;
+	if (left->state != right->state)
+		return left->state == GANG_QUEUED ? -1 : 1;
+	return gangs_order(left, right);
+}
+
+struct gang **gang_line_up(const struct scheduler *s, size_t *count)
+{
+	size_t cursor = 0, room = s->gangs->in_state[GANG_QUEUED] + s->gangs->in_state[GANG_GATHERING];
+	struct gang **line = xcalloc(room + 1, sizeof *line);
+	*count = 0;
+	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));)
+		if (waits(gang) && gang->count > 0)
+			line[(*count)++] = gang;
+	qsort(line, *count, sizeof *line, in_line);
+	return line;
+}
+
 /* --- members --- */
 
 static int32_t rank_of(const struct gang_member *member)
@@ -171,22 +192,32 @@ static int common_level(const struct scheduler *s, const struct gang *gang, cons
 	return level;
 }
 
-static void write_within(const struct scheduler *s, const struct gang *gang, struct buf *out)
+const char *gang_within(const struct scheduler *s, const struct gang *gang, char *domain, size_t size)
 {
-	char text[DOMAIN_TEXT_MAX] = "";
 	const struct node *one;
 	int level = common_level(s, gang, &one);
+	domain[0] = '\0';
 	if (!one)
+		return NULL;
+	if (level < 0)
+		return "fleet";
+	if (level == TOPOLOGY_HOST)
+		snprintf(domain, size, "%s", one->name);
+	else
+		topology_path(topology_domain_of(one, level), domain, size);
+	return level == TOPOLOGY_HOST ? "host" : s->policy.inforce->levels[level].name;
+}
+
+static void write_within(const struct scheduler *s, const struct gang *gang, struct buf *out)
+{
+	char domain[DOMAIN_TEXT_MAX];
+	const char *level = gang_within(s, gang, domain, sizeof domain);
+	if (!level)
 		return;
-	if (level >= 0 && level != TOPOLOGY_HOST)
-		topology_path(topology_domain_of(one, level), text, sizeof text);
 	buf_text(out, ",\"within\":{");
-	member(out, "level",
-	    level == TOPOLOGY_HOST ? "host"
-	    : level < 0            ? "fleet"
-	                           : s->policy.inforce->levels[level].name);
+	member(out, "level", level);
 	buf_char(out, ',');
-	member(out, "domain", level == TOPOLOGY_HOST ? one->name : level < 0 ? NULL : text);
+	member(out, "domain", domain[0] ? domain : NULL);
 	buf_char(out, '}');
 }
 

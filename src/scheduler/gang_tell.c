@@ -9,10 +9,13 @@
 #include "scheduler/internal.h"
 
 #define PLAN_TEXT_MAX 1024
+#define GANG_WAITING "berth.dev/waiting"
+#define NO_LINE "\"" GANG_WAITING "\":null" /* takes it away */
 
 struct gang_write {
 	struct scheduler *scheduler;
 	char *uid, *node; /* node NULL: only the gate goes */
+	bool line;        /* neither: what it waits for is written */
 };
 
 static void write_free(struct gang_write *write)
@@ -44,15 +47,28 @@ static void member_told(struct scheduler *s, const struct gang_write *write, con
 		gangs_set(s->gangs, member, GANG_LOOSE);
 }
 
+/* A plan that was made meanwhile is told now. */
+static void line_written(struct scheduler *s, const struct gang_write *write)
+{
+	struct gang_member *member = gangs_find(s->gangs, slice_of(write->uid));
+	if (!member)
+		return;
+	member->writing = false;
+	gangs_mark(s->gangs, member->gang);
+}
+
 static void written(void *ctx, const struct kube_answer *answer)
 {
 	struct gang_write *write = ctx;
 	struct scheduler *s = write->scheduler;
 	map_remove(&s->gang_writes, slice_of(write->uid));
 	if (answer->code != 0 || answer->status >= 300)
-		log_warn("a pod could not be told its plan", "uid=%s status=%u error=%s", write->uid, answer->status,
-		    log_quote(answer->error ? answer->error : ""));
-	member_told(s, write, answer);
+		log_warn("a gang's member could not be written", "uid=%s status=%u error=%s", write->uid,
+		    answer->status, log_quote(answer->error ? answer->error : ""));
+	if (write->line)
+		line_written(s, write);
+	else
+		member_told(s, write, answer);
 	write_free(write);
 	gang_soon(s);
 }
@@ -60,9 +76,15 @@ static void written(void *ctx, const struct kube_answer *answer)
 static struct gang_write *begin(struct scheduler *s, const struct pod *pod, const char *node)
 {
 	struct gang_write *write = xcalloc(1, sizeof *write);
-	*write = (struct gang_write){s, xstrdup(pod->uid), node ? xstrdup(node) : NULL};
+	*write = (struct gang_write){s, xstrdup(pod->uid), node ? xstrdup(node) : NULL, false};
 	map_put(&s->gang_writes, slice_of(write->uid), write);
 	return write;
+}
+
+/* It waits no more: what it waited for goes with the write that says so. */
+static bool has_line(const struct gang_member *member, const struct pod *pod)
+{
+	return pod->waiting || (member && member->said != 0);
 }
 
 static void write_plan(struct scheduler *s, struct gang_member *member)
@@ -70,7 +92,9 @@ static void write_plan(struct scheduler *s, struct gang_member *member)
 	const struct pod *pod = member->pod;
 	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
 	struct buf text, annotations;
-	if (map_get(&s->gang_writes, slice_of(pod->uid)) || !entry || !member->placed) {
+	if (map_get(&s->gang_writes, slice_of(pod->uid)))
+		return; /* once that one has ended */
+	if (!entry || !member->placed) {
 		member->writing = false;
 		return;
 	}
@@ -79,6 +103,8 @@ static void write_plan(struct scheduler *s, struct gang_member *member)
 	buf_printf(&text, "{\"version\":1,\"plan\":\"%s\",\"node\":\"%s\"}", member->gang->plan, entry->node->name);
 	buf_text(&annotations, "{\"" GANG_GATE "\":");
 	buf_json_string(&annotations, buf_slice(&text));
+	if (has_line(member, pod))
+		buf_text(&annotations, "," NO_LINE);
 	buf_char(&annotations, '}');
 	struct gang_write *write = begin(s, pod, entry->node->name);
 	if (member->state == GANG_GATED)
@@ -113,7 +139,25 @@ void gang_ungate(struct scheduler *s, const struct pod *pod)
 	if (map_get(&s->gang_writes, slice_of(pod->uid)))
 		return;
 	log_info("gate taken away", "pod=%s/%s", pod->namespace_, pod->name);
-	kube_ungate(s->kube, pod_ref(pod), GANG_GATE, (struct slice){NULL, 0}, written, begin(s, pod, NULL));
+	bool line = has_line(gangs_find(s->gangs, slice_of(pod->uid)), pod);
+	kube_ungate(
+	    s->kube, pod_ref(pod), GANG_GATE, slice_of(line ? "{" NO_LINE "}" : ""), written, begin(s, pod, NULL));
+}
+
+bool gang_say(struct scheduler *s, const struct pod *pod, const char *line)
+{
+	struct buf annotations;
+	if (map_get(&s->gang_writes, slice_of(pod->uid)))
+		return false;
+	buf_init(&annotations, 4 * PLAN_TEXT_MAX);
+	buf_text(&annotations, "{\"" GANG_WAITING "\":");
+	buf_json_string(&annotations, slice_of(line));
+	buf_char(&annotations, '}');
+	struct gang_write *write = begin(s, pod, NULL);
+	write->line = true;
+	kube_annotate(s->kube, pod_ref(pod), buf_slice(&annotations), written, write);
+	buf_free(&annotations);
+	return true;
 }
 
 bool gang_plan_read(const char *text, char *node, size_t node_size, char *plan, size_t plan_size)

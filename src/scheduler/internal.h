@@ -57,7 +57,8 @@ struct scheduler {
 	struct gang_objects *gang_objects;
 	struct gang_sources gang_sources; /* our pods that have an object of a gang: pending ones, and bound members */
 	struct gang_feed *gang_feed;
-	struct map gang_writes; /* pod UID → the write of its plan, or of its gate's end, that is under way */
+	struct map gang_writes; /* pod UID → the write on that member that is under way */
+	struct map gang_news;   /* a gang's key → struct gang_news */
 	struct owners *owners;
 	struct policy_file policy;
 
@@ -75,7 +76,8 @@ struct scheduler {
 	int64_t filter_ns; /* when filter was called last */
 	struct instruments instruments;
 
-	uv_timer_t wake_timer, sleepers_timer, hint_timer, gang_timer, gang_feed_timer, expiry_timer, sweep_timer;
+	uv_timer_t wake_timer, sleepers_timer, hint_timer, gang_timer, gang_feed_timer, news_timer, expiry_timer,
+	    sweep_timer;
 	enum reason wake_cause;
 	bool wake_due;
 
@@ -209,7 +211,23 @@ void gang_write_shortage(
 /* The member by which people know the gang: of the lowest rank, then by name. NULL of one without members. */
 struct gang_member *gang_first_member(const struct gang *gang);
 
+/* Where all that have a place stand: the name of the narrowest level with one domain for them ("host", …, "fleet") and
+ * that domain's, or ""; NULL where none has a place. */
+const char *gang_within(const struct scheduler *s, const struct gang *gang, char *domain, size_t size);
+/* Those without a plan: first the ones in line, in their order, then those that members are missing of; to be freed. */
+struct gang **gang_line_up(const struct scheduler *s, size_t *count);
+
+/* gang_news.c: what people are told unasked */
+void gang_news_entered(struct scheduler *s, const struct gang *gang, enum gang_state from);
+/* A plan failed; without request and plan where nothing could be asked for. */
+void gang_news_shortage(struct scheduler *s, const struct gang *gang, enum reason why,
+    const struct plan_request *request, const struct plan *plan);
+void gang_news_on_timer(uv_timer_t *timer);
+void gang_news_close(struct scheduler *s);
+
 /* gang_tell.c: the writes on members */
+/* Writes the line onto a gated pod, which wakes nobody. False: another write is under way. */
+bool gang_say(struct scheduler *s, const struct pod *pod, const char *line);
 void gang_tell(struct scheduler *s, struct gang_member *member);
 /* The nomination stands, or could not be written. */
 void gang_nominated(struct scheduler *s, struct tracked *tracked);

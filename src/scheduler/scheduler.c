@@ -6,6 +6,7 @@
 #include "scheduler/internal.h"
 
 #define SWEEP_MS 60000
+#define NEWS_MS 1000
 
 static void start_timer(struct scheduler *s, uv_timer_t *timer)
 {
@@ -88,6 +89,7 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	start_timer(s, &s->hint_timer);
 	start_timer(s, &s->gang_timer);
 	start_timer(s, &s->gang_feed_timer);
+	start_timer(s, &s->news_timer);
 	start_timer(s, &s->expiry_timer);
 	start_timer(s, &s->sweep_timer);
 	start_timer(s, &s->policy.timer);
@@ -97,6 +99,7 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 		return NULL;
 	}
 	uv_timer_start(&s->sweep_timer, sweep_on_timer, SWEEP_MS, SWEEP_MS);
+	uv_timer_start(&s->news_timer, gang_news_on_timer, NEWS_MS, NEWS_MS);
 	uv_timer_start(&s->policy.timer, reload_on_timer, 0, 0);
 	return s;
 }
@@ -134,7 +137,7 @@ static void timer_closed(uv_handle_t *handle)
 void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 {
 	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->gang_feed_timer,
-	    &s->expiry_timer, &s->sweep_timer, &s->policy.timer};
+	    &s->news_timer, &s->expiry_timer, &s->sweep_timer, &s->policy.timer};
 	s->stopping = true;
 	s->done = done;
 	s->done_ctx = ctx;
@@ -147,6 +150,7 @@ void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 	bind_close(s);
 	hint_close(s);
 	gang_close(s);
+	gang_news_close(s);
 	if (s->verbs)
 		verbs_stop(s->verbs, one_closed, s);
 	if (s->ops)

@@ -46,7 +46,7 @@ static void a_pending_pod(void **state)
 	           "\"labels\":{\"b\":\"2\",\"a\":\"1\"},\"managedFields\":[{\"f:x\":{}}],"
 	           "\"annotations\":{\"berth.dev/wake\":\"NoGPU "
 	           "3\",\"berth.dev/class\":\"training\",\"berth.dev/dtype\":\"bf16,fp8\","
-	           "\"berth.dev/gpu-memory\":\"20Gi\"}},"
+	           "\"berth.dev/gpu-memory\":\"20Gi\",\"berth.dev/waiting\":\"gang team/g: 1 of 2\"}},"
 	           "\"spec\":{\"schedulerName\":\"berth\",\"priority\":-7,\"schedulingGates\":[{\"name\":\"g\"}],"
 	           "\"volumes\":[{\"name\":\"a\",\"emptyDir\":{}},{\"name\":\"d\",\"persistentVolumeClaim\":{"
 	           "\"claimName\":\"c\"}}],"
@@ -63,6 +63,7 @@ static void a_pending_pod(void **state)
 	assert_null(pod->node);
 	assert_string_equal(pod->nominated, "n1");
 	assert_string_equal(pod->wake, "NoGPU 3");
+	assert_string_equal(pod->waiting, "gang team/g: 1 of 2");
 	assert_string_equal(pod->class_name, "training");
 	assert_int_equal(pod->dtypes, DTYPE_BIT(DTYPE_BF16) | DTYPE_BIT(DTYPE_FP8));
 	assert_int_equal(pod->gpu_memory_bytes, INT64_C(20) << 30);

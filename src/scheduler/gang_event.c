@@ -1,0 +1,123 @@
+/* Events of gangs: one a gang and change, about the member of the lowest rank and about what controls it, never one a
+ * member. The same again of the same gang is sent only after a while. */
+#include "scheduler/gang_news.h"
+
+#define AGAIN_NS (300 * NS_PER_S)   /* the same change */
+#define ANOTHER_NS (60 * NS_PER_S)  /* it still waits, for another reason */
+#define EXPLAINED_NS (2 * NS_PER_S) /* one that finds room at once does not wait */
+#define UNKNOWN_NS (5 * NS_PER_S)   /* what tells the size may come a little later than the pods */
+
+static void write_within(const struct scheduler *s, const struct gang *gang, struct buf *out)
+{
+	char domain[GANG_DOMAIN_TEXT_MAX];
+	const char *level = gang_within(s, gang, domain, sizeof domain);
+	if (level && domain[0] != '\0')
+		buf_printf(out, " within %s %s", level, domain);
+}
+
+static void write_note(struct scheduler *s, const struct gang *gang, enum gang_event event, struct buf *out)
+{
+	size_t quorum = gang_quorum(gang);
+	if (event == GANG_EVENT_UNKNOWN) {
+		gang_line(s, gang, 0, out);
+		return;
+	}
+	buf_printf(out, "gang %s/%s: ", gang->namespace_, gang->name);
+	switch (event) {
+	case GANG_EVENT_WAITING:
+		buf_printf(out, "%s: ", reason_code(gang_why(gang)));
+		gang_shortage_line(&gang_news_of(s, gang)->shortage, quorum, out);
+		break;
+	case GANG_EVENT_PLANNED:
+		buf_printf(out, "%zu of %zu pods have their place", gang->placed, quorum);
+		write_within(s, gang, out);
+		break;
+	case GANG_EVENT_WHOLE:
+		buf_printf(out, "%zu of %zu pods are bound", gang->in_state[GANG_BOUND], quorum);
+		write_within(s, gang, out);
+		break;
+	default:
+		buf_printf(out, "could not be bound whole in time, its room is given back; %zu of %zu pods are there",
+		    gang_present(gang), quorum);
+	}
+}
+
+static void emit(struct scheduler *s, const struct pod *pod, bool owner, enum gang_event event, const char *note)
+{
+	static const char *const reasons[] = {
+#define X(id, reason, type, action) reason,
+	    GANG_EVENTS(X)
+#undef X
+	};
+	static const char *const types[] = {
+#define X(id, reason, type, action) type,
+	    GANG_EVENTS(X)
+#undef X
+	};
+	static const char *const actions[] = {
+#define X(id, reason, type, action) action,
+	    GANG_EVENTS(X)
+#undef X
+	};
+	if (owner && (!pod->owner_uid || !pod->owner_name || pod->owner_kind_count == 0))
+		return;
+	kube_emit(s->kube,
+	    &(struct kube_event){.api_version = owner ? NULL : "v1",
+	        .kind = owner ? pod->owner_kinds[0] : "Pod",
+	        .namespace_ = pod->namespace_,
+	        .name = owner ? pod->owner_name : pod->name,
+	        .uid = owner ? pod->owner_uid : pod->uid,
+	        .type = types[event],
+	        .reason = reasons[event],
+	        .action = actions[event],
+	        .note = note},
+	    NULL, NULL);
+}
+
+/* Whether it still says something new, and is true. */
+static bool is_worth_it(const struct gang *gang, const struct gang_news *news, enum gang_event event, int64_t now)
+{
+	int64_t sent = news->sent_ns[event], since = now - gang->since_ns;
+	if (event == GANG_EVENT_WAITING && (gang->state != GANG_QUEUED || since < EXPLAINED_NS))
+		return false;
+	if (event == GANG_EVENT_UNKNOWN &&
+	    (gang->state != GANG_GATHERING || gang_quorum(gang) > 0 || since < UNKNOWN_NS))
+		return false;
+	if (event == GANG_EVENT_WAITING && sent != 0 && sent >= gang->since_ns)
+		return news->sent_why != gang_why(gang) && now - sent >= ANOTHER_NS;
+	if (event == GANG_EVENT_UNKNOWN && sent != 0 && sent >= gang->since_ns)
+		return false;
+	return sent == 0 || now - sent >= AGAIN_NS;
+}
+
+/* Whether it is to be looked at again later. */
+static bool is_to_come(const struct gang *gang, enum gang_event event)
+{
+	return (event == GANG_EVENT_WAITING && gang->state == GANG_QUEUED) ||
+	       (event == GANG_EVENT_UNKNOWN && gang->state == GANG_GATHERING);
+}
+
+bool gang_event_send(struct scheduler *s, struct gang *gang, struct gang_news *news)
+{
+	const struct gang_member *first = NULL;
+	int64_t now = clock_now();
+	for (enum gang_event event = 0; event < GANG_EVENT_COUNT; event++) {
+		if (!news->due[event])
+			continue;
+		bool send = is_worth_it(gang, news, event, now);
+		news->due[event] = !send && is_to_come(gang, event);
+		if (!send)
+			continue;
+		if (!first && !(first = gang_first_member(gang)))
+			return false;
+		struct buf note;
+		buf_init(&note, 2 * GANG_LINE_MAX);
+		write_note(s, gang, event, &note);
+		emit(s, first->pod, false, event, note.data);
+		emit(s, first->pod, true, event, note.data);
+		buf_free(&note);
+		news->sent_ns[event] = now;
+		news->sent_why = gang_why(gang);
+	}
+	return first != NULL;
+}

@@ -1,0 +1,63 @@
+/* What a gang waits for, in one line. */
+#include <inttypes.h>
+
+#include "scheduler/gang_news.h"
+
+#define GIB (INT64_C(1) << 30)
+
+static void write_amount(const char *resource, int64_t amount, struct buf *out)
+{
+	if (strcmp(resource, "cpu") == 0)
+		buf_printf(out, "%.6g", (double)amount / 1000);
+	else if (strcmp(resource, "memory") == 0 || strcmp(resource, "ephemeral-storage") == 0)
+		buf_printf(out, "%.4gGi", (double)amount / (double)GIB);
+	else
+		buf_printf(out, "%" PRId64, amount);
+	buf_printf(out, " %s", resource);
+}
+
+void gang_shortage_line(const struct gang_shortage *shortage, size_t quorum, struct buf *out)
+{
+	if (shortage->level[0] == '\0') {
+		buf_text(out, reason_text(shortage->why)); /* nothing was counted */
+		return;
+	}
+	if (shortage->domain[0] != '\0')
+		buf_printf(out, "best %s %s", shortage->level, shortage->domain);
+	else
+		buf_printf(out, "the %s", shortage->level);
+	buf_printf(out, " holds %zu of %zu pods", shortage->takes, quorum);
+	if (shortage->lacks == 0) {
+		buf_printf(out, ", but %s", reason_text(shortage->why));
+	} else if (shortage->resource) {
+		buf_text(out, ", lacks ");
+		write_amount(shortage->resource, shortage->amount, out);
+	} else if (shortage->pod[0] != '\0') {
+		buf_printf(out, ", %s: %s", shortage->pod, reason_text(shortage->blocking));
+	}
+}
+
+static const char *ordinal(size_t number)
+{
+	static const char *const endings[] = {"th", "st", "nd", "rd"};
+	size_t last = number % 10;
+	return number / 10 % 10 == 1 || last > 3 ? endings[0] : endings[last];
+}
+
+void gang_line(struct scheduler *s, const struct gang *gang, size_t position, struct buf *out)
+{
+	const struct gang_shortage *shortage = &gang_news_of(s, gang)->shortage;
+	size_t quorum = gang_quorum(gang), present = gang_present(gang);
+	buf_printf(out, "gang %s/%s: ", gang->namespace_, gang->name);
+	if (quorum == 0) {
+		buf_printf(out, "%zu members present, %s", present, reason_text(REASON_CODE_GANG_SIZE_UNKNOWN));
+	} else if (position > 0) {
+		buf_printf(out, "queued %zu%s: ", position, ordinal(position));
+		if (shortage->why == REASON_CODE_FITS)
+			buf_printf(out, "%zu of %zu members present", present, quorum);
+		else
+			gang_shortage_line(shortage, quorum, out);
+	} else {
+		buf_printf(out, "%zu of %zu members present", present, quorum);
+	}
+}
