@@ -13,6 +13,7 @@ enum cli_exit {
 int cli_serve(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_status(int argc, char **argv);
+int cli_queue(int argc, char **argv);
 int cli_policy(int argc, char **argv);
 int cli_topology(int argc, char **argv);
 int cli_demo(int argc, char **argv);

@@ -11,9 +11,6 @@
 #include "cli/said.h"
 #include "base/buf.h"
 
-#define AMOUNT_MAX 48
-#define GIB (INT64_C(1) << 30)
-
 static const char usage[] =
     "usage: berth explain NAMESPACE/POD [-o text|json] [--ops ADDR:PORT]\n"
     "\n"
@@ -28,18 +25,6 @@ static const char usage[] =
     "\n"
     "exit codes: 0 the pod fits or has its place, 1 it, or its gang, does not, or it is not known,\n"
     "2 bad usage, 3 the daemon does not answer\n";
-
-/* As people write it: cores, GiB, counts. */
-static const char *amount_text(const char *resource, int64_t amount, char out[AMOUNT_MAX])
-{
-	if (strcmp(resource, "cpu") == 0)
-		snprintf(out, AMOUNT_MAX, "%.6g", (double)amount / 1000);
-	else if (strcmp(resource, "memory") == 0 || strcmp(resource, "ephemeral-storage") == 0)
-		snprintf(out, AMOUNT_MAX, "%.4gGi", (double)amount / (double)GIB);
-	else
-		snprintf(out, AMOUNT_MAX, "%" PRId64, amount);
-	return out;
-}
 
 static void print_duration(int64_t seconds)
 {
@@ -157,7 +142,7 @@ static void print_lacks(const json_t *lacks)
 	size_t i;
 	json_t *lack;
 	bool ill = false;
-	char text[AMOUNT_MAX];
+	char text[AMOUNT_TEXT_MAX];
 	if (json_array_size(lacks) == 0)
 		return;
 	json_array_foreach(lacks, i, lack) ill |= number_of(lack, "unhealthy") > 0;
@@ -199,7 +184,7 @@ static void print_why_not(const json_t *answer)
 static void print_requests(json_t *requests)
 {
 	const char *resource, *separator = "requests ";
-	char text[AMOUNT_MAX];
+	char text[AMOUNT_TEXT_MAX];
 	json_t *amount;
 	json_object_foreach(requests, resource, amount)
 	{

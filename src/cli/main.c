@@ -12,6 +12,7 @@ static const struct subcommand {
     {"serve", cli_serve, "the daemon that kube-scheduler calls"},
     {"explain", cli_explain, "where a pod stands and why"},
     {"status", cli_status, "the fleet by pool, and whether berth is well"},
+    {"queue", cli_queue, "what waits: gangs in line, pods by reason"},
     {"policy", cli_policy, "check a policy file, print its JSON Schema or its gate"},
     {"topology", cli_topology, "check the nodes' labels against the policy's topology"},
     {"demo", cli_demo, "watch berth fill a fleet, on the embedded cluster"},

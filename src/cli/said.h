@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 static inline const char *text_or(const json_t *object, const char *name, const char *otherwise)
 {
@@ -20,6 +21,20 @@ static inline const char *text_of(const json_t *object, const char *name)
 static inline int64_t number_of(const json_t *object, const char *name)
 {
 	return json_integer_value(json_object_get(object, name));
+}
+
+#define AMOUNT_TEXT_MAX 48
+
+/* As people write it: cores, GiB, counts. */
+static inline const char *amount_text(const char *resource, int64_t amount, char out[AMOUNT_TEXT_MAX])
+{
+	if (strcmp(resource, "cpu") == 0)
+		snprintf(out, AMOUNT_TEXT_MAX, "%.6g", (double)amount / 1000);
+	else if (strcmp(resource, "memory") == 0 || strcmp(resource, "ephemeral-storage") == 0)
+		snprintf(out, AMOUNT_TEXT_MAX, "%.4gGi", (double)amount / (double)(INT64_C(1) << 30));
+	else
+		snprintf(out, AMOUNT_TEXT_MAX, "%" PRId64, amount);
+	return out;
 }
 
 #define DURATION_TEXT_MAX 64

@@ -19,6 +19,8 @@ struct ops_handlers {
 	void (*state)(void *ctx, struct buf *out);
 	/* JSON of /v1/status: the fleet in a few numbers. */
 	void (*status)(void *ctx, struct buf *out);
+	/* JSON of /v1/queue: what waits. */
+	void (*queue)(void *ctx, struct buf *out);
 	/* JSON of /v1/explain?pod=NAMESPACE/NAME; the HTTP status (200, 400, 404). */
 	unsigned (*explain)(void *ctx, const char *pod, struct buf *out);
 	void *ctx;

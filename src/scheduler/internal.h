@@ -286,10 +286,11 @@ void reload_close(struct scheduler *s);
 void help_write(const struct scheduler *s, const struct pod *pod, const struct decision *decision,
     const struct shortage *shortage, struct buf *out);
 
-/* report.c, status.c, explain.c, gauges.c: the ops listener's answers */
+/* report.c, status.c, queue.c, explain.c, gauges.c: the ops listener's answers */
 bool report_ready(void *ctx, struct buf *out);
 void report_state(void *ctx, struct buf *out);
 void status_answer(void *ctx, struct buf *out);
+void queue_answer(void *ctx, struct buf *out);
 unsigned explain_answer(void *ctx, const char *pod, struct buf *out);
 void instruments_open(struct instruments *instruments);
 void instruments_print(void *ctx, struct buf *out);

@@ -45,6 +45,7 @@ static int open_listeners(struct scheduler *s, const struct scheduler_options *o
 	        .metrics = instruments_print,
 	        .state = report_state,
 	        .status = status_answer,
+	        .queue = queue_answer,
 	        .explain = explain_answer,
 	        .ctx = s},
 	    err);

@@ -1,5 +1,6 @@
 """What people are told of gangs: `berth explain`, word for word on planted cases."""
 
+import calendar
 import json
 import re
 import subprocess
@@ -158,6 +159,60 @@ class ExplainGated(ShowTest):
         self.assertTrue(290 <= deadline["inSeconds"] <= 300, deadline)
         self.assertIn("  members: 6 of 6 present, 6 gated\n", text)
         self.assertTrue(text.endswith("  scaleUpAfter: N s left\n"), text)
+
+
+class Queue(ShowTest):
+    def queue(self):
+        code, text = self.run_berth("queue")
+        again, answer = self.run_berth("queue", "-o", "json")
+        self.assertEqual((code, again), (0, 0))
+        return json.loads(answer), settled(text)
+
+    def test_nothing_waits(self):
+        answer, text = self.queue()
+        self.assertEqual((answer, text), ({"gangs": [], "singles": []}, "nothing waits\n"))
+
+    def test_the_line_and_the_singles(self):
+        for name, count, more in (("low", 6, {}), ("high", 5, {"priority": 7})):
+            for i in range(count):
+                self.seen(self.cluster.pod(f"{name}{i}", gpus=8, annotations=says(name, count), **more))
+        for i in range(2):
+            self.seen(self.cluster.pod(f"late{i}", gpus=4, annotations=says("late", 4)))
+        for i in range(3):
+            thing = self.cluster.pod(f"s{i}", gpus=8, nodeSelector={"no": "where"})
+            self.assertIsNone(self.daemon.placed(thing, [self.cluster.get_pod(f"s{i}")["metadata"]["name"], "lone"]))
+        self.seen(self.cluster.pod("held", gpus=1, schedulingGates=[{"name": "example.com/gate"}]))
+        self.in_state("low0", "queued")
+        self.in_state("high0", "queued")
+        wait_for(lambda: all("best" in g for g in self.queue()[0]["gangs"][:2]), what="both planned in vain")
+        answer, text = self.queue()
+        self.assertEqual(
+            [(g["position"], g["name"], g["state"], g["priority"], g["class"], g["present"], g["quorum"], g["gpus"],
+              g["code"]) for g in answer["gangs"]],
+            [(1, "high", "queued", 7, "batch", 5, 5, 40, "GangNoDomain"),
+             (2, "low", "queued", 0, "batch", 6, 6, 48, "GangNoDomain"),
+             (None, "late", "gathering", 0, "batch", 2, 4, 8, "GangIncomplete")])
+        self.assertEqual([g.get("best") for g in answer["gangs"]], [
+            {"level": "block", "domain": "a", "takes": 4, "lacks": 1, "resource": "nvidia.com/gpu", "amount": 8},
+            {"level": "block", "domain": "a", "takes": 4, "lacks": 2, "resource": "nvidia.com/gpu", "amount": 16},
+            None])
+        for row in answer["gangs"] + answer["singles"]:
+            self.assertLess(abs(time.time() - calendar.timegm(time.strptime(row["since"][:19], "%Y-%m-%dT%H:%M:%S"))), 60)
+        self.assertEqual(answer["gangs"][1]["line"],
+                         "gang team/low: queued 2nd: best block a holds 4 of 6 pods, lacks 16 nvidia.com/gpu")
+        self.assertEqual([(r["code"], r["reason"], r["pods"], r["gpus"]) for r in answer["singles"]], [
+            ("NodeSelector", "node does not match the pod's selector or affinity", 3, 24),
+            (None, "behind a scheduling gate", 1, 1)])
+        self.assertEqual(text, """\
+POS  GANG       PRIORITY  CLASS  MEMBERS  GPUS  WAITING  REASON          BEST     HOLDS  SHORT
+  1  team/high         7  batch  5/5        40  N s      GangNoDomain    block a      4  8 nvidia.com/gpu
+  2  team/low          0  batch  6/6        48  N s      GangNoDomain    block a      4  16 nvidia.com/gpu
+  -  team/late         0  batch  2/4         8  N s      GangIncomplete  -            -  -
+
+SINGLES  GPUS  WAITING  REASON
+      3    24  N s      NodeSelector: node does not match the pod's selector or affinity
+      1     1  N s      behind a scheduling gate
+""")
 
 
 if __name__ == "__main__":

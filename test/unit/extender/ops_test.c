@@ -29,6 +29,12 @@ static void on_state(void *ctx, struct buf *out)
 	buf_text(out, "{\"nodes\":[]}");
 }
 
+static void on_queue(void *ctx, struct buf *out)
+{
+	(void)ctx;
+	buf_text(out, "{\"gangs\":[]}");
+}
+
 static void on_status(void *ctx, struct buf *out)
 {
 	(void)ctx;
@@ -52,7 +58,7 @@ static void on_stopped(void *ctx)
 static void start(struct fixture *f)
 {
 	struct err err;
-	struct ops_handlers handlers = {on_ready, on_metrics, on_state, on_status, on_explain, f};
+	struct ops_handlers handlers = {on_ready, on_metrics, on_state, on_status, on_queue, on_explain, f};
 
 	memset(f, 0, sizeof(*f));
 	assert_int_equal(uv_loop_init(&f->loop), 0);
@@ -119,6 +125,7 @@ static void paths(void **state)
 	assert_answer(&f, "GET", "/metrics", "200", "text/plain; version=0.0.4; charset=utf-8", "berth_up 1\n");
 	assert_answer(&f, "GET", "/v1/state", "200", JSON, "{\"nodes\":[]}");
 	assert_answer(&f, "GET", "/v1/status", "200", JSON, "{\"pools\":[]}");
+	assert_answer(&f, "GET", "/v1/queue", "200", JSON, "{\"gangs\":[]}");
 	assert_answer(&f, "GET", "/v1/explain?pod=a/b", "200", JSON, "{\"pod\":\"a/b\"}");
 	assert_answer(&f, "GET", "/v1/explain?pod=a%2Fb", "200", JSON, "{\"pod\":\"a/b\"}");
 	assert_answer(&f, "GET", "/v1/explain?pod=a/gone", "404", JSON, "{\"pod\":\"a/gone\"}");
@@ -128,7 +135,7 @@ static void paths(void **state)
 static void head_has_no_body(void **state)
 {
 	static const char *const targets[] = {
-	    "/healthz", "/readyz", "/metrics", "/v1/state", "/v1/status", "/v1/explain?pod=a/b"};
+	    "/healthz", "/readyz", "/metrics", "/v1/state", "/v1/status", "/v1/queue", "/v1/explain?pod=a/b"};
 	struct fixture f;
 
 	(void)state;
@@ -162,7 +169,7 @@ static void bad_requests(void **state)
 		    &f, "GET", target, "400", JSON, "{\"error\":\"which pod? /v1/explain?pod=NAMESPACE/NAME\"}");
 	}
 	assert_answer(&f, "GET", "/", "404", JSON,
-	    "{\"error\":\"no such path: there are /healthz, /readyz, /metrics, /v1/state, /v1/status and "
+	    "{\"error\":\"no such path: there are /healthz, /readyz, /metrics, /v1/state, /v1/status, /v1/queue and "
 	    "/v1/explain?pod=NAMESPACE/NAME\"}");
 	assert_answer(&f, "GET", "/v1/filter", "404", JSON, NULL);
 	char *answer = ask(&f, "POST", "/metrics");
@@ -176,7 +183,7 @@ static void listen_errors_are_said(void **state)
 {
 	struct fixture f;
 	struct err err;
-	struct ops_handlers handlers = {on_ready, on_metrics, on_state, on_status, on_explain, NULL};
+	struct ops_handlers handlers = {on_ready, on_metrics, on_state, on_status, on_queue, on_explain, NULL};
 
 	(void)state;
 	assert_int_equal(uv_loop_init(&f.loop), 0);
