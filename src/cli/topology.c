@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/columns.h"
 #include "cli/files.h"
+#include "cli/nodes.h"
 #include "cluster/node.h"
 
 #define NODES_TEXT_MAX ((size_t)1 << 30)
@@ -19,15 +20,19 @@
 #define PROBLEM_TEXT_MAX 2048
 
 static const char usage[] =
-    "usage: berth topology check -f FILE [--policy FILE] [-o text|json] [--catalogue FILE]\n"
+    "usage: berth topology check [-f FILE | --kubeconfig FILE] [--policy FILE] [-o text|json]\n"
+    "                            [--catalogue FILE]\n"
     "\n"
     "How the labels of nodes bear the levels of the policy's topology, by pool: domains, nodes\n"
     "inside and outside of them, the smallest and the largest domain. CUT-OFF are nodes outside that\n"
     "have the level's label and lack that of a wider level.\n"
     "\n"
+    "  berth topology check --policy policy.yaml\n"
     "  kubectl get nodes -o json | berth topology check --policy policy.yaml -f -\n"
     "\n"
-    "  -f, --filename FILE     the nodes: a NodeList in JSON, or one Node; - is standard input\n"
+    "  -f, --filename FILE     the nodes: a NodeList in JSON, or one Node; - is standard input.\n"
+    "                          Otherwise those of the cluster are listed\n"
+    "      --kubeconfig FILE   the cluster (KUBECONFIG, the pod's service account, ~/.kube/config)\n"
     "      --policy FILE       the policy (otherwise the built-in one)\n"
     "  -o, --output text|json  form of the answer\n"
     "      --catalogue FILE    GPU models besides the built-in ones\n"
@@ -35,10 +40,11 @@ static const char usage[] =
     "\n"
     "Problems: a level that no node of a pool carries (what requires it can never run there), a name of\n"
     "a domain in two wider ones, a level without two nodes together.\n"
-    "exit codes: 0 no problem, 2 problems, a file that cannot be used or bad usage\n";
+    "exit codes: 0 no problem, 2 problems, a file that cannot be used or bad usage,\n"
+    "3 the API server does not answer, or refuses\n";
 
 struct options {
-	const char *nodes, *policy, *catalogue;
+	const char *nodes, *kubeconfig, *policy, *catalogue;
 	bool json;
 };
 
@@ -203,26 +209,51 @@ static void print_json(const struct fleet *fleet, const struct survey *survey)
 
 /* ---- the subcommand ---- */
 
+static int read_file(const char *path, struct fleet *fleet)
+{
+	struct buf text;
+	struct err err;
+	int result = EXIT_YES;
+
+	buf_init(&text, NODES_TEXT_MAX);
+	if (file_read(path, &text, &err) || put_nodes(fleet, buf_slice(&text), &err)) {
+		fprintf(stderr, "berth topology: %s: %s\n", path, err.text);
+		result = EXIT_USAGE;
+	}
+	buf_free(&text);
+	return result;
+}
+
+static int put_page(void *ctx, struct slice list, struct err *err)
+{
+	return put_nodes(ctx, list, err);
+}
+
+static int read_cluster(const char *kubeconfig, struct fleet *fleet)
+{
+	struct err err;
+	int code = nodes_read(kubeconfig, put_page, fleet, &err);
+
+	if (code == 0)
+		return EXIT_YES;
+	fprintf(stderr, "berth topology: the nodes cannot be read: %s\n", err.text);
+	return code == ERR_UNREACHABLE ? EXIT_UNREACHABLE : EXIT_USAGE;
+}
+
 static int check(const struct options *options, struct fleet *fleet)
 {
 	struct survey survey;
-	struct buf text;
-	struct err err;
-	int result = EXIT_USAGE;
+	int result = options->nodes ? read_file(options->nodes, fleet) : read_cluster(options->kubeconfig, fleet);
 
-	buf_init(&text, NODES_TEXT_MAX);
-	if (file_read(options->nodes, &text, &err) || put_nodes(fleet, buf_slice(&text), &err)) {
-		fprintf(stderr, "berth topology: %s: %s\n", options->nodes, err.text);
-	} else {
-		survey_make(fleet, &survey);
-		if (options->json)
-			print_json(fleet, &survey);
-		else
-			print_text(fleet, &survey);
-		result = survey.problem_count || fflush(stdout) ? EXIT_USAGE : EXIT_YES;
-		survey_free(&survey);
-	}
-	buf_free(&text);
+	if (result != EXIT_YES)
+		return result;
+	survey_make(fleet, &survey);
+	if (options->json)
+		print_json(fleet, &survey);
+	else
+		print_text(fleet, &survey);
+	result = survey.problem_count || fflush(stdout) ? EXIT_USAGE : EXIT_YES;
+	survey_free(&survey);
 	return result;
 }
 
@@ -231,6 +262,7 @@ static int read_options(int argc, char **argv, struct options *options)
 {
 	static const struct option known[] = {
 	    {"filename", required_argument, NULL, 'f'},
+	    {"kubeconfig", required_argument, NULL, 'k'},
 	    {"policy", required_argument, NULL, 'p'},
 	    {"output", required_argument, NULL, 'o'},
 	    {"catalogue", required_argument, NULL, 'c'},
@@ -243,6 +275,9 @@ static int read_options(int argc, char **argv, struct options *options)
 		switch (option) {
 		case 'f':
 			options->nodes = optarg;
+			break;
+		case 'k':
+			options->kubeconfig = optarg;
 			break;
 		case 'p':
 			options->policy = optarg;
@@ -264,9 +299,9 @@ static int read_options(int argc, char **argv, struct options *options)
 	}
 	if (argc - optind != 1 || strcmp(argv[optind], "check") != 0)
 		return bad_usage("check is the one thing to do") + 1;
-	if (!options->nodes)
-		return bad_usage("-f FILE is missing") + 1;
-	if (options->policy && strcmp(options->policy, "-") == 0 && strcmp(options->nodes, "-") == 0)
+	if (options->nodes && options->kubeconfig)
+		return bad_usage("the nodes are either in a file or in a cluster") + 1;
+	if (options->policy && options->nodes && strcmp(options->policy, "-") == 0 && strcmp(options->nodes, "-") == 0)
 		return bad_usage("standard input cannot be both the policy and the nodes") + 1;
 	return 0;
 }

@@ -2,6 +2,7 @@
 command that checks a file."""
 
 import json
+import os
 import subprocess
 import tempfile
 import unittest
@@ -194,6 +195,39 @@ class Topology(unittest.TestCase):
         self.assertIn("problem: level nvlink, pool l4: Misconfigured, none of 1 nodes is in a domain; 1 have the label "
                       "nvidia.com/gpu.clique, but lack that of a wider level\n", out)
         self.assertIn("like a/uuid0 and b/uuid0, which count as two\n", out)
+
+    def online(self, kubeconfig, *args):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(self.POLICY)
+            file.flush()
+            ran = subprocess.run([BERTH, "topology", "check", "--policy", file.name, *args], text=True, timeout=40,
+                                 capture_output=True, env={**os.environ, "KUBECONFIG": kubeconfig})
+        return ran.returncode, ran.stdout, ran.stderr
+
+    def test_of_a_cluster(self):
+        """The same report, however many pages the list has."""
+        cluster = Cluster()
+        self.addCleanup(cluster.stop)
+        nodes = [self.labelled(f"n{i}", "h100", "ab"[i % 2], f"uuid{i // 3}.1" if i % 7 else None) for i in range(250)]
+        for made in nodes:
+            cluster.create("nodes", made)
+        before = cluster.stats()["requests"]["list"]
+        for args in [], ["-o", "json"]:
+            self.assertEqual(self.online(cluster.kubeconfig, *args), self.check(nodes, *args))
+        self.assertEqual(cluster.stats()["requests"]["list"] - before, 6)
+        self.assertEqual(self.online("/nowhere", "--kubeconfig", cluster.kubeconfig), self.check(nodes))
+        self.assertEqual(self.online("", "--kubeconfig", cluster.kubeconfig, "-f", "-")[:2], (2, ""))
+
+    def test_a_cluster_that_does_not_answer(self):
+        cluster = Cluster()
+        self.addCleanup(cluster.stop)
+        cluster.faults({"rules": [{"method": "GET", "path": "/api/v1/nodes", "status": 403}]})
+        code, out, errors = self.online(cluster.kubeconfig)
+        self.assertEqual((code, out), (3, ""))
+        self.assertIn("berth topology: the nodes cannot be read: the API server answered 403", errors)
+        code, out, errors = self.online("/nowhere/kubeconfig")
+        self.assertEqual((code, out), (2, ""))
+        self.assertIn("/nowhere/kubeconfig", errors)
 
     def test_what_cannot_be_read(self):
         self.assertEqual(self.check([], policy=HEAD + "classes: [{name: c}]\nfallback: c\n")[:2],
