@@ -15,6 +15,7 @@ static const struct subcommand {
     {"queue", cli_queue, "what waits: gangs in line, pods by reason"},
     {"policy", cli_policy, "check a policy file, print its JSON Schema or its gate"},
     {"topology", cli_topology, "check the nodes' labels against the policy's topology"},
+    {"guard", cli_guard, "lets go what waits behind berth's gate while no berth is active"},
     {"release", cli_release, "let go by hand what waits behind berth's gate"},
     {"demo", cli_demo, "watch berth fill a fleet, on the embedded cluster"},
     {"sim", cli_sim, "the embedded cluster alone: an API-server look-alike on loopback"},

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "scheduler/scheduler.h"
 
 #define LARGE_BYTES (1 << 20)
@@ -34,41 +35,6 @@ struct serve {
 	uv_signal_t term, interrupt, hangup;
 	struct scheduler *scheduler;
 };
-
-/* "30s", "1m30s", "500ms": Go's durations in h, m, s and ms. */
-static bool parse_duration(const char *text, int64_t *ns)
-{
-	int64_t total = 0;
-	if (*text == '\0')
-		return false;
-	while (*text != '\0') {
-		char *end;
-		double value = strtod(text, &end);
-		int64_t unit = strncmp(end, "ms", 2) == 0 ? NS_PER_MS
-		               : *end == 's'              ? NS_PER_S
-		               : *end == 'm'              ? 60 * NS_PER_S
-		               : *end == 'h'              ? 3600 * NS_PER_S
-		                                          : 0;
-		if (end == text || unit == 0 || value < 0 || value > 1e6)
-			return false;
-		total += (int64_t)(value * (double)unit);
-		text = end + (unit == NS_PER_MS ? 2 : 1);
-	}
-	*ns = total;
-	return total > 0;
-}
-
-static bool parse_level(const char *text)
-{
-	static const char *const names[] = {"debug", "info", "warn", "error"};
-	for (int i = 0; i < 4; i++) {
-		if (strcmp(text, names[i]) == 0) {
-			log_set_level((enum log_level)i);
-			return true;
-		}
-	}
-	return false;
-}
 
 /* Hundreds of parked binds are as many connections: the soft limit of descriptors is raised to the hard one. */
 static void raise_descriptors(void)
@@ -197,16 +163,16 @@ int cli_serve(int argc, char **argv)
 			catalogue_path = optarg;
 			break;
 		case 't':
-			if (!parse_duration(optarg, &chosen.reservation_ttl_ns))
+			if (!options_duration(optarg, &chosen.reservation_ttl_ns))
 				return bad_usage("--reservation-ttl takes a duration such as 30s, not ", optarg);
 			break;
 		case 'v':
-			if (!parse_duration(optarg, &chosen.reservation_ttl_volumes_ns))
+			if (!options_duration(optarg, &chosen.reservation_ttl_volumes_ns))
 				return bad_usage(
 				    "--reservation-ttl-volumes takes a duration such as 660s, not ", optarg);
 			break;
 		case 'L':
-			if (!parse_level(optarg))
+			if (!options_level(optarg))
 				return bad_usage("--log-level is debug, info, warn or error, not ", optarg);
 			break;
 		case 'h':

@@ -86,7 +86,7 @@ static bool read_pod(struct slice object, struct reading *reading)
 	       reading->namespace_.len > 0 && reading->name.len > 0;
 }
 
-struct gated *gated_read(struct slice object)
+struct gated *gated_read(struct slice object, struct slice *uid)
 {
 	struct reading reading = {.ours = false};
 	struct gated *gated = NULL;
@@ -102,6 +102,8 @@ struct gated *gated_read(struct slice object)
 			gated->created_wall_ns = 0;
 	}
 	buf_free(&reading.others);
+	if (uid)
+		*uid = reading.uid;
 	return gated;
 }
 

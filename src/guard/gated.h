@@ -15,11 +15,12 @@ struct gated {
 	int64_t created_wall_ns; /* by the API server's clock; 0 where it is not said */
 	int64_t seen_ns;         /* clock_now when it was shown first; the caller's */
 	uint32_t mark;           /* the caller's */
-	bool asked;              /* its release is under way; the caller's */
+	bool asked, gone;        /* its release is under way; it went meanwhile; the caller's */
 };
 
-/* The pod in the object's text, to be freed with gated_free. NULL where it is none that waits behind berth's gate. */
-struct gated *gated_read(struct slice object);
+/* The pod in the object's text, to be freed with gated_free. NULL where it is none that waits behind berth's gate.
+ * `uid`, where it is asked for, is the pod's in any case, and points into the text. */
+struct gated *gated_read(struct slice object, struct slice *uid);
 void gated_free(struct gated *gated);
 
 /* How long it waits at least: the longer of the time since it was created, by this machine's wall clock, and the time

@@ -61,7 +61,7 @@ static void list_begins(void *ctx)
 static void object_shown(void *ctx, enum kube_change change, struct slice object)
 {
 	struct release *release = ctx;
-	struct gated *gated = change == KUBE_SEEN ? gated_read(object) : NULL;
+	struct gated *gated = change == KUBE_SEEN ? gated_read(object, NULL) : NULL;
 	if (!gated)
 		return;
 	release->pods = xgrow(release->pods, release->count, &release->room, sizeof *release->pods);

@@ -13,7 +13,7 @@
 
 static struct gated *read_text(const char *text)
 {
-	return gated_read(slice_of(text));
+	return gated_read(slice_of(text), NULL);
 }
 
 static void a_gated_pod_is_read(void **state)
