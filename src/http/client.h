@@ -50,6 +50,8 @@ struct http_call_spec {
 	unsigned timeout_ms;      /* whole call; 0 = none (a watch) */
 	unsigned silence_ms;      /* no byte for this long ends the call with ERR_UNREACHABLE; 0 = none */
 	unsigned connect_ms;      /* connecting, TLS included; 0 = 10 s */
+	int64_t send_by_ns;       /* clock_now: not a byte of the request leaves later, however long the process stood
+	                           * still in between; 0 = whenever */
 	/* If given, called once when the status is known, before the first piece. */
 	void (*status)(void *ctx, unsigned status);
 	/* If given, a body with status 200 is handed over in pieces as they come, and result.body stays empty. Bodies

@@ -208,6 +208,15 @@ static void set_headers(CURL *easy, struct http_call *call)
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
 }
 
+/* The connection is there, and the request would leave now. */
+static int ask_the_time(void *ctx, char *primary, char *local, int primary_port, int local_port)
+{
+	const struct http_call *call = ctx;
+
+	(void)primary, (void)local, (void)primary_port, (void)local_port;
+	return clock_now() < call->spec.send_by_ns ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
 static void set_connection(CURL *easy, struct http_call *call)
 {
 	const struct http_call_spec *spec = &call->spec;
@@ -225,6 +234,10 @@ static void set_connection(CURL *easy, struct http_call *call)
 	curl_easy_setopt(
 	    easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(spec->connect_ms ? spec->connect_ms : CLIENT_CONNECT_MS));
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)spec->timeout_ms);
+	if (spec->send_by_ns) {
+		curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, ask_the_time);
+		curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
+	}
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "berth/" BERTH_VERSION);
 }
@@ -287,6 +300,7 @@ static bool certainly_unsent(const struct http_call *call, CURLcode code)
 	case CURLE_SSL_CERTPROBLEM:
 		return true;
 	case CURLE_OPERATION_TIMEDOUT:
+	case CURLE_ABORTED_BY_CALLBACK:
 		curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
 		return request_bytes == 0;
 	default:
@@ -315,6 +329,8 @@ void easy_result(struct http_call *call, CURLcode code)
 		result->error = "the answer is too large";
 	else if (call->refused_piece)
 		result->error = "the answer cannot be used";
+	else if (code == CURLE_ABORTED_BY_CALLBACK)
+		result->error = "its time to be sent had passed";
 	else if (code == CURLE_SEND_FAIL_REWIND)
 		result->error = "the kept connection was lost behind the request";
 	else

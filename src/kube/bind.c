@@ -108,7 +108,7 @@ static void posted(void *ctx, const struct kube_answer *answer)
 	}
 	keep_error(bind, answer->error);
 	bind->refused = answer->code == 0 && (answer->status == 404 || answer->status == 409);
-	if (answer->code == ERR_TOO_LARGE && !answer->sent)
+	if (answer->code == ERR_REFUSED || (answer->code == ERR_TOO_LARGE && !answer->sent))
 		end(bind, KUBE_BIND_FAILED);
 	else if (bind->refused)
 		read_pod(bind, 0);

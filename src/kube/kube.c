@@ -163,6 +163,12 @@ struct kube *kube_open(
 	return kube;
 }
 
+void kube_fence(struct kube *kube, kube_may_write *may_write, void *ctx)
+{
+	kube->may_write = may_write;
+	kube->may_write_ctx = ctx;
+}
+
 static void kube_freed(uv_handle_t *handle)
 {
 	struct kube *kube = handle->data;

@@ -25,9 +25,21 @@ BERTH_MUST_CHECK struct kube *kube_open(
 /* Ends all calls and watches without further callbacks; frees on later turns of the loop. */
 void kube_close(struct kube *kube);
 
+/* For how long the caller may write, by clock_now: no attempt begins at or after the first time, and none goes on
+ * beyond the second. Both 0: not at all. */
+struct kube_leave {
+	int64_t send_until_ns, land_until_ns;
+};
+typedef struct kube_leave kube_may_write(void *ctx);
+/* Every attempt of a call other than GET asks this first; without leave the call ends with ERR_REFUSED. It is the one
+ * gate that all writes pass. Without it all may write. */
+void kube_fence(struct kube *kube, kube_may_write *may_write, void *ctx);
+
 /* How a unary call ended. */
 struct kube_answer {
-	int code; /* 0 when the server answered (whatever the status), else ERR_UNREACHABLE, ERR_TOO_LARGE, ERR_INPUT */
+	/* 0 when the server answered (whatever the status), else ERR_UNREACHABLE, ERR_TOO_LARGE, ERR_INPUT, ERR_REFUSED
+	 */
+	int code;
 	unsigned status;              /* HTTP */
 	struct slice body;            /* valid during the callback */
 	struct slice message, reason; /* of a metav1.Status body, raw; empty otherwise */

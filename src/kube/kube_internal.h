@@ -41,6 +41,8 @@ struct kube {
 	struct kube_request_list waiting, others; /* others: running, or waiting for a time */
 	unsigned in_flight, waiting_count;
 	uv_timer_t credentials_timer; /* looks again while there are none */
+	kube_may_write *may_write;    /* NULL = always */
+	void *may_write_ctx;
 	struct kube_bind_list binds;
 	struct kube_watch_list watches;
 	bool closing;

@@ -17,7 +17,7 @@ struct kube_request {
 	struct kube *kube;
 	char *method, *url, *content_type, *body;
 	size_t body_len;
-	bool repeatable, once, waiting, unauthorized, maybe_sent;
+	bool writes, repeatable, once, waiting, unauthorized, maybe_sent;
 	int64_t deadline_ns;
 	unsigned attempts, generation;
 	struct http_call *http;
@@ -183,10 +183,43 @@ static void http_done(void *ctx, const struct http_result *result)
 		kube__pump(kube);
 }
 
+static void end_later(struct kube_request *request, int code, const char *error)
+{
+	request->end_code = code;
+	snprintf(request->error, sizeof(request->error), "%s", error);
+	delay(request, 0);
+}
+
+/* Until when the attempt may begin, and how long it may take: no write is on its way beyond its leave, also when the
+ * process stands still meanwhile. False when it may not be made at all. */
+static bool may_attempt(const struct kube_request *request, int64_t *send_by_ns, int64_t *left_ns)
+{
+	const struct kube *kube = request->kube;
+	int64_t now = clock_now();
+
+	*send_by_ns = 0;
+	*left_ns = request->deadline_ns - now;
+	if (!request->writes || !kube->may_write)
+		return true;
+	struct kube_leave leave = kube->may_write(kube->may_write_ctx);
+	*send_by_ns = leave.send_until_ns;
+	if (*left_ns > leave.land_until_ns - now)
+		*left_ns = leave.land_until_ns - now;
+	return now < leave.send_until_ns && now < leave.land_until_ns;
+}
+
 static void attempt(struct kube_request *request)
 {
 	struct kube *kube = request->kube;
-	int64_t left_ms = (request->deadline_ns - clock_now()) / NS_PER_MS;
+	int64_t send_by_ns, left_ns;
+
+	join_others(request);
+	uv_timer_stop(&request->timer);
+	if (!may_attempt(request, &send_by_ns, &left_ns)) {
+		end_later(request, ERR_REFUSED, "nothing may be written now: another berth may be active");
+		return;
+	}
+	int64_t left_ms = left_ns / NS_PER_MS;
 	struct http_call_spec spec = {
 	    .method = request->method,
 	    .url = request->url,
@@ -196,12 +229,11 @@ static void attempt(struct kube_request *request)
 	    .answer_max = KUBE_ANSWER_MAX,
 	    .timeout_ms = left_ms < (int64_t)kube->options.timeout_ms ? (unsigned)(left_ms > 0 ? left_ms : 1)
 	                                                              : kube->options.timeout_ms,
+	    .send_by_ns = send_by_ns,
 	    .done = http_done,
 	    .ctx = request,
 	};
 
-	join_others(request);
-	uv_timer_stop(&request->timer);
 	request->attempts++;
 	request->generation = credentials_generation(kube->credentials);
 	kube->in_flight++;
@@ -243,13 +275,6 @@ static struct kube_request *request_new(struct kube *kube, kube_done *done, void
 	return request;
 }
 
-static void end_later(struct kube_request *request, int code, const char *error)
-{
-	request->end_code = code;
-	snprintf(request->error, sizeof(request->error), "%s", error);
-	delay(request, 0);
-}
-
 void kube__refuse(struct kube *kube, int code, const char *error, kube_done *done, void *ctx)
 {
 	end_later(request_new(kube, done, ctx), code, error);
@@ -276,6 +301,7 @@ void kube__request(struct kube *kube, const struct kube_request_spec *spec)
 	} else {
 		request->content_type = call->content_type ? xstrdup(call->content_type) : NULL;
 	}
+	request->writes = strcmp(call->method, "GET") != 0;
 	request->repeatable = call->repeatable;
 	request->once = spec->once;
 	request->deadline_ns = spec->deadline_ns;

@@ -168,6 +168,101 @@ static void window(void **state)
 	api_stop(&f.api);
 }
 
+/* --- leave to write --- */
+
+static struct kube_leave leave;
+
+static struct kube_leave current_leave(void *ctx)
+{
+	(void)ctx;
+	return leave;
+}
+
+static void set_leave(int64_t send_ms, int64_t land_ms)
+{
+	leave = (struct kube_leave){clock_now() + send_ms * NS_PER_MS, clock_now() + land_ms * NS_PER_MS};
+}
+
+static void without_leave_nothing_is_written(void **state)
+{
+	struct fixture f = {.script = NULL};
+	static const char *const methods[] = {"POST", "PATCH", "PUT", "DELETE"};
+	(void)state;
+	api_start(&f.api, answer, &f);
+	kube_fence(f.api.kube, current_leave, &f);
+	leave = (struct kube_leave){0, 0};
+	for (unsigned i = 0; i < 4; i++) {
+		call(&f, methods[i], true);
+		assert_int_equal(f.done, i); /* not before the call has returned */
+		loop_until(&f.api.loop, &f.done, i + 1);
+		assert_int_equal(f.last.code, ERR_REFUSED);
+		assert_false(f.last.sent);
+	}
+	assert_int_equal(f.api.calls, 0);
+	call(&f, "GET", true); /* reading is free */
+	loop_until(&f.api.loop, &f.done, 5);
+	assert_int_equal(f.last.status, 200);
+	set_leave(60000, 60000);
+	call(&f, "PATCH", true);
+	loop_until(&f.api.loop, &f.done, 6);
+	assert_int_equal(f.last.status, 200);
+	set_leave(60000, -1); /* no time to land */
+	call(&f, "PATCH", true);
+	loop_until(&f.api.loop, &f.done, 7);
+	assert_int_equal(f.last.code, ERR_REFUSED);
+	assert_int_equal(f.api.calls, 2);
+	api_stop(&f.api);
+}
+
+static void a_write_ends_with_its_leave(void **state)
+{
+	struct fixture f = {.script = "p5"};
+	(void)state;
+	api_start(&f.api, answer, &f);
+	kube_fence(f.api.kube, current_leave, &f);
+	set_leave(60000, 200);
+	int64_t from = clock_now();
+	call(&f, "POST", false); /* on its way, and not answered */
+	loop_until(&f.api.loop, &f.done, 1);
+	assert_int_equal(f.last.code, ERR_UNREACHABLE);
+	assert_true(f.last.sent);
+	assert_true(clock_now() - from < 2 * NS_PER_S);
+	loop_until(&f.api.loop, &f.parked_gone, 1);
+	set_leave(60000, 60000);
+	call(&f, "PATCH", true);
+	loop_until(&f.api.loop, &f.api.calls, 2);
+	leave = (struct kube_leave){0, 0}; /* ends while a failed attempt waits for the next */
+	loop_until(&f.api.loop, &f.done, 2);
+	assert_int_equal(f.last.code, ERR_REFUSED);
+	assert_true(f.last.sent);
+	assert_int_equal(f.api.calls, 2);
+	api_stop(&f.api);
+}
+
+/* As a process that was stopped between the decision to write and the first byte, and goes on too late. */
+static void a_write_that_was_held_up_is_not_sent(void **state)
+{
+	struct fixture f = {.script = NULL};
+	(void)state;
+	api_start(&f.api, answer, &f);
+	kube_fence(f.api.kube, current_leave, &f);
+	for (unsigned kept = 0; kept < 2; kept++) { /* on a new connection, and on a kept one */
+		set_leave(100, 60000);
+		call(&f, "POST", true);
+		usleep(150000);
+		leave = (struct kube_leave){0, 0};
+		loop_until(&f.api.loop, &f.done, 2 * kept + 1);
+		assert_int_not_equal(f.last.code, 0);
+		assert_false(f.last.sent);
+		assert_int_equal(f.api.calls, kept);
+		set_leave(60000, 60000);
+		call(&f, "POST", false);
+		loop_until(&f.api.loop, &f.done, 2 * kept + 2);
+		assert_int_equal(f.last.status, 200);
+	}
+	api_stop(&f.api);
+}
+
 static void write_file(const char *path, const char *text)
 {
 	FILE *file = fopen(path, "w");
@@ -388,6 +483,9 @@ int main(void)
 	    cmocka_unit_test(retry_rules),
 	    cmocka_unit_test(errors_are_told),
 	    cmocka_unit_test(window),
+	    cmocka_unit_test(without_leave_nothing_is_written),
+	    cmocka_unit_test(a_write_ends_with_its_leave),
+	    cmocka_unit_test(a_write_that_was_held_up_is_not_sent),
 	    cmocka_unit_test(rotated_token),
 	    cmocka_unit_test(plugin),
 	    cmocka_unit_test(failing_plugin),
