@@ -91,8 +91,11 @@ struct pod {
 	struct preferred_term *preferred;
 	size_t toleration_count;
 	struct toleration *tolerations;
+	size_t claim_count;
+	const char **claims; /* PersistentVolumeClaims, "namespace/name"; of one with a node not kept */
 	size_t volume_count;
 	struct node_terms *volumes; /* of its bound PersistentVolumes: each must match. Put there by who knows them */
+	uint64_t volumes_known;     /* theirs: what they knew then; 0 = nothing */
 
 	/* What it asks of other pods; of one with a node not kept. */
 	size_t affinity_count, anti_affinity_count, spread_count;

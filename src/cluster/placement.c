@@ -1,5 +1,7 @@
 #include "cluster/placement.h"
 
+#include <string.h>
+
 #include "cluster/fields.h"
 #include "cluster/node_term.h"
 #include "cluster/pod_affinity.h"
@@ -165,5 +167,67 @@ void placement_read_tolerations(struct reader *json, struct arena *arena, struct
 		pod->tolerations =
 		    field_grow(arena, pod->tolerations, pod->toleration_count, &room, sizeof *pod->tolerations);
 		read_toleration(json, arena, &pod->tolerations[pod->toleration_count++]);
+	}
+}
+
+/* The API server names the claim of an ephemeral volume POD-VOLUME. */
+static void add_claim(struct arena *arena, struct pod *pod, size_t *room, const char *prefix, struct slice name)
+{
+	size_t namespace_len = strlen(pod->namespace_), prefix_len = strlen(prefix), dash = prefix_len > 0;
+	char *claim = arena_calloc(arena, 1, namespace_len + 1 + prefix_len + dash + name.len + 1), *at = claim;
+
+	memcpy(at, pod->namespace_, namespace_len);
+	at += namespace_len;
+	*at++ = '/';
+	memcpy(at, prefix, prefix_len);
+	at += prefix_len;
+	if (dash)
+		*at++ = '-';
+	memcpy(at, name.at, name.len);
+	pod->claims = field_grow(arena, pod->claims, pod->claim_count, room, sizeof *pod->claims);
+	pod->claims[pod->claim_count++] = claim;
+}
+
+static struct slice read_claim_name(struct reader *json)
+{
+	struct slice key, name = {"", 0};
+
+	if (reader_object(json))
+		while (reader_key(json, &key)) {
+			if (slice_is(key, "claimName"))
+				reader_string(json, &name);
+			else
+				reader_skip(json);
+		}
+	return name;
+}
+
+void placement_read_claims(struct reader *json, struct arena *arena, struct pod *pod)
+{
+	size_t room = 0;
+
+	pod->claim_count = 0;
+	if (!reader_array(json))
+		return;
+	while (reader_next(json)) {
+		struct slice key, volume = {"", 0}, claim = {"", 0};
+		bool ephemeral = false;
+
+		if (!reader_object(json))
+			continue;
+		while (reader_key(json, &key)) {
+			if (slice_is(key, "name")) {
+				reader_string(json, &volume);
+			} else if (slice_is(key, "persistentVolumeClaim")) {
+				claim = read_claim_name(json);
+			} else {
+				ephemeral |= slice_is(key, "ephemeral") && reader_peek(json) == READER_OBJECT;
+				reader_skip(json);
+			}
+		}
+		if (claim.len > 0)
+			add_claim(arena, pod, &room, "", claim);
+		else if (ephemeral)
+			add_claim(arena, pod, &room, pod->name, volume);
 	}
 }

@@ -26,7 +26,7 @@ struct said {
 struct reading {
 	struct slice uid, namespace_, name, created, wake, decision, plan, waiting;
 	struct slice scheduler, node, nominated, phase;
-	struct slice labels, node_selector, affinity, tolerations, spread; /* JSON text */
+	struct slice labels, node_selector, affinity, tolerations, spread, volumes; /* JSON text */
 	struct said by_annotation, by_label;
 	struct owner owner;
 	bool deleting, gated, gate_ours, gate_other, slow_binding;
@@ -126,7 +126,10 @@ static void read_metadata(struct reader *json, struct reading *reading)
 static void read_volumes(struct reader *json, struct reading *reading)
 {
 	struct slice key;
+	const char *first;
 
+	reader_peek(json);
+	first = json->at;
 	if (!reader_array(json))
 		return;
 	while (reader_next(json))
@@ -136,6 +139,8 @@ static void read_volumes(struct reader *json, struct reading *reading)
 					reading->slow_binding |= reader_peek(json) == READER_OBJECT;
 				reader_skip(json);
 			}
+	if (!json->error && reading->slow_binding)
+		reading->volumes = (struct slice){first, (size_t)(json->at - first)};
 }
 
 static bool is_filled(struct reader *json)
@@ -383,6 +388,10 @@ static void keep_placement(const struct reading *reading, struct arena *arena, s
 		reader_open(&json, reading->spread);
 		pod_spread_read(&json, arena, pod);
 	}
+	if (reading->volumes.at) {
+		reader_open(&json, reading->volumes);
+		placement_read_claims(&json, arena, pod);
+	}
 }
 
 /* An upper bound for usual pods, so that one chunk does; a pod with much affinity may take a second one. */
@@ -399,7 +408,7 @@ static size_t measure(const struct reading *reading, const struct resource_list 
 	size += 2 * reading->labels.len + gang_measure(reading->gang);
 	if (whole)
 		size += 2 * (reading->node_selector.len + reading->affinity.len + reading->spread.len) +
-		        reading->tolerations.len;
+		        reading->volumes.len + reading->tolerations.len;
 	return size;
 }
 

@@ -188,7 +188,7 @@ static void place_then_post(struct bind_job *job, const struct pod *pod)
 static const struct pod *asked_for(struct scheduler *s, struct tracked *tracked)
 {
 	roster_asked(s->roster, tracked);
-	owners_resolve(s->owners, tracked->pod);
+	feed_learn(s, tracked->pod);
 	return tracked->pod;
 }
 

@@ -261,7 +261,7 @@ unsigned explain_answer(void *ctx, const char *pod, struct buf *out)
 	struct tracked *tracked = find_tracked(s, pod);
 	struct ledger_entry *entry = tracked ? ledger_find(s->fleet, slice_of(tracked->pod->uid)) : find_entry(s, pod);
 	if (tracked)
-		owners_resolve(s->owners, tracked->pod);
+		feed_learn(s, tracked->pod);
 	if (!strchr(pod, '/') || (!tracked && !entry)) {
 		bool form = strchr(pod, '/') != NULL;
 		buf_text(out,

@@ -140,7 +140,7 @@ static void pod_bound(struct scheduler *s, struct pod *pod)
 static void pod_pending(struct scheduler *s, struct pod *pod)
 {
 	struct pod *old;
-	owners_resolve(s->owners, pod);
+	feed_learn(s, pod);
 	gang_resolve(s, pod);
 	struct tracked *tracked = roster_put(s->roster, pod, clock_now(), &old);
 	tracked->mark = s->pod_list;
@@ -226,3 +226,48 @@ static void pods_synced(void *ctx)
 }
 
 const struct kube_watch_handlers feed_pods = {.begin = pods_begin, .object = pods_object, .synced = pods_synced};
+
+/* --- volumes: from where they can be reached --- */
+
+static void volumes_begin_list(void *ctx)
+{
+	struct scheduler *s = ctx;
+	volumes_begin(s->volumes);
+}
+
+static void volumes_object(void *ctx, enum kube_change change, struct slice object)
+{
+	struct scheduler *s = ctx;
+	struct err err;
+	if ((change == KUBE_DELETED ? volumes_remove : volumes_put)(s->volumes, object, &err) != 0)
+		log_error("a persistent volume cannot be read", "error=%s", log_quote(err.text));
+}
+
+static void volumes_listed(void *ctx)
+{
+	struct scheduler *s = ctx;
+	volumes_synced(s->volumes);
+	free(s->volumes_missing);
+	s->volumes_missing = NULL;
+}
+
+static void volumes_unavailable(void *ctx, unsigned status, const char *reason)
+{
+	struct scheduler *s = ctx;
+	if (!s->volumes_missing)
+		log_warn("persistent volumes are not watched: where they bind a pod is left to kube-scheduler",
+		    "status=%u", status);
+	free(s->volumes_missing);
+	s->volumes_missing = xstrdup(reason);
+}
+
+const struct kube_watch_handlers feed_volumes = {.begin = volumes_begin_list,
+    .object = volumes_object,
+    .synced = volumes_listed,
+    .unavailable = volumes_unavailable};
+
+void feed_learn(struct scheduler *s, struct pod *pod)
+{
+	owners_resolve(s->owners, pod);
+	volumes_resolve(s->volumes, pod);
+}

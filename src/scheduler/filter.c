@@ -44,7 +44,7 @@ struct pod *filter_read_pod(struct scheduler *s, const struct wire_args *args, s
 		*status = filter_refuse(reply, 400, "pod: its name or namespace is none");
 		return NULL;
 	}
-	owners_resolve(s->owners, pod);
+	feed_learn(s, pod);
 	gang_resolve(s, pod);
 	return pod;
 }
@@ -119,7 +119,7 @@ static void remember(struct scheduler *s, struct pod *pod, enum reason reason)
 	else
 		pod_free(pod);
 	roster_asked(s->roster, tracked);
-	owners_resolve(s->owners, tracked->pod); /* what has become known of its Job since the watch showed it */
+	feed_learn(s, tracked->pod); /* what has become known since the watch showed it */
 	waiting_put(s->waiting, tracked->pod, reason, clock_now(), clock_wall());
 	wake_soon(s, REASON_CODE_WAKE_ROOM); /* if it had a turn, the turn passes on */
 }

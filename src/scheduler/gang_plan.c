@@ -64,6 +64,7 @@ static void ask_members(const struct scheduler *s, const struct gang *gang, stru
 		const struct pod_gang *said = member->pod->gang;
 		if (member->state == GANG_AWAY)
 			continue;
+		volumes_resolve(s->volumes, member->pod); /* bound, maybe, since the watch showed it */
 		const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(member->pod->uid));
 		uint16_t group = group_of(asking, said->group ? said->group : "");
 		asking->groups[group].quorum++;

@@ -175,7 +175,7 @@ void hint_on_timer(uv_timer_t *timer)
 	while (may_hint(s) && done < HINTS_PER_TURN && not_before(s) == 0) {
 		struct tracked *tracked = roster_backlog_pop(s->roster);
 		/* A pod whose scores only kube-scheduler knows is left to its full pass. */
-		owners_resolve(s->owners, tracked->pod);
+		feed_learn(s, tracked->pod);
 		if (!advise_applies(s, tracked->pod))
 			hint(s, tracked);
 		done++;
@@ -233,7 +233,7 @@ void hint_adopt(struct scheduler *s)
 		enum reason why;
 		if (tracked->hint || !tracked->pod->nominated || tracked->pod->gated)
 			continue;
-		owners_resolve(s->owners, tracked->pod);
+		feed_learn(s, tracked->pod);
 		class_ = policy_class_of(s->policy.inforce, tracked->pod, &why);
 		if (!class_ || class_->may_preempt_count == 0)
 			tracked->hint = xstrdup(tracked->pod->nominated);

@@ -10,6 +10,7 @@
 #include "berth/waiting.h"
 #include "cluster/gang_objects.h"
 #include "cluster/owners.h"
+#include "cluster/volumes.h"
 #include "extender/metrics.h"
 #include "extender/ops.h"
 #include "extender/verbs.h"
@@ -60,6 +61,7 @@ struct scheduler {
 	struct map gang_writes; /* pod UID → the write on that member that is under way */
 	struct map gang_news;   /* a gang's key → struct gang_news */
 	struct owners *owners;
+	struct volumes *volumes;
 	struct policy_file policy;
 
 	struct kube *kube;
@@ -67,7 +69,7 @@ struct scheduler {
 	uint32_t pod_list, node_list; /* numbers of the lists under way or done; marks are compared with them */
 	int64_t pod_list_began;
 	bool nodes_synced, pods_synced;
-	char *jobs_missing; /* why Jobs are not watched, or NULL */
+	char *jobs_missing, *volumes_missing; /* why Jobs, or PersistentVolumes, are not watched, or NULL */
 
 	struct verbs *verbs;
 	struct ops *ops;
@@ -111,7 +113,9 @@ static inline struct kube_pod_ref pod_ref(const struct pod *pod)
 }
 
 /* feed.c: the watches' handlers */
-extern const struct kube_watch_handlers feed_nodes, feed_pods;
+extern const struct kube_watch_handlers feed_nodes, feed_pods, feed_volumes;
+/* Puts onto a pod what is known by now of the Job that owns it and of its volumes. */
+void feed_learn(struct scheduler *s, struct pod *pod);
 /* The pod is gone or has ended: nothing of it stays. */
 void feed_forget(struct scheduler *s, struct slice uid, enum reason why);
 

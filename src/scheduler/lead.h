@@ -13,8 +13,9 @@
 #include "cluster/lease.h"
 
 #define LEAD_RENEW_NS INT64_C(10000000000) /* kube-scheduler's renewDeadline, by default */
-#define LEAD_MARGIN_NS INT64_C(1000000000) /* before others may take the Lease every write has landed or was given up  \
-	                                    */
+#define LEAD_MARGIN_NS                                                                                                 \
+	INT64_C(1000000000) /* before others may take the Lease every write has landed or was given up                 \
+	                     */
 
 enum lead_role {
 	LEAD_ACTIVE,

@@ -34,6 +34,8 @@ bool report_ready(void *ctx, struct buf *out)
 	ready = watch_line("pods", s->pods, s->pods_synced, out) && ready;
 	if (s->jobs_missing)
 		buf_printf(out, "info jobs: done without, %s\n", s->jobs_missing);
+	if (s->volumes_missing)
+		buf_printf(out, "info persistentvolumes: done without, %s\n", s->volumes_missing);
 	else if (kube_watch_state(s->jobs).synced)
 		buf_text(out, "ok   jobs: watched\n");
 	else

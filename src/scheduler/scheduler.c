@@ -16,13 +16,15 @@ static void start_timer(struct scheduler *s, uv_timer_t *timer)
 
 static int open_kube(struct scheduler *s, const struct kube_config *config, struct err *err)
 {
-	struct kube_watch_handlers nodes = feed_nodes, pods = feed_pods;
+	struct kube_watch_handlers nodes = feed_nodes, pods = feed_pods, volumes = feed_volumes;
 	s->kube = kube_open(s->loop, config, &(struct kube_options){0}, err);
 	if (!s->kube)
 		return err_wrap(err, "cannot use the kubeconfig");
-	nodes.ctx = pods.ctx = s;
+	nodes.ctx = pods.ctx = volumes.ctx = s;
 	s->nodes = kube_watch_start(s->kube, &(struct kube_watch_options){.path = "/api/v1/nodes"}, &nodes);
 	s->pods = kube_watch_start(s->kube, &(struct kube_watch_options){.path = "/api/v1/pods"}, &pods);
+	kube_watch_start(
+	    s->kube, &(struct kube_watch_options){.path = "/api/v1/persistentvolumes", .optional = true}, &volumes);
 	gang_feed_start(s);
 	return 0;
 }
@@ -61,10 +63,12 @@ static void free_state(struct scheduler *s)
 	gang_feed_free(s);
 	roster_free(s->roster);
 	owners_free(s->owners);
+	volumes_free(s->volumes);
 	fleet_free(s->fleet);
 	reload_close(s);
 	metrics_free(s->instruments.registry);
 	free(s->jobs_missing);
+	free(s->volumes_missing);
 	free(s->candidates);
 	free(s->verdicts);
 	free(s->refusals);
@@ -83,6 +87,7 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	s->gangs = gangs_new();
 	gang_feed_open(s);
 	s->owners = owners_new();
+	s->volumes = volumes_new();
 	s->policy.namespace_ = xstrdup(options->namespace_);
 	instruments_open(&s->instruments);
 	start_timer(s, &s->wake_timer);

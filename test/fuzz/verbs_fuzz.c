@@ -229,6 +229,7 @@ static void begin(struct scheduler *s)
 	s->gangs_rebuilt = s->gang_line_due = false;
 	gang_feed_open(s);
 	s->owners = owners_new();
+	s->volumes = volumes_new();
 	s->wake_due = false;
 	fleet_set_policy(s->fleet, s->policy.inforce);
 	feed_nodes.begin(s);
@@ -264,6 +265,7 @@ static void end(struct scheduler *s)
 	uv_timer_stop(&s->gang_feed_timer);
 	roster_free(s->roster);
 	owners_free(s->owners);
+	volumes_free(s->volumes);
 	fleet_free(s->fleet);
 	uv_timer_stop(&s->wake_timer);
 	uv_timer_stop(&s->sleepers_timer);
