@@ -53,6 +53,20 @@ static void print_counts(const json_t *gang)
 	printf("\n");
 }
 
+static void print_groups(const json_t *groups)
+{
+	size_t i;
+	json_t *group;
+	json_array_foreach(groups, i, group)
+	{
+		int64_t quorum = number_of(group, "quorum");
+		printf("  of %s: %" PRId64, text_of(group, "name"), number_of(group, "present"));
+		if (quorum > 0)
+			printf(" of %" PRId64, quorum);
+		printf(" present\n");
+	}
+}
+
 static void print_names(const json_t *members)
 {
 	size_t i, count = json_array_size(members);
@@ -164,6 +178,7 @@ void explain_gang(const json_t *gang)
 	print_head(gang);
 	print_object(json_object_get(gang, "object"));
 	print_counts(gang);
+	print_groups(json_object_get(gang, "groups"));
 	if (explain_gang_waits(gang))
 		print_names(json_object_get(gang, "members"));
 	else

@@ -290,6 +290,18 @@ void gang_feed_report(const struct scheduler *s, struct buf *out)
 	}
 }
 
+const char *gang_feed_trouble(const struct scheduler *s, enum gang_object object)
+{
+	const struct gang_kind *kind = &s->gang_feed->kinds[object];
+	if (kind->refused == 403 || (!kind->watch && !gang_objects_known(s->gang_objects, object) && kind->done))
+		return "reading it is not allowed";
+	if (!kind->watch || kind->refused == 404)
+		return "the API server has no such kind";
+	if (!kind->done)
+		return "it was not read yet";
+	return NULL;
+}
+
 void gang_feed_free(struct scheduler *s)
 {
 	gang_objects_free(s->gang_objects);

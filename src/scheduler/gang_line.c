@@ -44,13 +44,33 @@ static const char *ordinal(size_t number)
 	return number / 10 % 10 == 1 || last > 3 ? endings[0] : endings[last];
 }
 
+static void write_unknown(struct scheduler *s, const struct gang *gang, struct buf *out)
+{
+	const char *name, *error, *kind = gang_source_kind(s, gang, &name, &error);
+	size_t present = gang_present(gang);
+	buf_printf(out, "%zu member%s present, of how many is not known", present, present == 1 ? "" : "s");
+	if (kind)
+		buf_printf(out, ": %s %s, %s", kind, name, error);
+}
+
+/* Sub-groups that members are missing of, though the gang as a whole may have enough. */
+static void write_short_groups(const struct gang *gang, struct buf *out)
+{
+	for (size_t i = 0; i < gang->terms.group_count; i++) {
+		const struct gang_group_terms *group = &gang->terms.groups[i];
+		size_t present = gang_group_present(gang, group);
+		if (group->quorum > 0 && present < (size_t)group->quorum)
+			buf_printf(out, ", %zu of %" PRId32 " of %s", present, group->quorum, group->name);
+	}
+}
+
 void gang_line(struct scheduler *s, const struct gang *gang, size_t position, struct buf *out)
 {
 	const struct gang_shortage *shortage = &gang_news_of(s, gang)->shortage;
 	size_t quorum = gang_quorum(gang), present = gang_present(gang);
 	buf_printf(out, "gang %s/%s: ", gang->namespace_, gang->name);
 	if (quorum == 0) {
-		buf_printf(out, "%zu members present, %s", present, reason_text(REASON_CODE_GANG_SIZE_UNKNOWN));
+		write_unknown(s, gang, out);
 	} else if (position > 0) {
 		buf_printf(out, "queued %zu%s: ", position, ordinal(position));
 		if (shortage->why == REASON_CODE_FITS)
@@ -59,5 +79,6 @@ void gang_line(struct scheduler *s, const struct gang *gang, size_t position, st
 			gang_shortage_line(shortage, quorum, out);
 	} else {
 		buf_printf(out, "%zu of %zu members present", present, quorum);
+		write_short_groups(gang, out);
 	}
 }

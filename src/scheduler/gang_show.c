@@ -91,7 +91,8 @@ struct gang **gang_line_up(const struct scheduler *s, size_t *count)
 
 static int32_t rank_of(const struct gang_member *member)
 {
-	return member->pod->gang ? gang_rank(member->pod->gang, &member->pod->gang->terms) : -1;
+	const struct gang_terms *terms = &member->gang->terms;
+	return gang_rank(member->pod->gang, terms->group_count > 0 ? terms : &member->pod->gang->terms);
 }
 
 /* By rank, those without one behind the others; then by name. */
@@ -155,17 +156,56 @@ static void write_each(const struct scheduler *s, const struct gang *gang, struc
 	free(line);
 }
 
-/* Which object tells the gang's size, where one does. */
-static void write_source(const struct gang *gang, struct buf *out)
+const char *gang_source_kind(const struct scheduler *s, const struct gang *gang, const char **name, const char **error)
 {
 	const struct pod_gang *said = gang->count > 0 ? gang->members[0]->pod->gang : NULL;
 	if (!said || said->source == GANG_OBJECT_NONE || !said->source_name)
+		return NULL;
+	*name = said->source_name;
+	*error = gang_quorum(gang) == 0 || gang->unreadable ? gang_feed_trouble(s, said->source) : NULL;
+	if (!*error && gang_quorum(gang) == 0)
+		*error = "it is not there, or does not say the size";
+	return gang_object_rows[said->source].kind;
+}
+
+static void write_source(const struct scheduler *s, const struct gang *gang, struct buf *out)
+{
+	const char *name, *error, *kind = gang_source_kind(s, gang, &name, &error);
+	if (!kind)
 		return;
 	buf_text(out, ",\"object\":{");
-	member(out, "kind", gang_object_rows[said->source].kind);
+	member(out, "kind", kind);
 	buf_char(out, ',');
-	member(out, "name", said->source_name);
+	member(out, "name", name);
+	buf_char(out, ',');
+	member(out, "error", error);
 	buf_char(out, '}');
+}
+
+size_t gang_group_present(const struct gang *gang, const struct gang_group_terms *group)
+{
+	size_t present = 0;
+	for (size_t i = 0; i < gang->count; i++) {
+		const struct gang_member *of = gang->members[i];
+		const char *name = of->pod->gang->group;
+		present += of->state != GANG_AWAY && name && strcmp(name, group->name) == 0;
+	}
+	return present;
+}
+
+static void write_groups(const struct gang *gang, struct buf *out)
+{
+	if (gang->terms.group_count == 0)
+		return;
+	buf_text(out, ",\"groups\":[");
+	for (size_t i = 0; i < gang->terms.group_count; i++) {
+		const struct gang_group_terms *group = &gang->terms.groups[i];
+		buf_text(out, i ? ",{" : "{");
+		member(out, "name", group->name);
+		buf_printf(out, ",\"present\":%zu,\"quorum\":%" PRId32 ",\"size\":%" PRId32 "}",
+		    gang_group_present(gang, group), group->quorum, group->size);
+	}
+	buf_char(out, ']');
 }
 
 /* --- where they stand --- */
@@ -249,7 +289,8 @@ static void write_deadlines(const struct scheduler *s, const struct gang *gang, 
 
 void gang_write_members(const struct scheduler *s, const struct gang *gang, struct buf *out)
 {
-	write_source(gang, out);
+	write_source(s, gang, out);
+	write_groups(gang, out);
 	if (waits(gang)) {
 		buf_char(out, ',');
 		member(out, "reason", reason_text(gang_why(gang)));

@@ -179,6 +179,8 @@ void gang_feed_on_timer(uv_timer_t *timer);
 bool gang_feed_synced(const struct scheduler *s);
 /* Lines of /readyz. */
 void gang_feed_report(const struct scheduler *s, struct buf *out);
+/* Why nothing is known of objects of the kind, or NULL. */
+const char *gang_feed_trouble(const struct scheduler *s, enum gang_object object);
 
 /* gang_call.c: its verbs. filter takes the pod over. */
 void gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *pod, struct buf *reply);
@@ -215,6 +217,10 @@ void gang_write_shortage(
 /* The member by which people know the gang: of the lowest rank, then by name. NULL of one without members. */
 struct gang_member *gang_first_member(const struct gang *gang);
 
+/* The object that tells its size, and why it does not: `error` may come out NULL. NULL where only pods say it. */
+const char *gang_source_kind(const struct scheduler *s, const struct gang *gang, const char **name, const char **error);
+/* Members of a sub-group that are there. */
+size_t gang_group_present(const struct gang *gang, const struct gang_group_terms *group);
 /* Where all that have a place stand: the name of the narrowest level with one domain for them ("host", …, "fleet") and
  * that domain's, or ""; NULL where none has a place. */
 const char *gang_within(const struct scheduler *s, const struct gang *gang, char *domain, size_t size);
