@@ -47,6 +47,14 @@ type State struct {
 		Pod  string `json:"pod"`
 		Code string `json:"code"`
 	} `json:"waiting"`
+	Gangs []struct {
+		Namespace string `json:"namespace"`
+		Name      string `json:"name"`
+		State     string `json:"state"`
+		Code      string `json:"code"`
+		Quorum    int    `json:"quorum"`
+		Present   int    `json:"present"`
+	} `json:"gangs"`
 	Policy struct {
 		Hash  string `json:"hash"`
 		Error string `json:"error"`

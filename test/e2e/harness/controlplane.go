@@ -26,6 +26,8 @@ type ControlPlane struct {
 
 	binary      string
 	bare        bool
+	gates       string // feature gates of the API server and of kube-scheduler, and
+	apis        string // the APIs that are served besides
 	etcdURL     string
 	credentials *credentials
 
@@ -53,6 +55,12 @@ func StartControlPlane(ctx context.Context, binary, dir string) (*ControlPlane, 
 // nodes need no heartbeat and stay as they were created.
 func StartBareControlPlane(ctx context.Context, binary, dir string) (*ControlPlane, error) {
 	return startControlPlane(ctx, &ControlPlane{binary: binary, Dir: dir, bare: true})
+}
+
+// StartBareControlPlaneWith starts a bare one with feature gates, which its
+// kube-schedulers have, too, and with APIs that are not served otherwise.
+func StartBareControlPlaneWith(ctx context.Context, binary, dir, gates, apis string) (*ControlPlane, error) {
+	return startControlPlane(ctx, &ControlPlane{binary: binary, Dir: dir, bare: true, gates: gates, apis: apis})
 }
 
 func startControlPlane(ctx context.Context, c *ControlPlane) (*ControlPlane, error) {
@@ -116,7 +124,7 @@ func (c *ControlPlane) apiServerArgs(address string) []string {
 	if c.bare {
 		disabled += ",TaintNodesByCondition" // nobody would take the taint of a new node off
 	}
-	return []string{"kube-apiserver",
+	return append([]string{"kube-apiserver",
 		"--etcd-servers=" + c.etcdURL,
 		"--bind-address=" + host, "--secure-port=" + port,
 		"--cert-dir=" + filepath.Dir(c.CAFile),
@@ -127,7 +135,15 @@ func (c *ControlPlane) apiServerArgs(address string) []string {
 		"--service-account-signing-key-file=" + c.credentials.serviceAccountKey,
 		"--service-cluster-ip-range=10.96.0.0/16",
 		"--disable-admission-plugins=" + disabled,
+	}, c.gateArgs("--runtime-config="+c.apis)...)
+}
+
+// gateArgs are the flags of a control plane with feature gates, and more ones.
+func (c *ControlPlane) gateArgs(more ...string) []string {
+	if c.gates == "" {
+		return nil
 	}
+	return append([]string{"--feature-gates=" + c.gates}, more...)
 }
 
 func (c *ControlPlane) startControllers() (err error) {
@@ -173,6 +189,9 @@ func (c *ControlPlane) Kubeconfig(user string) (string, error) {
 
 // Processes are the programs of the control plane, for their logs.
 func (c *ControlPlane) Processes() []*Process {
+	if c.bare {
+		return []*Process{c.Etcd, c.APIServer}
+	}
 	return []*Process{c.Etcd, c.APIServer, c.Controllers}
 }
 

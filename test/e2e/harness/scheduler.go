@@ -38,8 +38,8 @@ func (c *ControlPlane) StartSchedulerFrom(dir, name string, source []byte, berth
 	if err := os.WriteFile(path, rendered, 0o644); err != nil {
 		return nil, err
 	}
-	return StartProcess(dir, name, c.binary, "kube-scheduler",
-		"--config="+path, "--secure-port=0", "--authentication-skip-lookup", "--v=2")
+	args := []string{"kube-scheduler", "--config=" + path, "--secure-port=0", "--authentication-skip-lookup", "--v=2"}
+	return StartProcess(dir, name, c.binary, append(args, c.gateArgs()...)...)
 }
 
 // CacheDiffers asks a kube-scheduler to compare its cache with its own lists,
