@@ -68,6 +68,7 @@ enum reason_kind {
 	X(PLAN_OVERTAKEN, "PlanOvertaken", INTERNAL, "the nodes of a plan changed while it was made")                  \
 	/* berth itself */                                                                                             \
 	X(NOT_SYNCED, "NotSynced", INTERNAL, "berth has not read the cluster yet")                                     \
+	X(NOT_ACTIVE, "NotActive", INTERNAL, "this berth may not write now, another may be active")                    \
 	/* why a pod was woken, besides the above */                                                                   \
 	X(WAKE_ROOM, "RoomFreed", OK, "room was freed")                                                                \
 	X(WAKE_NODE, "NodeChanged", OK, "a node came or changed")                                                      \

@@ -21,7 +21,7 @@ int64_t clock_wall(void)
 	return read_clock(CLOCK_REALTIME);
 }
 
-void clock_format(int64_t wall_ns, char out[CLOCK_TEXT_MAX])
+static void format(int64_t wall_ns, int digits, char out[CLOCK_TEXT_MAX])
 {
 	time_t seconds = (time_t)(wall_ns / NS_PER_S);
 	int64_t ns = wall_ns % NS_PER_S;
@@ -33,9 +33,20 @@ void clock_format(int64_t wall_ns, char out[CLOCK_TEXT_MAX])
 	}
 	gmtime_r(&seconds, &tm);
 	/* What 64 bits of nanoseconds reach lies in the years 1677 to 2262. */
-	snprintf(out, CLOCK_TEXT_MAX, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", (unsigned)(tm.tm_year + 1900) % 10000u,
+	snprintf(out, CLOCK_TEXT_MAX, "%04u-%02u-%02uT%02u:%02u:%02u.%0*uZ", (unsigned)(tm.tm_year + 1900) % 10000u,
 	    (unsigned)(tm.tm_mon + 1) % 100u, (unsigned)tm.tm_mday % 100u, (unsigned)tm.tm_hour % 100u,
-	    (unsigned)tm.tm_min % 100u, (unsigned)tm.tm_sec % 100u, (unsigned)(ns / NS_PER_MS) % 1000u);
+	    (unsigned)tm.tm_min % 100u, (unsigned)tm.tm_sec % 100u, digits,
+	    digits == 3 ? (unsigned)(ns / NS_PER_MS) % 1000u : (unsigned)(ns / 1000) % 1000000u);
+}
+
+void clock_format(int64_t wall_ns, char out[CLOCK_TEXT_MAX])
+{
+	format(wall_ns, 3, out);
+}
+
+void clock_format_micro(int64_t wall_ns, char out[CLOCK_TEXT_MAX])
+{
+	format(wall_ns, 6, out);
 }
 
 static bool take_char(struct slice *text, char a, char b)

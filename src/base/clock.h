@@ -17,6 +17,8 @@ int64_t clock_now(void);
 int64_t clock_wall(void);
 /* RFC 3339 in UTC with milliseconds, "2026-01-02T03:04:05.678Z". */
 void clock_format(int64_t wall_ns, char out[CLOCK_TEXT_MAX]);
+/* The same with six digits behind the second, as the API server takes a MicroTime. */
+void clock_format_micro(int64_t wall_ns, char out[CLOCK_TEXT_MAX]);
 /* RFC 3339, with or without fraction, Z or offset. False when it is none. */
 bool clock_parse(struct slice text, int64_t *wall_ns);
 

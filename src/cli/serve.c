@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "base/buf.h"
@@ -17,6 +18,7 @@
 #include "scheduler/scheduler.h"
 
 #define LARGE_BYTES (1 << 20)
+#define HOST_NAME_BYTES 256
 
 static const char usage[] =
     "usage: berth serve --policy FILE [OPTION ...]\n\n"
@@ -26,6 +28,12 @@ static const char usage[] =
     "  --listen-ops ADDR:PORT      probes, metrics, state, explain (127.0.0.1:8766)\n"
     "  --reservation-ttl TIME      from filter to bind (30s)\n"
     "  --reservation-ttl-volumes TIME  the same where volumes or claims are bound in between (660s)\n"
+    "  --lease NAMESPACE/NAME      kube-scheduler's Lease where it elects a leader: active is the berth beside its\n"
+    "                              holder, all others stand by; without it this berth is always active\n"
+    "  --renew-deadline TIME       kube-scheduler's renewDeadline: nothing is written later than that after a\n"
+    "                              renewal (10s)\n"
+    "  --identity NAME             the host's name as kube-scheduler beside it has it (the host's name)\n"
+    "  --active-lease NAMESPACE/NAME  a Lease that this berth renews while it is active, for `berth guard`\n"
     "  --catalogue FILE            GPU models beside, or instead of, the built-in ones\n"
     "  --log-level LEVEL           debug, info, warn or error (info)\n"
     "  --help\n";
@@ -34,6 +42,9 @@ struct serve {
 	uv_loop_t loop;
 	uv_signal_t term, interrupt, hangup;
 	struct scheduler *scheduler;
+	struct scheduler_options options;
+	bool ending;
+	int code;
 };
 
 /* Hundreds of parked binds are as many connections: the soft limit of descriptors is raised to the hard one. */
@@ -49,24 +60,50 @@ static void raise_descriptors(void)
 static void stopped(void *ctx)
 {
 	struct serve *serve = ctx;
-	serve->scheduler = NULL;
 	uv_close((uv_handle_t *)&serve->term, NULL);
 	uv_close((uv_handle_t *)&serve->interrupt, NULL);
 	uv_close((uv_handle_t *)&serve->hangup, NULL);
 }
 
+/* Another berth leads now. What this one knows and promised goes, as if it were started only now. */
+static void start_anew(void *ctx)
+{
+	struct serve *serve = ctx;
+	struct err err;
+	if (!serve->ending)
+		serve->scheduler = scheduler_start(&serve->loop, &serve->options, &err);
+	if (serve->scheduler)
+		return;
+	if (!serve->ending) {
+		log_error("cannot begin anew", "error=%s", log_quote(err.text));
+		serve->code = EXIT_USAGE;
+	}
+	stopped(serve);
+}
+
+static void lost(void *ctx)
+{
+	struct serve *serve = ctx;
+	struct scheduler *scheduler = serve->scheduler;
+	serve->scheduler = NULL;
+	scheduler_stop(scheduler, start_anew, serve);
+}
+
 static void on_signal(uv_signal_t *signal, int number)
 {
 	struct serve *serve = signal->data;
-	if (!serve->scheduler)
-		return;
 	if (number == SIGHUP) {
-		scheduler_reload(serve->scheduler);
+		if (serve->scheduler)
+			scheduler_reload(serve->scheduler);
 		return;
 	}
+	if (serve->ending)
+		return;
+	serve->ending = true;
 	uv_signal_stop(signal);
 	log_info("stopping", "signal=%d", number);
-	scheduler_stop(serve->scheduler, stopped, serve);
+	if (serve->scheduler)
+		scheduler_stop(serve->scheduler, stopped, serve);
 	serve->scheduler = NULL;
 }
 
@@ -88,12 +125,14 @@ static void return_large_buffers(void)
 
 static int run(const struct scheduler_options *options)
 {
-	struct serve serve = {0};
+	struct serve serve = {.options = *options, .code = EXIT_YES};
 	struct err err;
+	serve.options.lost = lost;
+	serve.options.lost_ctx = &serve;
 	return_large_buffers();
 	raise_descriptors();
 	uv_loop_init(&serve.loop);
-	serve.scheduler = scheduler_start(&serve.loop, options, &err);
+	serve.scheduler = scheduler_start(&serve.loop, &serve.options, &err);
 	if (!serve.scheduler) {
 		fprintf(stderr, "berth serve: %s\n", err.text);
 		uv_run(&serve.loop, UV_RUN_DEFAULT);
@@ -107,7 +146,7 @@ static int run(const struct scheduler_options *options)
 	    scheduler_ops_port(serve.scheduler), BERTH_VERSION);
 	uv_run(&serve.loop, UV_RUN_DEFAULT);
 	uv_loop_close(&serve.loop);
-	return EXIT_YES;
+	return serve.code;
 }
 
 static struct catalogue *load_catalogue(const char *path, struct err *err)
@@ -136,6 +175,8 @@ int cli_serve(int argc, char **argv)
 	    {"kubeconfig", required_argument, NULL, 'k'}, {"listen", required_argument, NULL, 'l'},
 	    {"listen-ops", required_argument, NULL, 'o'}, {"reservation-ttl", required_argument, NULL, 't'},
 	    {"reservation-ttl-volumes", required_argument, NULL, 'v'}, {"catalogue", required_argument, NULL, 'c'},
+	    {"lease", required_argument, NULL, 'e'}, {"renew-deadline", required_argument, NULL, 'd'},
+	    {"identity", required_argument, NULL, 'i'}, {"active-lease", required_argument, NULL, 'a'},
 	    {"log-level", required_argument, NULL, 'L'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	struct scheduler_options chosen = {.listen = "127.0.0.1:8765",
 	    .listen_ops = "127.0.0.1:8766",
@@ -171,6 +212,19 @@ int cli_serve(int argc, char **argv)
 				return bad_usage(
 				    "--reservation-ttl-volumes takes a duration such as 660s, not ", optarg);
 			break;
+		case 'e':
+			chosen.lease = optarg;
+			break;
+		case 'd':
+			if (!options_duration(optarg, &chosen.renew_deadline_ns))
+				return bad_usage("--renew-deadline takes a duration such as 10s, not ", optarg);
+			break;
+		case 'i':
+			chosen.identity = optarg;
+			break;
+		case 'a':
+			chosen.active_lease = optarg;
+			break;
 		case 'L':
 			if (!options_level(optarg))
 				return bad_usage("--log-level is debug, info, warn or error, not ", optarg);
@@ -194,6 +248,11 @@ int cli_serve(int argc, char **argv)
 			catalogue_free(catalogue);
 		return EXIT_USAGE;
 	}
+	char host[HOST_NAME_BYTES] = "";
+	if (!chosen.identity && gethostname(host, sizeof host - 1) == 0)
+		chosen.identity = host;
+	if (!chosen.identity)
+		chosen.identity = "";
 	chosen.catalogue = catalogue;
 	chosen.namespace_ = getenv("POD_NAMESPACE") ? getenv("POD_NAMESPACE") : "default";
 	chosen.kube = &kube;

@@ -135,25 +135,15 @@ static struct slice cut(const char *text, size_t max)
 	return slice;
 }
 
-static void event_time(char out[CLOCK_TEXT_MAX + 8], int64_t wall_ns)
-{
-	char text[CLOCK_TEXT_MAX];
-
-	/* The API server takes exactly six digits here. */
-	clock_format(wall_ns, text);
-	text[strcspn(text, "Z")] = '\0';
-	snprintf(out, CLOCK_TEXT_MAX + 8, "%s000Z", text);
-}
-
 static void event_body(
     struct buf *body, const struct kube_event *event, const char *namespace_, const char *event_name, int64_t wall_ns)
 {
-	char instance[INSTANCE_MAX] = "berth", when[CLOCK_TEXT_MAX + 8];
+	char instance[INSTANCE_MAX] = "berth", when[CLOCK_TEXT_MAX];
 
 	if (gethostname(instance, sizeof(instance) - 1) != 0 || !instance[0])
 		snprintf(instance, sizeof(instance), "berth");
 	instance[sizeof(instance) - 1] = '\0';
-	event_time(when, wall_ns);
+	clock_format_micro(wall_ns, when);
 	text_member(
 	    body, "{\"apiVersion\":\"events.k8s.io/v1\",\"kind\":\"Event\",\"metadata\":{\"name\":", event_name);
 	text_member(body, ",\"namespace\":", namespace_);

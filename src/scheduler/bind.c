@@ -278,6 +278,10 @@ void bind_begin(void *ctx, const struct wire_bind *bind, struct verbs_bind *park
 		verbs_bind_answer(parked, reason == REASON_CODE_BOUND ? NULL : reason_text(reason));
 		return;
 	}
+	if (!lease_may_write(s)) {
+		verbs_bind_answer(parked, reason_text(REASON_CODE_NOT_ACTIVE));
+		return;
+	}
 	job = xcalloc(1, sizeof *job);
 	*job = (struct bind_job){.s = s,
 	    .uid = copy(bind->pod_uid),

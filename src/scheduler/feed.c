@@ -80,11 +80,12 @@ static void nodes_synced(void *ctx)
 		forget_node(s, gone[--count]);
 	free(gone);
 	s->nodes_synced = true;
+	s->nodes_due = false;
 	log_info("nodes listed", "nodes=%zu", fleet_node_count(s->fleet));
 	/* Whichever of the two first lists ends last: what waited for both goes on now. */
 	wake_soon(s, REASON_CODE_WAKE_NODE);
 	hint_soon(s);
-	gang_synced(s);
+	lease_take_up(s);
 }
 
 const struct kube_watch_handlers feed_nodes = {.begin = nodes_begin, .object = nodes_object, .synced = nodes_synced};
@@ -214,15 +215,12 @@ static void pods_synced(void *ctx)
 		free(gone[count]);
 	}
 	free(gone);
-	if (!s->pods_synced) {
-		hint_adopt(s);
-		wake_sleepers_later(s);
-	}
 	s->pods_synced = true;
+	s->pods_due = false;
 	log_info("pods listed", "bound=%zu pending=%zu", s->fleet->ledger.count[LEDGER_BOUND], roster_count(s->roster));
 	wake_soon(s, REASON_CODE_WAKE_ROOM);
+	lease_take_up(s);
 	hint_soon(s);
-	gang_synced(s);
 }
 
 const struct kube_watch_handlers feed_pods = {.begin = pods_begin, .object = pods_object, .synced = pods_synced};

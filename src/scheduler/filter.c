@@ -319,10 +319,8 @@ unsigned filter_answer(void *ctx, const struct wire_args *asked, struct buf *rep
 	if (!pod)
 		return status;
 	s->filter_ns = clock_now();
-	if (args.by_name && args.count > 0 && in_gang(s, pod) && scheduler_owns(pod)) {
-		gang_filter(s, &args, pod, reply);
-		return 200;
-	}
+	if (args.by_name && args.count > 0 && in_gang(s, pod) && scheduler_owns(pod))
+		return gang_filter(s, &args, pod, reply);
 	if (args.by_name && args.count > 0) {
 		filter_names(s, &args, pod, reply);
 		return 200;

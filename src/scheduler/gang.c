@@ -262,7 +262,7 @@ static bool plan_line(struct scheduler *s)
 static void pass(struct scheduler *s)
 {
 	bool more = false;
-	if (!s->gangs_rebuilt || s->stopping)
+	if (!s->gangs_rebuilt || s->stopping || !lease_may_write(s))
 		return;
 	for (struct gang *gang; (gang = gangs_take_changed(s->gangs));)
 		run(s, gang);
@@ -345,7 +345,7 @@ static void rebuild(struct scheduler *s, struct gang *gang)
 void gang_synced(struct scheduler *s)
 {
 	size_t cursor = 0;
-	if (!scheduler_synced(s) || !gang_feed_synced(s))
+	if (!scheduler_synced(s) || !s->taken_up || !gang_feed_synced(s))
 		return;
 	if (!s->gangs_rebuilt) {
 		gang_source_all(&s->gang_sources, gang_look_again, s);

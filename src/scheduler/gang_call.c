@@ -44,7 +44,7 @@ static void replan(struct scheduler *s, const struct wire_args *args, struct gan
 	arena_free(&arena);
 }
 
-void gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *pod, struct buf *reply)
+unsigned gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *pod, struct buf *reply)
 {
 	struct slice uid = slice_of(pod->uid);
 	struct ledger_entry *entry = ledger_find(s->fleet, uid);
@@ -57,7 +57,12 @@ void gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *
 		else
 			reject(s, args, REASON_CODE_BOUND_ELSEWHERE, reply);
 		pod_free(pod);
-		return;
+		return 200;
+	}
+	/* What the berth before has planned is not known yet. kube-scheduler asks again. */
+	if (!s->gangs_rebuilt) {
+		pod_free(pod);
+		return filter_refuse(reply, 503, reason_text(REASON_CODE_NOT_SYNCED));
 	}
 	if (tracked)
 		pod_free(pod);
@@ -84,9 +89,10 @@ void gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *
 		wire_write_names(reply, filter_offered(args, node->name), 1, NULL, 0);
 		ledger_reserve(s->fleet, pod, slice_of(node->name), LEDGER_ASSUMED, true, clock_now(), GANG_COMMIT_NS);
 		metric_add(s->instruments.decisions, 1, "placed", reason_code(REASON_CODE_FITS), NULL);
-		return;
+		return 200;
 	}
 	reject(s, args, entry ? REASON_CODE_GANG_NODE_REFUSED : gang_why(member->gang), reply);
+	return 200;
 }
 
 enum reason gang_bind(struct scheduler *s, const struct pod *pod, const char *node, bool *parked)

@@ -202,7 +202,7 @@ void gang_news_on_timer(uv_timer_t *timer)
 	struct scheduler *s = timer->data;
 	if (s->gang_news.count > 0)
 		forget_gone(s);
-	if (!s->gangs_rebuilt || s->gangs->by_key.count == 0 || s->stopping)
+	if (!s->gangs_rebuilt || s->gangs->by_key.count == 0 || s->stopping || !lease_may_write(s))
 		return;
 	tell_events(s);
 	if (s->gangs->in_state[GANG_GATHERING] + s->gangs->in_state[GANG_QUEUED] > 0)

@@ -136,7 +136,7 @@ void gang_nominated(struct scheduler *s, struct tracked *tracked)
 
 void gang_ungate(struct scheduler *s, const struct pod *pod)
 {
-	if (map_get(&s->gang_writes, slice_of(pod->uid)))
+	if (map_get(&s->gang_writes, slice_of(pod->uid)) || !lease_may_write(s))
 		return;
 	log_info("gate taken away", "pod=%s/%s", pod->namespace_, pod->name);
 	bool line = has_line(gangs_find(s->gangs, slice_of(pod->uid)), pod);

@@ -11,7 +11,7 @@ void instruments_open(struct instruments *m)
 	                         *const result_code[] = {"result", "code", NULL}, *const code[] = {"code", NULL},
 	                         *const state[] = {"state", NULL}, *const pool_state[] = {"pool", "state", NULL},
 	                         *const resource[] = {"resource", NULL}, *const hash[] = {"hash", NULL},
-	                         *const version[] = {"version", NULL};
+	                         *const version[] = {"version", NULL}, *const role[] = {"role", NULL};
 	struct metrics *r = m->registry = metrics_new();
 	m->filter_seconds = metrics_add(r, METRIC_HISTOGRAM, "berth_filter_duration_seconds",
 	    "Time from the first byte of a filter call to its answer.", no_labels);
@@ -34,6 +34,7 @@ void instruments_open(struct instruments *m)
 	m->reservations = metrics_add(r, METRIC_GAUGE, "berth_reservations",
 	    "Ledger entries by state; bound ones include other schedulers' pods.", state);
 	m->gangs = metrics_add(r, METRIC_GAUGE, "berth_gangs", "Gangs by state.", state);
+	m->role = metrics_add(r, METRIC_GAUGE, "berth_role", "1 for the role that this berth has.", role);
 	m->gpus = metrics_add(r, METRIC_GAUGE, "berth_gpus",
 	    "GPUs, slices and shares by pool and state (free, bound, reserved, unhealthy).", pool_state);
 	m->watch_age = metrics_add(
@@ -83,6 +84,8 @@ void instruments_print(void *ctx, struct buf *out)
 		metric_set(m->reservations, (double)s->fleet->ledger.count[state], ledger_state_name(state), NULL);
 	for (enum gang_state state = GANG_GATHERING; state < GANG_STATE_COUNT; state++)
 		metric_set(m->gangs, (double)s->gangs->in_state[state], gang_state_name(state), NULL);
+	for (enum lead_role role = LEAD_ACTIVE; role <= LEAD_FENCED; role++)
+		metric_set(m->role, lead_role(&s->lead, clock_now()) == role, lead_role_name(role), NULL);
 	size_t held = s->fleet->ledger.count[LEDGER_PLANNED] + s->fleet->ledger.count[LEDGER_ASSUMED];
 	size_t waiting = waiting_count(s->waiting), pending = roster_count(s->roster);
 	metric_set(m->pods, (double)waiting, "waiting", NULL);
@@ -92,6 +95,8 @@ void instruments_print(void *ctx, struct buf *out)
 	gather_watch(s, "nodes", s->nodes);
 	gather_watch(s, "pods", s->pods);
 	gather_watch(s, "jobs", s->jobs);
+	if (s->lease)
+		gather_watch(s, "leases", s->lease);
 	metrics_print(m->registry, out);
 }
 

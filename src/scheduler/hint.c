@@ -152,7 +152,8 @@ static uint64_t not_before(const struct scheduler *s)
 
 static bool may_hint(const struct scheduler *s)
 {
-	return !s->stopping && s->roster->backlog_count >= HINT_BACKLOG_MIN && s->hints.count < HINTS_IN_FLIGHT;
+	return !s->stopping && lease_may_write(s) && s->roster->backlog_count >= HINT_BACKLOG_MIN &&
+	       s->hints.count < HINTS_IN_FLIGHT;
 }
 
 void hint_soon(struct scheduler *s)

@@ -18,6 +18,7 @@
 #include "kube/watch.h"
 #include "policy/load.h"
 #include "scheduler/gang_source.h"
+#include "scheduler/lead.h"
 #include "scheduler/roster.h"
 #include "scheduler/scheduler.h"
 
@@ -40,7 +41,7 @@ struct instruments {
 	struct metrics *registry;
 	struct metric *filter_seconds, *bind_seconds, *calls, *decisions, *wakeups, *hints, *hints_followed,
 	    *reload_success, *reload_time;
-	struct metric *pods, *reservations, *gpus, *gangs, *watch_age, *watch_relists, *build_info, *policy_info;
+	struct metric *pods, *reservations, *gpus, *gangs, *role, *watch_age, *watch_relists, *build_info, *policy_info;
 };
 
 struct scheduler {
@@ -66,10 +67,23 @@ struct scheduler {
 
 	struct kube *kube;
 	struct kube_watch *nodes, *pods, *jobs;
+	struct kube_watch *lease;     /* NULL without one */
 	uint32_t pod_list, node_list; /* numbers of the lists under way or done; marks are compared with them */
 	int64_t pod_list_began;
 	bool nodes_synced, pods_synced;
 	char *jobs_missing, *volumes_missing; /* why Jobs, or PersistentVolumes, are not watched, or NULL */
+
+	struct lead lead;
+	enum lead_role role;           /* as it was seen last */
+	char *identity, *lease_name;   /* lease_name NULL: always active */
+	char *beat_name;               /* of berth's own Lease, or NULL */
+	bool lease_synced, lease_seen; /* the first list of it is done; the list under way has shown it */
+	bool lease_lost;               /* the caller is to be told */
+	bool beat_creates;             /* the renewal under way makes it */
+	bool nodes_due, pods_due;      /* lists that were asked for as it began to lead are under way */
+	bool taken_up;                 /* what the berth before left was taken up */
+	void (*lost)(void *ctx);
+	void *lost_ctx;
 
 	struct verbs *verbs;
 	struct ops *ops;
@@ -79,7 +93,7 @@ struct scheduler {
 	struct instruments instruments;
 
 	uv_timer_t wake_timer, sleepers_timer, hint_timer, gang_timer, gang_feed_timer, news_timer, expiry_timer,
-	    sweep_timer;
+	    sweep_timer, lease_timer, beat_timer;
 	enum reason wake_cause;
 	bool wake_due;
 
@@ -111,6 +125,27 @@ static inline struct kube_pod_ref pod_ref(const struct pod *pod)
 {
 	return (struct kube_pod_ref){pod->namespace_, pod->name, pod->uid};
 }
+
+/* scheduler.c: nodes and pods are listed from the start, with what is known kept meanwhile */
+void scheduler_list_anew(struct scheduler *s);
+
+/* lease.c: active and standby */
+/* Looks at the role, and again when time alone may change it. */
+void lease_look(struct scheduler *s);
+/* Whether writes may go out. The client refuses them else; asking first saves the trouble. */
+bool lease_may_write(const struct scheduler *s);
+/* A list is done: with all that are due the berth may be active, and takes up what there is. */
+void lease_take_up(struct scheduler *s);
+void lease_on_timer(uv_timer_t *timer);
+/* Its line of /readyz, and its object of /v1/state. */
+void lease_line(const struct scheduler *s, struct buf *out);
+void lease_write(const struct scheduler *s, struct buf *out);
+
+/* lease_watch.c: the Leases */
+BERTH_MUST_CHECK int lease_init(struct scheduler *s, const struct scheduler_options *options, struct err *err);
+void lease_open(struct scheduler *s);
+void lease_close(struct scheduler *s);
+void lease_on_beat(uv_timer_t *timer);
 
 /* feed.c: the watches' handlers */
 extern const struct kube_watch_handlers feed_nodes, feed_pods, feed_volumes;
@@ -182,8 +217,8 @@ void gang_feed_report(const struct scheduler *s, struct buf *out);
 /* Why nothing is known of objects of the kind, or NULL. */
 const char *gang_feed_trouble(const struct scheduler *s, enum gang_object object);
 
-/* gang_call.c: its verbs. filter takes the pod over. */
-void gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *pod, struct buf *reply);
+/* gang_call.c: its verbs. filter takes the pod over, and returns the HTTP status. */
+unsigned gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *pod, struct buf *reply);
 /* FITS: the Binding may go out at once; else parked (*parked) or the reason to refuse. */
 enum reason gang_bind(struct scheduler *s, const struct pod *pod, const char *node, bool *parked);
 /* The call of a member is answered. */

@@ -4,7 +4,7 @@
 
 void lead_init(struct lead *lead, const char *identity, int64_t renew_ns)
 {
-	*lead = (struct lead){.identity = identity, .renew_ns = renew_ns, .leads = !identity, .listed = !identity};
+	*lead = (struct lead){.identity = identity, .renew_ns = renew_ns};
 }
 
 /* kube-scheduler's holderIdentity is its host's name, '_' and a UUID. */
@@ -52,7 +52,7 @@ enum lead_change lead_saw(struct lead *lead, const struct lease *lease, int64_t 
 
 void lead_listed(struct lead *lead)
 {
-	lead->listed = lead->leads;
+	lead->listed = lead->leads || !lead->identity;
 }
 
 static bool may_write(const struct lead *lead)
@@ -80,6 +80,8 @@ int64_t lead_land_until(const struct lead *lead)
 
 enum lead_role lead_role(const struct lead *lead, int64_t now_ns)
 {
+	if (!lead->identity)
+		return LEAD_ACTIVE;
 	if (!lead->leads || (!lead->listed && lead->holds && now_ns < lead->renewed_ns + lead->renew_ns))
 		return LEAD_STANDBY;
 	return now_ns < lead_send_until(lead) && now_ns < lead_land_until(lead) ? LEAD_ACTIVE : LEAD_FENCED;

@@ -29,7 +29,7 @@ enum lead_change {
 };
 
 struct lead {
-	const char *identity; /* the host's name; NULL: there is no Lease, and this berth is always active */
+	const char *identity; /* the host's name; NULL: there is no Lease, this berth is always active */
 	int64_t renew_ns;     /* the model's RENEW */
 
 	bool there; /* the Lease, as last seen */

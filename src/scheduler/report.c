@@ -32,6 +32,9 @@ bool report_ready(void *ctx, struct buf *out)
 	struct scheduler *s = ctx;
 	bool ready = watch_line("nodes", s->nodes, s->nodes_synced, out);
 	ready = watch_line("pods", s->pods, s->pods_synced, out) && ready;
+	if (s->lease)
+		ready = watch_line("lease", s->lease, s->lease_synced, out) && ready;
+	lease_line(s, out);
 	if (s->jobs_missing)
 		buf_printf(out, "info jobs: done without, %s\n", s->jobs_missing);
 	if (s->volumes_missing)
@@ -215,7 +218,9 @@ void report_state(void *ctx, struct buf *out)
 	state_waiting(s, out);
 	buf_text(out, "],\n\"gangs\":[");
 	gang_write_all(s, out);
-	buf_text(out, "],\n\"policy\":{");
+	buf_text(out, "],\n\"lease\":");
+	lease_write(s, out);
+	buf_text(out, ",\n\"policy\":{");
 	member(out, "hash", s->policy.inforce->hash);
 	buf_char(out, ',');
 	time_member(out, "loaded", s->policy.loaded_wall);

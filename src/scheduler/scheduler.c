@@ -14,15 +14,32 @@ static void start_timer(struct scheduler *s, uv_timer_t *timer)
 	timer->data = s;
 }
 
+static void list(struct scheduler *s)
+{
+	struct kube_watch_handlers nodes = feed_nodes, pods = feed_pods;
+	nodes.ctx = pods.ctx = s;
+	s->nodes = kube_watch_start(s->kube, &(struct kube_watch_options){.path = "/api/v1/nodes"}, &nodes);
+	s->pods = kube_watch_start(s->kube, &(struct kube_watch_options){.path = "/api/v1/pods"}, &pods);
+}
+
+/* A reflector's first list names no resourceVersion: it is read from what a quorum has. */
+void scheduler_list_anew(struct scheduler *s)
+{
+	kube_watch_stop(s->nodes);
+	kube_watch_stop(s->pods);
+	s->nodes_due = s->pods_due = true;
+	list(s);
+}
+
 static int open_kube(struct scheduler *s, const struct kube_config *config, struct err *err)
 {
-	struct kube_watch_handlers nodes = feed_nodes, pods = feed_pods, volumes = feed_volumes;
+	struct kube_watch_handlers volumes = feed_volumes;
+	volumes.ctx = s;
 	s->kube = kube_open(s->loop, config, &(struct kube_options){0}, err);
 	if (!s->kube)
 		return err_wrap(err, "cannot use the kubeconfig");
-	nodes.ctx = pods.ctx = volumes.ctx = s;
-	s->nodes = kube_watch_start(s->kube, &(struct kube_watch_options){.path = "/api/v1/nodes"}, &nodes);
-	s->pods = kube_watch_start(s->kube, &(struct kube_watch_options){.path = "/api/v1/pods"}, &pods);
+	lease_open(s);
+	list(s);
 	kube_watch_start(
 	    s->kube, &(struct kube_watch_options){.path = "/api/v1/persistentvolumes", .optional = true}, &volumes);
 	gang_feed_start(s);
@@ -69,6 +86,7 @@ static void free_state(struct scheduler *s)
 	metrics_free(s->instruments.registry);
 	free(s->jobs_missing);
 	free(s->volumes_missing);
+	lease_close(s);
 	free(s->candidates);
 	free(s->verdicts);
 	free(s->refusals);
@@ -98,9 +116,11 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	start_timer(s, &s->news_timer);
 	start_timer(s, &s->expiry_timer);
 	start_timer(s, &s->sweep_timer);
+	start_timer(s, &s->lease_timer);
+	start_timer(s, &s->beat_timer);
 	start_timer(s, &s->policy.timer);
-	if (reload_first(s, options->policy_file, err) != 0 || open_listeners(s, options, err) != 0 ||
-	    open_kube(s, options->kube, err) != 0) {
+	if (lease_init(s, options, err) != 0 || reload_first(s, options->policy_file, err) != 0 ||
+	    open_listeners(s, options, err) != 0 || open_kube(s, options->kube, err) != 0) {
 		scheduler_stop(s, NULL, NULL);
 		return NULL;
 	}
@@ -143,7 +163,7 @@ static void timer_closed(uv_handle_t *handle)
 void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 {
 	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->gang_feed_timer,
-	    &s->news_timer, &s->expiry_timer, &s->sweep_timer, &s->policy.timer};
+	    &s->news_timer, &s->expiry_timer, &s->sweep_timer, &s->lease_timer, &s->beat_timer, &s->policy.timer};
 	s->stopping = true;
 	s->done = done;
 	s->done_ctx = ctx;

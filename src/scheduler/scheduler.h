@@ -23,6 +23,13 @@ struct scheduler_options {
 	const char *namespace_;             /* where Events about berth itself go */
 	int64_t reservation_ttl_ns;         /* from filter to bind */
 	int64_t reservation_ttl_volumes_ns; /* the same for pods whose volumes or claims are bound in between */
+	const char *lease;         /* NAMESPACE/NAME of kube-scheduler's Lease; NULL: this berth is always active */
+	const char *identity;      /* the host's name, as kube-scheduler beside it has it */
+	int64_t renew_deadline_ns; /* kube-scheduler's; 0 = 10 s */
+	const char *active_lease;  /* NAMESPACE/NAME of the Lease that an active berth renews; NULL = none */
+	/* Another berth leads now: the scheduler is to be stopped, and a new one started. Needed with a lease. */
+	void (*lost)(void *ctx);
+	void *lost_ctx;
 };
 
 /* Everything is started when this returns, the first lists are under way. The error says what to do: a policy that is

@@ -55,8 +55,8 @@ void wake_on_timer(uv_timer_t *timer)
 	struct scheduler *s = timer->data;
 	int64_t now = clock_now();
 	s->wake_due = false;
-	if (!scheduler_synced(s))
-		return; /* a list under way calls again when it is complete */
+	if (!scheduler_synced(s) || !lease_may_write(s))
+		return; /* a list under way calls again when it is complete, a role when it changes */
 	int64_t turn_ends = waiting_expire(s->waiting, s->fleet, now, wake, s);
 	gang_now(s);
 	struct node *improved = fleet_take_improved(s->fleet);
@@ -102,7 +102,7 @@ static void sleepers_on_timer(uv_timer_t *timer)
 	struct scheduler *s = timer->data;
 	size_t cursor = 0;
 	/* A backlog is hinted, which wakes its pods, too. */
-	if (!scheduler_synced(s) || s->roster->backlog_count >= HINT_BACKLOG_MIN) {
+	if (!scheduler_synced(s) || !lease_may_write(s) || s->roster->backlog_count >= HINT_BACKLOG_MIN) {
 		wake_sleepers_later(s);
 		return;
 	}

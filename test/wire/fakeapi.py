@@ -10,14 +10,15 @@ import threading
 import time
 import urllib.parse
 
-KINDS = {"/api/v1/nodes": ("nodes", "NodeList"), "/api/v1/pods": ("pods", "PodList"), "/apis/batch/v1/jobs": ("jobs", "JobList")}
+KINDS = {"/api/v1/nodes": ("nodes", "NodeList"), "/api/v1/pods": ("pods", "PodList"), "/apis/batch/v1/jobs": ("jobs", "JobList"),
+         "/apis/coordination.k8s.io/v1/namespaces/berth-system/leases": ("leases", "LeaseList")}
 
 
 class FakeApi:
     def __init__(self, tls=None, prefix="", bookmark_s=20.0):
         self.lock = threading.Condition()
         self.version = 1000
-        self.objects = {"nodes": {}, "pods": {}, "jobs": {}}
+        self.objects = {kind: {} for kind, _ in KINDS.values()}
         self.events = []
         self.seen = []
         self.hook = lambda *_: False

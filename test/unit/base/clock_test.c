@@ -32,6 +32,19 @@ static void test_format(void **state)
 	}
 }
 
+static void test_format_micro(void **state)
+{
+	char text[CLOCK_TEXT_MAX];
+
+	(void)state;
+	clock_format_micro(INT64_C(1767323045678901234), text);
+	assert_string_equal(text, "2026-01-02T03:04:05.678901Z");
+	clock_format_micro(INT64_C(1767323045000000999), text);
+	assert_string_equal(text, "2026-01-02T03:04:05.000000Z");
+	clock_format_micro(-1, text);
+	assert_string_equal(text, "1969-12-31T23:59:59.999999Z");
+}
+
 static void test_parse(void **state)
 {
 	static const struct {
@@ -149,6 +162,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_format),
+	    cmocka_unit_test(test_format_micro),
 	    cmocka_unit_test(test_parse),
 	    cmocka_unit_test(test_parse_refuses),
 	    cmocka_unit_test(test_parse_cut_text),
