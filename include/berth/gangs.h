@@ -47,6 +47,7 @@ enum gang_member_state {
 	GANG_LOOSE,  /* without a gate, not bound */
 	GANG_PARKED, /* its bind call waits for an answer */
 	GANG_BOUND,
+	GANG_DONE, /* it ended well: it stands for its part of the work, and holds nothing */
 	GANG_MEMBER_STATE_COUNT
 };
 
@@ -62,6 +63,8 @@ struct gang_member {
 	bool told;            /* the plan stands on the pod */
 	bool writing;         /* the caller's: a write is under way */
 	uint64_t said;        /* the caller's: a hash of the line that was written onto the pod last; 0 = none */
+	bool marked;          /* the caller's: it bears the mark of a whole gang, or will soon */
+	uint32_t mark;        /* the caller's: the last list that showed it */
 	size_t at;            /* place in the gang */
 	size_t offered_count; /* during a call that names all nodes it may go to: no other will do */
 	const char *const *offered;
@@ -82,6 +85,7 @@ struct gang {
 	struct gang_member **members;
 	size_t in_state[GANG_MEMBER_STATE_COUNT];
 	size_t placed;
+	size_t leaving; /* of the bound: being deleted */
 	size_t hole_count, hole_room;
 	struct gang_hole *holes;
 	uint64_t holes_made;
@@ -94,6 +98,15 @@ struct gang {
 	int64_t since_ns, since_wall_ns; /* in the state */
 	int64_t first_ns;                /* when its first member was seen */
 	int64_t deadline_ns;             /* INT64_MAX = none */
+	int64_t moved_ns;                /* when it came further than ever before in this state … */
+	size_t reached;                  /* … and how far */
+	int64_t no_room_ns;              /* since when members that are there have no room; INT64_MAX = they have */
+	bool broken;           /* the caller's: a node went away under a bound member, which calls for an undo */
+	bool undoing;          /* the caller's: its undo is under way */
+	int64_t undo_after_ns; /* the caller's: no undo sooner */
+	bool kept;             /* the caller's: it cannot be undone, and stands as it is */
+	size_t shunned_count;
+	char *shunned[GANG_REFUSED_MAX]; /* nodes whose kubelet took a member and then did not run it */
 	char plan[GANG_PLAN_ID_MAX];
 	enum reason why;       /* of the last plan that failed, or FITS */
 	uint64_t tried_at;     /* the caller's: the fleet's improvements when it was planned last in vain */
@@ -125,6 +138,9 @@ void gangs_set(struct gangs *gangs, struct gang_member *member, enum gang_member
 void gangs_place(struct gangs *gangs, struct gang_member *member, bool placed);
 /* kube-scheduler does not take the node for the member. False where it was known or nothing more is remembered. */
 bool gangs_refuse(struct gang_member *member, const char *node);
+void gangs_forgive(struct gang_member *member); /* all of them are forgotten */
+void gangs_shun(struct gang *gang, const char *node);
+void gangs_clear_shunned(struct gang *gang);
 void gangs_remove(struct gangs *gangs, struct gang_member *member);
 const struct gang_hole *gangs_add_hole(struct gangs *gangs, struct gang *gang, const char *node);
 void gangs_drop_hole(struct gangs *gangs, struct gang *gang, size_t at);
@@ -145,11 +161,16 @@ struct gang_place gang_place_of(const struct gang *gang, const char *group);
 size_t gang_present(const struct gang *gang);
 /* The quorum is there, that of each sub-group included. */
 bool gang_is_complete(const struct gang *gang);
+/* Members that are bound, or were and have ended well. */
+size_t gang_standing(const struct gang *gang);
+/* When the gang is given up, by what it waits for: while nothing is bound, `commit_ns` after it came further for the
+ * last time; with some bound, `members_ns` after that, or `commit_ns` without room for members that are there. */
+void gangs_set_deadline(struct gang *gang, int64_t now_ns, int64_t commit_ns, int64_t members_ns);
 
 enum gang_step {
 	GANG_STEP_WAIT,
 	GANG_STEP_QUEUE,     /* enter QUEUED */
-	GANG_STEP_GATHER,    /* enter GATHERING: members went before there was a plan */
+	GANG_STEP_GATHER,    /* enter GATHERING: members went before there was a plan, or all that had stood */
 	GANG_STEP_PLAN,      /* look for room for all */
 	GANG_STEP_TELL,      /* write the plan onto members that do not have it, and take their gates away */
 	GANG_STEP_RELEASED,  /* enter RELEASED */
@@ -158,6 +179,7 @@ enum gang_step {
 	GANG_STEP_WHOLE,     /* enter WHOLE */
 	GANG_STEP_FILL,      /* look for room for the members that have no place */
 	GANG_STEP_GIVE_BACK, /* the deadline is over and nothing is bound: all room goes back; enter GATHERING */
+	GANG_STEP_UNDO,      /* it is over and some are bound, or their node went away: take them back */
 };
 /* What is to be done now; the caller does it and asks again. `fill` says whether members without a place are worth
  * looking at: they are not where the last look was in vain and nothing changed since. */

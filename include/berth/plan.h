@@ -130,7 +130,7 @@ struct plan {
 	size_t level_count; /* levels of the policy, and the host at the end */
 	struct plan_level levels[TOPOLOGY_LEVELS_MAX + 1];
 	struct plan_level fleet; /* the same of the whole fleet; its domain is the root */
-	size_t unlabelled; /* nodes good for a member that are outside the required level */
+	size_t unlabelled;       /* nodes good for a member that are outside the required level */
 };
 
 /* Plans; free with plan_free. */

@@ -13,6 +13,7 @@
 #include "berth/resources.h"
 
 #define OWNER_KINDS_MAX 8
+#define POD_GANG_WHOLE "berth.dev/gang-whole" /* an annotation */
 
 /* What a pod asks of other pods in a domain: a term of a required affinity or anti-affinity. matchLabelKeys and
  * mismatchLabelKeys are in the selector. */
@@ -52,6 +53,8 @@ struct pod {
 	int32_t priority;
 	int64_t created_ns;   /* wall clock, 1970 */
 	bool terminal;        /* phase Succeeded or Failed: counts for nothing */
+	bool succeeded;       /* the first of them */
+	bool rejected;        /* Failed, because its kubelet did not take it: it never ran */
 	bool deleting;        /* counts until it is gone */
 	bool gated;           /* has scheduling gates */
 	bool gate_ours;       /* berth.dev/plan is among them */
@@ -65,6 +68,8 @@ struct pod {
 	const char *decision; /* value of berth.dev/decision, or NULL: what its Binding said */
 	const char *plan;     /* value of berth.dev/plan, or NULL: where its gang was planned */
 	const char *waiting;  /* value of berth.dev/waiting, or NULL: what its gang waits for */
+	bool gang_whole;      /* POD_GANG_WHOLE: its gang was whole once */
+	const char *unschedulable;        /* kube-scheduler's words on a pod that it found no node for, or NULL */
 	const struct pod_gang *said_gang; /* what it says itself of a gang */
 	const struct pod_gang *gang;      /* the same, or NULL where its object says that there is none: a single. See
 	                                     pod_in_gang */

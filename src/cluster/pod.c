@@ -29,7 +29,8 @@ struct reading {
 	struct slice labels, node_selector, affinity, tolerations, spread, volumes; /* JSON text */
 	struct said by_annotation, by_label;
 	struct owner owner;
-	bool deleting, gated, gate_ours, gate_other, slow_binding;
+	struct slice phase_reason, unschedulable;
+	bool deleting, gated, gate_ours, gate_other, slow_binding, gang_whole;
 	int64_t priority, grace_s;
 	struct demand demand;
 	struct gang_notes *gang;
@@ -74,8 +75,11 @@ static void read_annotations(struct reader *json, struct reading *reading)
 				reader_string(json, &reading->plan);
 			else if (slice_is(key, "berth.dev/waiting"))
 				reader_string(json, &reading->waiting);
-			else if (!read_said(json, key, &reading->by_annotation) &&
-			         !read_gang(json, key, false, reading->gang))
+			else if (slice_is(key, POD_GANG_WHOLE)) {
+				reader_skip(json);
+				reading->gang_whole = true;
+			} else if (!read_said(json, key, &reading->by_annotation) &&
+			           !read_gang(json, key, false, reading->gang))
 				reader_skip(json);
 		}
 }
@@ -254,6 +258,32 @@ static void read_spec(struct reader *json, struct reading *reading)
 		}
 }
 
+/* What kube-scheduler says of a pod that it has no node for. */
+static void read_unschedulable(struct reader json, struct slice *text)
+{
+	if (!reader_array(&json))
+		return;
+	while (reader_next(&json)) {
+		struct slice key, type = {NULL, 0}, status = type, reason = type, message = type;
+		if (!reader_object(&json))
+			continue;
+		while (reader_key(&json, &key)) {
+			if (slice_is(key, "type"))
+				reader_string(&json, &type);
+			else if (slice_is(key, "status"))
+				reader_string(&json, &status);
+			else if (slice_is(key, "reason"))
+				reader_string(&json, &reason);
+			else if (slice_is(key, "message"))
+				reader_string(&json, &message);
+			else
+				reader_skip(&json);
+		}
+		if (slice_is(type, "PodScheduled") && slice_is(status, "False") && slice_is(reason, "Unschedulable"))
+			*text = message;
+	}
+}
+
 static void read_status(struct reader *json, struct reading *reading)
 {
 	struct demand *demand = &reading->demand;
@@ -264,9 +294,13 @@ static void read_status(struct reader *json, struct reading *reading)
 				reader_string(json, &reading->phase);
 			else if (slice_is(key, "nominatedNodeName"))
 				reader_string(json, &reading->nominated);
-			else if (slice_is(key, "conditions"))
+			else if (slice_is(key, "reason"))
+				reader_string(json, &reading->phase_reason);
+			else if (slice_is(key, "conditions")) {
+				if (reader_peek(json) == READER_ARRAY && reading->node.len == 0)
+					read_unschedulable(*json, &reading->unschedulable);
 				demand_read_conditions(demand, json);
-			else if (slice_is(key, "containerStatuses"))
+			} else if (slice_is(key, "containerStatuses"))
 				demand_read_container_statuses(demand, json, false);
 			else if (slice_is(key, "initContainerStatuses"))
 				demand_read_container_statuses(demand, json, true);
@@ -399,7 +433,7 @@ static size_t measure(const struct reading *reading, const struct resource_list 
 {
 	const struct slice texts[] = {reading->uid, reading->namespace_, reading->name, reading->scheduler,
 	    reading->node, reading->nominated, reading->wake, reading->decision, reading->plan, reading->waiting,
-	    reading->owner.uid, reading->owner.name};
+	    reading->unschedulable, reading->owner.uid, reading->owner.name};
 	size_t size = sizeof(struct pod) + (demand->count + 1u) * sizeof(struct resource_amount) + TEXT_SLACK;
 
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -410,6 +444,27 @@ static size_t measure(const struct reading *reading, const struct resource_list 
 		size += 2 * (reading->node_selector.len + reading->affinity.len + reading->spread.len) +
 		        reading->volumes.len + reading->tolerations.len;
 	return size;
+}
+
+/* Words of the kubelet's admission: the pod never ran. */
+static bool is_rejection(struct slice reason)
+{
+	static const char *const words[] = {"UnexpectedAdmissionError", "TopologyAffinityError", "SMTAlignmentError",
+	    "NodeAffinity", "NodePorts", "InvalidNodeInfo", "PodFeatureUnsupported", "PodOSNotSupported",
+	    "PodOSSelectorNodeLabelDoesNotMatch", "PodLevelResourcesNotAdmittedReason"};
+	if (reason.len > 5 && memcmp(reason.at, "OutOf", 5) == 0)
+		return true;
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (slice_is(reason, words[i]))
+			return true;
+	return false;
+}
+
+static void keep_end(const struct reading *reading, struct pod *pod)
+{
+	pod->succeeded = slice_is(reading->phase, "Succeeded");
+	pod->terminal = pod->succeeded || slice_is(reading->phase, "Failed");
+	pod->rejected = pod->terminal && !pod->succeeded && is_rejection(reading->phase_reason);
 }
 
 static bool keep_identity(const struct reading *reading, struct arena *arena, struct pod *pod)
@@ -454,7 +509,10 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 	pod->grace_s = reading->grace_s < 0 ? 0 : reading->grace_s > INT32_MAX ? INT32_MAX : (int32_t)reading->grace_s;
 	if (!clock_parse(reading->created, &pod->created_ns))
 		pod->created_ns = 0;
-	pod->terminal = slice_is(reading->phase, "Succeeded") || slice_is(reading->phase, "Failed");
+	keep_end(reading, pod);
+	pod->gang_whole = reading->gang_whole;
+	if (reading->unschedulable.len <= DECISION_MAX)
+		pod->unschedulable = kept_text(&arena, reading->unschedulable);
 	pod->deleting = reading->deleting;
 	pod->gated = reading->gated;
 	pod->gate_ours = reading->gate_ours;

@@ -9,20 +9,6 @@
 #define KEY_MAX 640 /* two names of an object and a number */
 #define TERMS_ARENA 256
 
-const char *gang_state_name(enum gang_state state)
-{
-	static const char *const names[] = {
-	    [GANG_GATHERING] = "gathering",
-	    [GANG_QUEUED] = "queued",
-	    [GANG_PLANNED] = "planned",
-	    [GANG_RELEASED] = "released",
-	    [GANG_COMMITTING] = "committing",
-	    [GANG_WHOLE] = "whole",
-	    [GANG_UNDOING] = "undoing",
-	};
-	return names[state];
-}
-
 struct gangs *gangs_new(void)
 {
 	return xcalloc(1, sizeof(struct gangs));
@@ -30,8 +16,7 @@ struct gangs *gangs_new(void)
 
 static void member_free(struct gang_member *member)
 {
-	while (member->refused_count > 0)
-		free(member->refused[--member->refused_count]);
+	gangs_forgive(member);
 	if (member->owned)
 		pod_free(member->pod);
 	free(member);
@@ -43,8 +28,15 @@ static void hole_free(struct gang_hole *hole)
 	free(hole->node);
 }
 
+void gangs_clear_shunned(struct gang *gang)
+{
+	while (gang->shunned_count > 0)
+		free(gang->shunned[--gang->shunned_count]);
+}
+
 static void gang_free(struct gang *gang)
 {
+	gangs_clear_shunned(gang);
 	while (gang->count > 0)
 		member_free(gang->members[--gang->count]);
 	while (gang->hole_count > 0)
@@ -107,6 +99,9 @@ void gangs_enter(struct gangs *gangs, struct gang *gang, enum gang_state state, 
 	gangs->in_state[state]++;
 	gang->state = state;
 	gang->since_ns = now_ns;
+	gang->moved_ns = now_ns;
+	gang->reached = 0;
+	gang->no_room_ns = INT64_MAX;
 	gang->deadline_ns = INT64_MAX;
 	gangs_mark(gangs, gang);
 }
@@ -137,8 +132,8 @@ static struct gang *gang_of(struct gangs *gangs, const struct pod *pod, int64_t 
 	gang->namespace_ = namespace_;
 	gang->name = namespace_ + namespace_len + 1;
 	gang->dialect = pod->gang->dialect;
-	gang->first_ns = gang->since_ns = now_ns;
-	gang->deadline_ns = INT64_MAX;
+	gang->first_ns = gang->since_ns = gang->moved_ns = now_ns;
+	gang->deadline_ns = gang->no_room_ns = INT64_MAX;
 	gang->created_ns = pod->created_ns;
 	gang->priority = pod->priority;
 	gang->why = REASON_CODE_FITS;
@@ -187,6 +182,8 @@ static void count(struct gang *gang, const struct gang_member *member, bool in)
 	gang->in_state[member->state] += one;
 	if (member->placed)
 		gang->placed += one;
+	if (member->state == GANG_BOUND && member->pod->deleting)
+		gang->leaving += one;
 }
 
 void gangs_set(struct gangs *gangs, struct gang_member *member, enum gang_member_state state)
@@ -246,10 +243,14 @@ struct gang_member *gangs_put(struct gangs *gangs, struct pod *pod, enum gang_me
 		return add(gangs, pod, state, now_ns);
 	if (member->pod != pod) {
 		map_remove(&gangs->by_uid, slice_of(member->pod->uid)); /* the key's text goes with the old pod */
+		count(member->gang, member, false);
+		if (pod->deleting != member->pod->deleting)
+			gangs_mark(gangs, member->gang);
 		if (member->owned)
 			pod_free(member->pod);
 		member->pod = pod;
 		member->owned = false;
+		count(member->gang, member, true);
 		map_put(&gangs->by_uid, slice_of(pod->uid), member);
 	}
 	take_terms(member->gang, pod);
@@ -257,15 +258,31 @@ struct gang_member *gangs_put(struct gangs *gangs, struct pod *pod, enum gang_me
 	return member;
 }
 
+static bool note(char *nodes[GANG_REFUSED_MAX], size_t *node_count, const char *node)
+{
+	for (size_t i = 0; i < *node_count; i++)
+		if (strcmp(nodes[i], node) == 0)
+			return false;
+	if (*node_count == GANG_REFUSED_MAX)
+		return false;
+	nodes[(*node_count)++] = xstrdup(node);
+	return true;
+}
+
 bool gangs_refuse(struct gang_member *member, const char *node)
 {
-	for (size_t i = 0; i < member->refused_count; i++)
-		if (strcmp(member->refused[i], node) == 0)
-			return false;
-	if (member->refused_count == GANG_REFUSED_MAX)
-		return false;
-	member->refused[member->refused_count++] = xstrdup(node);
-	return true;
+	return note(member->refused, &member->refused_count, node);
+}
+
+void gangs_forgive(struct gang_member *member)
+{
+	while (member->refused_count > 0)
+		free(member->refused[--member->refused_count]);
+}
+
+void gangs_shun(struct gang *gang, const char *node)
+{
+	note(gang->shunned, &gang->shunned_count, node);
 }
 
 void gangs_remove(struct gangs *gangs, struct gang_member *member)
@@ -299,18 +316,7 @@ void gangs_drop_hole(struct gangs *gangs, struct gang *gang, size_t at)
 	gangs_mark(gangs, gang);
 }
 
-/* --- the states --- */
-
-int gangs_order(const struct gang *a, const struct gang *b)
-{
-	if (a->priority != b->priority)
-		return a->priority > b->priority ? -1 : 1;
-	if (a->class_order != b->class_order)
-		return a->class_order < b->class_order ? -1 : 1;
-	if (a->created_ns != b->created_ns)
-		return a->created_ns < b->created_ns ? -1 : 1;
-	return strcmp(a->key, b->key);
-}
+/* --- how many --- */
 
 size_t gang_size(const struct gang *gang)
 {
@@ -397,69 +403,4 @@ bool gang_is_complete(const struct gang *gang)
 		if (!group_is_complete(gang, &gang->terms.groups[i]))
 			return false;
 	return true;
-}
-
-/* A plan that not all members with a place know yet. */
-static bool has_untold(const struct gang *gang)
-{
-	for (size_t i = 0; i < gang->count; i++) {
-		const struct gang_member *member = gang->members[i];
-		if (member->placed && !member->told && !member->writing && member->state < GANG_PARKED)
-			return true;
-	}
-	return false;
-}
-
-static bool has_gated_places(const struct gang *gang)
-{
-	if (gang->in_state[GANG_GATED] == 0)
-		return false;
-	for (size_t i = 0; i < gang->count; i++)
-		if (gang->members[i]->placed && gang->members[i]->state == GANG_GATED)
-			return true;
-	return false;
-}
-
-/* Of those with a place, none is on its way. */
-static bool all_arrived(const struct gang *gang)
-{
-	return gang->placed > 0 && gang->placed == gang->in_state[GANG_PARKED] + gang->in_state[GANG_BOUND];
-}
-
-static bool is_over(const struct gang *gang, int64_t now_ns)
-{
-	return now_ns >= gang->deadline_ns && gang->in_state[GANG_BOUND] == 0;
-}
-
-enum gang_step gangs_step(const struct gang *gang, int64_t now_ns, bool fill)
-{
-	bool quorate = gang->placed >= gang_quorum(gang) && gang->hole_count == 0;
-	if (gang->state == GANG_GATHERING)
-		return gang_is_complete(gang) ? GANG_STEP_QUEUE : GANG_STEP_WAIT;
-	if (gang->state == GANG_QUEUED)
-		return gang_is_complete(gang) ? GANG_STEP_PLAN : GANG_STEP_GATHER;
-	if (gang->state == GANG_UNDOING)
-		return GANG_STEP_WAIT;
-	if (fill && gang->placed < gang_present(gang))
-		return GANG_STEP_FILL;
-	if (has_untold(gang))
-		return GANG_STEP_TELL;
-	switch (gang->state) {
-	case GANG_PLANNED:
-		if (is_over(gang, now_ns))
-			return GANG_STEP_GIVE_BACK;
-		return has_gated_places(gang) ? GANG_STEP_WAIT : GANG_STEP_RELEASED;
-	case GANG_RELEASED:
-		if (quorate && all_arrived(gang))
-			return GANG_STEP_COMMIT;
-		return is_over(gang, now_ns) ? GANG_STEP_GIVE_BACK : GANG_STEP_WAIT;
-	case GANG_COMMITTING:
-		if (gang->in_state[GANG_PARKED] > 0)
-			return GANG_STEP_BIND;
-		if (gang->in_state[GANG_BOUND] >= gang_quorum(gang) && gang->in_state[GANG_BOUND] == gang->placed)
-			return GANG_STEP_WHOLE;
-		return GANG_STEP_WAIT;
-	default:
-		return gang->in_state[GANG_PARKED] > 0 ? GANG_STEP_BIND : GANG_STEP_WAIT;
-	}
 }

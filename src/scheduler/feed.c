@@ -49,6 +49,7 @@ static void forget_node(struct scheduler *s, struct slice name)
 		return;
 	waiting_forget_node(s->waiting, node);
 	fleet_remove_node(s->fleet, name);
+	gang_node_lost(s);
 }
 
 static void nodes_object(void *ctx, enum kube_change change, struct slice object)
@@ -99,19 +100,37 @@ static void pods_begin(void *ctx)
 	s->pod_list_began = clock_now();
 }
 
-void feed_forget(struct scheduler *s, struct slice uid, enum reason why)
+/* Its room and its turn are for others now. */
+static void let_go(struct scheduler *s, struct slice uid, enum reason why)
 {
-	bind_pod_gone(s, uid);
-	gang_gone(s, uid);
 	struct ledger_entry *entry = ledger_find(s->fleet, uid);
 	struct tracked *tracked = roster_find(s->roster, uid);
 	if (entry || waiting_find(s->waiting, uid))
-		wake_soon(s, why); /* its room, or its turn, is for others now */
+		wake_soon(s, why);
 	waiting_remove(s->waiting, uid);
 	if (entry)
 		ledger_release(s->fleet, entry);
 	if (tracked)
 		roster_remove(s->roster, tracked);
+}
+
+void feed_forget(struct scheduler *s, struct slice uid, enum reason why)
+{
+	bind_pod_gone(s, uid);
+	gang_gone(s, uid);
+	let_go(s, uid, why);
+}
+
+static void pod_ended(struct scheduler *s, struct pod *pod)
+{
+	struct slice uid = slice_of(pod->uid);
+	if (gang_ended(s, pod)) {
+		bind_pod_gone(s, uid);
+		let_go(s, uid, REASON_CODE_WAKE_ROOM);
+	} else {
+		feed_forget(s, uid, REASON_CODE_WAKE_ROOM);
+		pod_free(pod);
+	}
 }
 
 static void pod_bound(struct scheduler *s, struct pod *pod)
@@ -177,8 +196,7 @@ static void pods_object(void *ctx, enum kube_change change, struct slice object)
 		return;
 	}
 	if (pod->terminal) {
-		feed_forget(s, slice_of(pod->uid), REASON_CODE_WAKE_ROOM);
-		pod_free(pod);
+		pod_ended(s, pod);
 	} else if (pod->node) {
 		pod_bound(s, pod);
 	} else if (scheduler_owns(pod)) {
@@ -215,6 +233,7 @@ static void pods_synced(void *ctx)
 		free(gone[count]);
 	}
 	free(gone);
+	gang_forget_unseen(s);
 	s->pods_synced = true;
 	s->pods_due = false;
 	log_info("pods listed", "bound=%zu pending=%zu", s->fleet->ledger.count[LEDGER_BOUND], roster_count(s->roster));

@@ -69,24 +69,15 @@ bool gang_bound(struct scheduler *s, struct pod *pod)
 		gang_source_leave(&s->gang_sources, slice_of(pod->uid));
 		return false;
 	}
-	member = gang_enrol(s, pod, GANG_BOUND);
+	/* One of those that stood before the gang began again. */
+	bool before = pod->deleting && member && member->state == GANG_AWAY;
+	member = gang_enrol(s, pod, before ? GANG_AWAY : GANG_BOUND);
 	member->owned = true;
-	gangs_place(s->gangs, member, true);
+	gangs_place(s->gangs, member, !before);
+	if (pod->deleting)
+		gang_leaves(s, member);
 	gang_soon(s);
 	return true;
-}
-
-void gang_gone(struct scheduler *s, struct slice uid)
-{
-	struct gang_member *member = gangs_find(s->gangs, uid);
-	gang_source_leave(&s->gang_sources, uid);
-	if (!member)
-		return;
-	enum gang_state state = member->gang->state;
-	if (member->placed && (state == GANG_PLANNED || state == GANG_RELEASED || state == GANG_COMMITTING))
-		gang_make_hole(s, member);
-	gangs_remove(s->gangs, member);
-	gang_soon(s);
 }
 
 bool gang_holds(const struct scheduler *s, const struct ledger_entry *entry)
@@ -108,7 +99,24 @@ bool gang_worth_a_try(const struct scheduler *s, const struct gang *gang)
 	return gang->tried_at != s->fleet->improvements && clock_now() >= gang->not_before_ns;
 }
 
-static void enter(struct scheduler *s, struct gang *gang, enum gang_state state)
+/* Of a gang that begins again, what stood before counts no more. */
+static void leave_behind(struct scheduler *s, struct gang *gang)
+{
+	gangs_clear_shunned(gang);
+	gang->broken = gang->kept = false;
+	for (size_t i = gang->count; i-- > 0;) {
+		struct gang_member *member = gang->members[i];
+		gangs_forgive(member);
+		if (member->state == GANG_DONE) {
+			gangs_remove(s->gangs, member);
+		} else if (member->state == GANG_BOUND && member->pod->deleting) {
+			gangs_place(s->gangs, member, false);
+			gangs_set(s->gangs, member, GANG_AWAY);
+		}
+	}
+}
+
+void gang_enter(struct scheduler *s, struct gang *gang, enum gang_state state)
 {
 	if (state != gang->state)
 		log_info("gang", "name=%s/%s from=%s to=%s members=%zu quorum=%zu bound=%zu", gang->namespace_,
@@ -118,21 +126,24 @@ static void enter(struct scheduler *s, struct gang *gang, enum gang_state state)
 	gangs_enter(s->gangs, gang, state, clock_now());
 	gang->since_wall_ns = clock_wall();
 	gang_news_entered(s, gang, from);
-	if (state == GANG_PLANNED || state == GANG_RELEASED)
-		gang->deadline_ns = clock_now() + GANG_COMMIT_NS;
+	if (state == GANG_GATHERING)
+		leave_behind(s, gang);
+	if (state == GANG_WHOLE) {
+		gangs_clear_shunned(gang);
+		gang->kept = false;
+		gang_mark_whole(s, gang);
+	}
 }
 
 static void stand_in_line(struct scheduler *s, struct gang *gang)
 {
 	const struct policy_class *class_ = gang_class(s, gang);
 	gang->class_order = class_ ? (size_t)(class_ - s->policy.inforce->classes) : SIZE_MAX;
-	enter(s, gang, GANG_QUEUED);
+	gang_enter(s, gang, GANG_QUEUED);
 }
 
-static void give_back(struct scheduler *s, struct gang *gang)
+void gang_let_go(struct scheduler *s, struct gang *gang)
 {
-	log_warn("a gang's room is given back", "name=%s/%s placed=%zu parked=%zu holes=%zu", gang->namespace_,
-	    gang->name, gang->placed, gang->in_state[GANG_PARKED], gang->hole_count);
 	for (size_t i = 0; i < gang->count; i++) {
 		struct gang_member *member = gang->members[i];
 		if (member->state == GANG_PARKED)
@@ -141,10 +152,17 @@ static void give_back(struct scheduler *s, struct gang *gang)
 		member->writing = false;
 	}
 	gang_drop_holes(s, gang);
-	enter(s, gang, GANG_GATHERING);
 	gang->tried_at = UINT64_MAX;
 	gang->not_before_ns = clock_now() + AGAIN_NS;
 	wake_soon(s, REASON_CODE_WAKE_ROOM);
+}
+
+static void give_back(struct scheduler *s, struct gang *gang)
+{
+	log_warn("a gang's room is given back", "name=%s/%s placed=%zu parked=%zu holes=%zu", gang->namespace_,
+	    gang->name, gang->placed, gang->in_state[GANG_PARKED], gang->hole_count);
+	gang_let_go(s, gang);
+	gang_enter(s, gang, GANG_GATHERING);
 }
 
 static bool node_is_there(const struct scheduler *s, const struct gang_member *member)
@@ -193,7 +211,10 @@ static void tell(struct scheduler *s, struct gang *gang)
 
 static void run(struct scheduler *s, struct gang *gang)
 {
-	for (int i = 0; i < STEPS_MAX; i++)
+	const struct policy_class *class_ = gang_class(s, gang);
+	int64_t members_ns = class_ ? class_->gang.members_within_ns : INT64_MAX;
+	for (int i = 0; i < STEPS_MAX; i++) {
+		gangs_set_deadline(gang, clock_now(), GANG_COMMIT_NS, members_ns);
 		switch (gangs_step(gang, clock_now(), gang_worth_a_try(s, gang))) {
 		case GANG_STEP_WAIT:
 			return;
@@ -201,7 +222,7 @@ static void run(struct scheduler *s, struct gang *gang)
 			stand_in_line(s, gang);
 			break;
 		case GANG_STEP_GATHER:
-			enter(s, gang, GANG_GATHERING);
+			gang_enter(s, gang, GANG_GATHERING);
 			break;
 		case GANG_STEP_PLAN:
 			s->gang_line_due = true;
@@ -213,23 +234,27 @@ static void run(struct scheduler *s, struct gang *gang)
 			tell(s, gang);
 			break;
 		case GANG_STEP_RELEASED:
-			enter(s, gang, GANG_RELEASED);
+			gang_enter(s, gang, GANG_RELEASED);
 			break;
 		case GANG_STEP_COMMIT:
 			if (!drop_lost_nodes(s, gang))
-				enter(s, gang, GANG_COMMITTING);
+				gang_enter(s, gang, GANG_COMMITTING);
 			break;
 		case GANG_STEP_BIND:
 			bind_parked(s, gang);
 			break;
 		case GANG_STEP_WHOLE:
 			gang_drop_holes(s, gang);
-			enter(s, gang, GANG_WHOLE);
+			gang_enter(s, gang, GANG_WHOLE);
 			break;
 		case GANG_STEP_GIVE_BACK:
 			give_back(s, gang);
 			break;
+		case GANG_STEP_UNDO:
+			gang_undo(s, gang);
+			break;
 		}
+	}
 	gangs_mark(s->gangs, gang);
 }
 
@@ -252,7 +277,7 @@ static bool plan_line(struct scheduler *s)
 	qsort(line, count, sizeof *line, in_order);
 	for (; at < count && (at == 0 || clock_now() < until); at++)
 		if (gang_is_complete(line[at]) && gang_plan(s, line[at])) {
-			enter(s, line[at], GANG_PLANNED);
+			gang_enter(s, line[at], GANG_PLANNED);
 			run(s, line[at]);
 		}
 	free(line);
@@ -274,7 +299,8 @@ static void pass(struct scheduler *s)
 	expire_soon(s);
 	if (more || s->gangs->changed)
 		uv_timer_start(&s->gang_timer, gang_on_timer, LINE_MS, 0);
-	else if (s->gangs->by_key.count > s->gangs->in_state[GANG_WHOLE] + s->gangs->in_state[GANG_GATHERING])
+	else if (s->gangs->by_key.count > s->gangs->in_state[GANG_WHOLE] + s->gangs->in_state[GANG_GATHERING] ||
+	         gang_undo_busy(s))
 		uv_timer_start(&s->gang_timer, gang_on_timer, TICK_MS, 0);
 }
 
@@ -294,6 +320,8 @@ void gang_on_timer(uv_timer_t *timer)
 	struct scheduler *s = timer->data;
 	int64_t now = clock_now();
 	size_t cursor = 0;
+	gang_check_nodes(s);
+	gang_undo_tick(s);
 	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));) {
 		if (now >= gang->deadline_ns || (gang->state != GANG_QUEUED && gang->placed < gang_present(gang)))
 			gangs_mark(s->gangs, gang);
@@ -331,14 +359,14 @@ void gang_sweep(struct scheduler *s)
 static void rebuild(struct scheduler *s, struct gang *gang)
 {
 	size_t quorum = gang_quorum(gang), bound = gang->in_state[GANG_BOUND];
-	if (bound > 0 && bound >= quorum) {
-		enter(s, gang, GANG_WHOLE);
+	if (gang->in_state[GANG_DONE] > 0 || (bound > 0 && (bound >= quorum || gang_was_whole(gang)))) {
+		gang_enter(s, gang, GANG_WHOLE);
 		gang_restore(s, gang);
 	} else if (bound > 0) {
-		enter(s, gang, GANG_COMMITTING);
+		gang_enter(s, gang, GANG_COMMITTING);
 		gang_restore(s, gang);
 	} else if (gang_is_complete(gang) && gang_restore(s, gang)) {
-		enter(s, gang, GANG_PLANNED);
+		gang_enter(s, gang, GANG_PLANNED);
 	}
 }
 
@@ -352,6 +380,8 @@ void gang_synced(struct scheduler *s)
 		s->gangs_rebuilt = true;
 		for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));)
 			rebuild(s, gang);
+		gang_undo_take_up(s);
+		s->gang_nodes_lost = true;
 	}
 	gang_soon(s);
 }

@@ -110,8 +110,6 @@ enum reason gang_bind(struct scheduler *s, const struct pod *pod, const char *no
 	    ledger_reserve(s->fleet, pod, slice_of(node), LEDGER_ASSUMED, true, clock_now(), GANG_COMMIT_NS), true,
 	    clock_now());
 	gangs_set(s->gangs, member, GANG_PARKED);
-	if (gang->deadline_ns != INT64_MAX)
-		gang->deadline_ns = clock_now() + GANG_COMMIT_NS; /* it bounds a wait, not work that goes on */
 	gang_soon(s);
 	return REASON_CODE_FITS;
 }

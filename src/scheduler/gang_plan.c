@@ -2,6 +2,7 @@
  * planned, each under its own UID; such room ends with the gang's deadline and not with the entry's. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "berth/plan.h"
@@ -62,7 +63,7 @@ static void ask_members(const struct scheduler *s, const struct gang *gang, stru
 	for (size_t i = 0; i < gang->count; i++) {
 		struct gang_member *member = gang->members[i];
 		const struct pod_gang *said = member->pod->gang;
-		if (member->state == GANG_AWAY)
+		if (member->state == GANG_AWAY || member->state == GANG_DONE)
 			continue;
 		volumes_resolve(s->volumes, member->pod); /* bound, maybe, since the watch showed it */
 		const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(member->pod->uid));
@@ -201,7 +202,8 @@ static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum)
 	int64_t began = clock_now();
 	struct asking *asking;
 	struct plan plan;
-	if (!ask(s, gang, quorum, &asking)) {
+	size_t done = gang->in_state[GANG_DONE];
+	if (!ask(s, gang, quorum > done ? quorum - done : 0, &asking)) {
 		in_vain(s, gang, REASON_CODE_LEVEL_MISSING, began);
 		gang_news_shortage(s, gang, REASON_CODE_LEVEL_MISSING, NULL, NULL);
 		asked(asking);
@@ -251,6 +253,22 @@ bool gang_plan(struct scheduler *s, struct gang *gang)
 	return plan_members(s, gang, gang_quorum(gang));
 }
 
+static bool is_refused(const struct gang_member *member, const char *node)
+{
+	for (size_t i = 0; i < member->refused_count; i++)
+		if (strcmp(member->refused[i], node) == 0)
+			return true;
+	return false;
+}
+
+/* What one member met with, the others need not. */
+static void shun(struct gang *gang)
+{
+	for (size_t i = 0; i < gang->count; i++)
+		for (size_t j = 0; !gang->members[i]->placed && j < gang->shunned_count; j++)
+			gangs_refuse(gang->members[i], gang->shunned[j]);
+}
+
 /* A hole is for the next member that fits there. */
 static void fill_holes(struct scheduler *s, struct gang *gang)
 {
@@ -262,7 +280,8 @@ static void fill_holes(struct scheduler *s, struct gang *gang)
 			struct pod trial = *member->pod;
 			struct node *node = fleet_find(s->fleet, slice_of(gang->holes[at].node));
 			trial.uid = gang->holes[at].id; /* its room does not stand in its own way */
-			if (!node || !node->spec || decide_node(s->fleet, &trial, node, NULL) != REASON_CODE_FITS)
+			if (!node || !node->spec || is_refused(member, node->name) ||
+			    decide_node(s->fleet, &trial, node, NULL) != REASON_CODE_FITS)
 				continue;
 			drop_hole(s, gang, at);
 			place(s, member, node->name);
@@ -285,6 +304,7 @@ bool gang_fill(struct scheduler *s, struct gang *gang)
 {
 	size_t quorum = gang_quorum(gang), present = gang_present(gang);
 	drop_lost_holes(s, gang);
+	shun(gang);
 	fill_holes(s, gang);
 	if (gang->placed >= present)
 		return true;

@@ -55,7 +55,7 @@ void gang_write_all(const struct scheduler *s, struct buf *out)
 	size_t cursor = 0, count = 0;
 	struct gang **line = xcalloc(s->gangs->by_key.count + 1, sizeof *line);
 	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));)
-		if (gang->count + gang->hole_count > 0)
+		if (gang->count - gang->in_state[GANG_DONE] + gang->hole_count > 0) /* one whose work is done is none */
 			line[count++] = gang;
 	qsort(line, count, sizeof *line, in_order);
 	for (size_t i = 0; i < count; i++) {

@@ -59,8 +59,13 @@ struct scheduler {
 	struct gang_objects *gang_objects;
 	struct gang_sources gang_sources; /* our pods that have an object of a gang: pending ones, and bound members */
 	struct gang_feed *gang_feed;
-	struct map gang_writes; /* pod UID → the write on that member that is under way */
-	struct map gang_news;   /* a gang's key → struct gang_news */
+	struct map gang_writes;  /* pod UID → the write on that member that is under way */
+	struct map gang_news;    /* a gang's key → struct gang_news */
+	struct undo *undos;      /* under way */
+	uint32_t undo_lists_due; /* kinds whose marked objects are to be listed yet, by bit */
+	int64_t undo_lists_ns;   /* no sooner */
+	struct undo_listing *undo_listings;
+	bool gang_nodes_lost; /* a node went away since gangs were looked at */
 	struct owners *owners;
 	struct volumes *volumes;
 	struct policy_file policy;
@@ -182,8 +187,6 @@ bool bind_path_safe(struct slice name);
 void gang_pending(struct scheduler *s, struct tracked *tracked);
 /* The watch shows it bound: true if the pod was taken over. */
 bool gang_bound(struct scheduler *s, struct pod *pod);
-/* It is gone, or has ended: called while the ledger still has its room. */
-void gang_gone(struct scheduler *s, struct slice uid);
 /* The fleet has been read: what the process before left is taken up. */
 void gang_synced(struct scheduler *s);
 /* Its room is a gang's: no reservation of it ends on its own. */
@@ -216,6 +219,34 @@ bool gang_feed_synced(const struct scheduler *s);
 void gang_feed_report(const struct scheduler *s, struct buf *out);
 /* Why nothing is known of objects of the kind, or NULL. */
 const char *gang_feed_trouble(const struct scheduler *s, enum gang_object object);
+void gang_enter(struct scheduler *s, struct gang *gang, enum gang_state state);
+/* All that is reserved goes back, and who waits for a Binding is refused. */
+void gang_let_go(struct scheduler *s, struct gang *gang);
+
+/* gang_loss.c: members that end, nodes that go */
+/* The pod has ended or is gone: called while the ledger still has its room. */
+void gang_gone(struct scheduler *s, struct slice uid);
+/* A bound one is being deleted, or is gone. */
+void gang_leaves(struct scheduler *s, const struct gang_member *member);
+/* It has ended; true if the pod was taken over: one that ended well stands for its part of the gang's work. */
+bool gang_ended(struct scheduler *s, struct pod *pod);
+/* A finished list did not show what was not marked with its number. */
+void gang_forget_unseen(struct scheduler *s);
+/* A node is gone. */
+void gang_node_lost(struct scheduler *s);
+/* Looks for members whose node is gone. */
+void gang_check_nodes(struct scheduler *s);
+/* What stays of a gang that was whole, for the next process: a mark on some members. */
+void gang_mark_whole(struct scheduler *s, struct gang *gang);
+bool gang_was_whole(const struct gang *gang);
+
+/* gang_undo.c */
+void gang_undo(struct scheduler *s, struct gang *gang);
+/* After the first list: what the process before suspended is resumed. */
+void gang_undo_take_up(struct scheduler *s);
+void gang_undo_tick(struct scheduler *s);
+bool gang_undo_busy(const struct scheduler *s);
+void gang_undo_close(struct scheduler *s);
 
 /* gang_call.c: its verbs. filter takes the pod over, and returns the HTTP status. */
 unsigned gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *pod, struct buf *reply);

@@ -177,6 +177,7 @@ void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 	hint_close(s);
 	gang_close(s);
 	gang_news_close(s);
+	gang_undo_close(s);
 	if (s->verbs)
 		verbs_stop(s->verbs, one_closed, s);
 	if (s->ops)

@@ -126,11 +126,8 @@ void sim_list(const struct sim_call *call)
 	}
 	const char *labels = http_query(call->http, "labelSelector");
 
-	if (labels && *labels) {
-		sim_answer_status(call, 400, "labelSelector is not served here");
-		return;
-	}
-	if (sim_selector_parse(&selector, call->route.namespace_, http_query(call->http, "fieldSelector"), &err) != 0) {
+	if (sim_selector_parse(&selector, call->route.namespace_, http_query(call->http, "fieldSelector"), &err) != 0 ||
+	    (labels && *labels && sim_selector_add_label(&selector, labels, &err) != 0)) {
 		sim_answer_status(call, 400, "%s", err.text);
 		return;
 	}

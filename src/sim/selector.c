@@ -1,6 +1,9 @@
 #include "sim/selector.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#include "base/reader.h"
 
 static const char *field_of(const struct sim_version *version, const char *field)
 {
@@ -60,6 +63,39 @@ int sim_selector_parse(struct sim_selector *selector, const char *namespace_, co
 	return 0;
 }
 
+int sim_selector_add_label(struct sim_selector *selector, const char *text, struct err *err)
+{
+	size_t key = strcspn(text, "=!, ()");
+
+	if (key == 0 || text[key] != '=' || key >= sizeof selector->label || strpbrk(text + key + 1, "=!, ()") ||
+	    strlen(text + key + 1) >= sizeof selector->label_value)
+		return err_set(err, ERR_INPUT, "labelSelector is served here as one key=value");
+	snprintf(selector->label, sizeof selector->label, "%.*s", (int)key, text);
+	snprintf(selector->label_value, sizeof selector->label_value, "%s", text + key + 1);
+	return 0;
+}
+
+static bool has_label(const struct sim_selector *selector, const struct sim_version *version)
+{
+	struct reader json;
+	bool found = false;
+
+	reader_open(&json, version->metadata);
+	if (!reader_object(&json))
+		return false;
+	for (struct slice key, value; reader_key(&json, &key);) {
+		if (!slice_is(key, "labels") || reader_peek(&json) != READER_OBJECT) {
+			reader_skip(&json);
+			continue;
+		}
+		reader_object(&json);
+		while (reader_key(&json, &key))
+			if (reader_string(&json, &value) && slice_is(key, selector->label))
+				found = slice_is(value, selector->label_value);
+	}
+	return found;
+}
+
 bool sim_selector_matches(const struct sim_selector *selector, const struct sim_version *version)
 {
 	if (selector->namespace_[0] && strcmp(selector->namespace_, version->namespace_) != 0)
@@ -70,5 +106,5 @@ bool sim_selector_matches(const struct sim_selector *selector, const struct sim_
 		if ((strcmp(field_of(version, term->field), term->value) == 0) != term->equal)
 			return false;
 	}
-	return true;
+	return !selector->label[0] || has_label(selector, version);
 }

@@ -39,6 +39,51 @@ static struct pod *decode(const char *json, bool whole)
 
 #define ID "\"uid\":\"u-1\",\"name\":\"p\",\"namespace\":\"team\""
 
+static void how_a_pod_ended(void **state)
+{
+	static const struct {
+		const char *status;
+		bool terminal, succeeded, rejected;
+	} rows[] = {
+	    {"{\"phase\":\"Running\",\"reason\":\"OutOfcpu\"}", false, false, false},
+	    {"{\"phase\":\"Succeeded\"}", true, true, false},
+	    {"{\"phase\":\"Failed\"}", true, false, false},
+	    {"{\"phase\":\"Failed\",\"reason\":\"Evicted\"}", true, false, false},
+	    {"{\"phase\":\"Failed\",\"reason\":\"OutOfnvidia.com/gpu\"}", true, false, true},
+	    {"{\"reason\":\"UnexpectedAdmissionError\",\"phase\":\"Failed\"}", true, false, true},
+	    {"{\"phase\":\"Failed\",\"reason\":\"TopologyAffinityError\"}", true, false, true},
+	};
+	char json[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		snprintf(json, sizeof json, "{\"metadata\":{" ID "},\"spec\":{},\"status\":%s}", rows[i].status);
+		struct pod *pod = decode(json, false);
+		assert_int_equal(pod->terminal, rows[i].terminal);
+		assert_int_equal(pod->succeeded, rows[i].succeeded);
+		assert_int_equal(pod->rejected, rows[i].rejected);
+		pod_free(pod);
+	}
+}
+
+#define CONDITIONS(reason)                                                                                             \
+	"{\"metadata\":{" ID ",\"annotations\":{\"berth.dev/gang-whole\":\"true\"}},\"spec\":{},\"status\":{"          \
+	"\"conditions\":[{\"type\":\"Other\",\"message\":\"no\"},{\"type\":\"PodScheduled\",\"status\":\"False\","     \
+	"\"reason\":\"" reason "\",\"message\":\"0/3 nodes\"},{\"type\":\"PodResizePending\",\"reason\":\"x\"}]}}"
+
+static void what_kube_scheduler_says(void **state)
+{
+	struct pod *pod = decode(CONDITIONS("Unschedulable"), false);
+
+	(void)state;
+	assert_string_equal(pod->unschedulable, "0/3 nodes");
+	assert_true(pod->gang_whole);
+	pod_free(pod);
+	pod = decode(CONDITIONS("SchedulingGated"), false);
+	assert_null(pod->unschedulable);
+	pod_free(pod);
+}
+
 static void a_pending_pod(void **state)
 {
 	struct pod *pod =
@@ -255,6 +300,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_pending_pod),
+	    cmocka_unit_test(how_a_pod_ended),
+	    cmocka_unit_test(what_kube_scheduler_says),
 	    cmocka_unit_test(a_bound_pod_keeps_little),
 	    cmocka_unit_test(the_chain_of_controllers),
 	    cmocka_unit_test(annotation_before_label),

@@ -134,6 +134,133 @@ static void test_room_goes_back_at_the_deadline_only_while_nothing_is_bound(void
 	gangs_free(gangs);
 }
 
+/* A commit of three, one of them bound. */
+static struct gang *begun(struct gangs *gangs, struct gang_member *members[3])
+{
+	struct gang *gang = three(gangs, members, GANG_LOOSE);
+	place_all(gangs, members);
+	set_all(gangs, members, GANG_LOOSE);
+	gangs_enter(gangs, gang, GANG_COMMITTING, 0);
+	gangs_set(gangs, members[0], GANG_BOUND);
+	return gang;
+}
+
+static void test_a_commit_that_does_not_go_on_is_undone(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_member *members[3];
+	struct gang *gang = begun(gangs, members);
+	gangs_set_deadline(gang, 5 * S, 30 * S, 600 * S);
+	assert_int_equal(gang->deadline_ns, 605 * S);
+	gangs_set(gangs, members[1], GANG_BOUND); /* it goes on */
+	gangs_set_deadline(gang, 100 * S, 30 * S, 600 * S);
+	assert_int_equal(gang->deadline_ns, 700 * S);
+	gangs_set(gangs, members[1], GANG_LOOSE); /* going back and forth is no progress */
+	gangs_set_deadline(gang, 110 * S, 30 * S, 600 * S);
+	gangs_set(gangs, members[1], GANG_BOUND);
+	gangs_set_deadline(gang, 120 * S, 30 * S, 600 * S);
+	assert_int_equal(gang->deadline_ns, 700 * S);
+	assert_int_equal(gangs_step(gang, 700 * S - 1, false), GANG_STEP_WAIT);
+	assert_int_equal(gangs_step(gang, 700 * S, false), GANG_STEP_UNDO);
+	gang->undoing = true;
+	assert_int_equal(gangs_step(gang, 700 * S, false), GANG_STEP_WAIT);
+	gangs_enter(gangs, gang, GANG_UNDOING, 700 * S);
+	assert_int_equal(gangs_step(gang, 700 * S, true), GANG_STEP_WAIT);
+	gang->undoing = false;
+	assert_int_equal(gangs_step(gang, 700 * S, true), GANG_STEP_GATHER);
+	gangs_free(gangs);
+}
+
+static void test_a_commit_without_room_is_undone_sooner(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_member *members[3];
+	struct gang *gang = begun(gangs, members);
+	gangs_set_deadline(gang, 5 * S, 30 * S, 600 * S);
+	gangs_place(gangs, members[2], false);
+	gangs_set_deadline(gang, 200 * S, 30 * S, 600 * S);
+	assert_int_equal(gang->deadline_ns, 230 * S);
+	gangs_set_deadline(gang, 229 * S, 30 * S, 600 * S);
+	assert_int_equal(gang->deadline_ns, 230 * S);
+	gangs_place(gangs, members[2], true);
+	gangs_set_deadline(gang, 229 * S, 30 * S, 600 * S);
+	assert_int_equal(gang->deadline_ns, 605 * S);
+	gangs_free(gangs);
+}
+
+static void test_a_node_lost_under_a_bound_member_is_not_waited_for(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_member *members[3];
+	struct gang *gang = begun(gangs, members);
+	gang->broken = true;
+	assert_int_equal(gangs_step(gang, 0, false), GANG_STEP_UNDO);
+	gang->undo_after_ns = S;
+	assert_int_equal(gangs_step(gang, 0, false), GANG_STEP_WAIT);
+	gang->undo_after_ns = 0;
+	gang->kept = true;
+	assert_int_equal(gangs_step(gang, 0, false), GANG_STEP_WAIT);
+	gangs_free(gangs);
+}
+
+static void test_nothing_bound_is_no_undo(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_member *members[3];
+	struct gang *gang = begun(gangs, members);
+	gangs_set(gangs, members[0], GANG_LOOSE);
+	gangs_set_deadline(gang, 0, 30 * S, 600 * S);
+	assert_int_equal(gangs_step(gang, 30 * S, false), GANG_STEP_GIVE_BACK);
+	gangs_free(gangs);
+}
+
+static void test_a_member_that_ended_well_stands_for_its_part(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_member *members[3];
+	struct gang *gang = begun(gangs, members);
+	set_all(gangs, members, GANG_BOUND);
+	gangs_set(gangs, members[0], GANG_DONE);
+	assert_int_equal(gangs_step(gang, 0, false), GANG_STEP_WHOLE);
+	gangs_enter(gangs, gang, GANG_WHOLE, 0);
+	for (int i = 0; i < 3; i++)
+		members[i]->pod->owner_uid = "job";
+	gangs_remove(gangs, members[1]);
+	gangs_remove(gangs, members[2]);
+	struct gang_member *again = put(gangs, "d", GANG_LOOSE);
+	again->pod->owner_uid = "job";
+	assert_int_equal(gangs_step(gang, 0, true), GANG_STEP_FILL);
+	again->pod->owner_uid = "another job";
+	assert_int_equal(gangs_step(gang, 0, true), GANG_STEP_GATHER);
+	gangs_free(gangs);
+}
+
+static void test_a_gang_of_which_none_stands_begins_again(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_member *members[3];
+	struct gang *gang = begun(gangs, members);
+	set_all(gangs, members, GANG_BOUND);
+	gangs_enter(gangs, gang, GANG_WHOLE, 0);
+	static const char *const uids[] = {"a", "b", "c"};
+	put(gangs, "d", GANG_LOOSE);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(gangs_step(gang, 0, true), GANG_STEP_FILL);
+		struct pod *pod = make(uids[i], "g", 3, 0);
+		pod->deleting = true;
+		gangs_put(gangs, pod, GANG_BOUND, 0)->owned = true;
+	}
+	assert_int_equal(gang->leaving, 3);
+	assert_int_equal(gangs_step(gang, 0, true), GANG_STEP_GATHER);
+	gangs_free(gangs);
+}
+
 static void test_a_hole_keeps_the_burst_from_starting(void **state)
 {
 	(void)state;
@@ -357,6 +484,12 @@ int main(void)
 	    cmocka_unit_test(test_a_gang_of_unknown_size_waits),
 	    cmocka_unit_test(test_the_road_to_whole),
 	    cmocka_unit_test(test_room_goes_back_at_the_deadline_only_while_nothing_is_bound),
+	    cmocka_unit_test(test_a_commit_that_does_not_go_on_is_undone),
+	    cmocka_unit_test(test_a_commit_without_room_is_undone_sooner),
+	    cmocka_unit_test(test_a_node_lost_under_a_bound_member_is_not_waited_for),
+	    cmocka_unit_test(test_nothing_bound_is_no_undo),
+	    cmocka_unit_test(test_a_member_that_ended_well_stands_for_its_part),
+	    cmocka_unit_test(test_a_gang_of_which_none_stands_begins_again),
 	    cmocka_unit_test(test_a_hole_keeps_the_burst_from_starting),
 	    cmocka_unit_test(test_an_empty_gang_is_forgotten_when_its_last_hole_is),
 	    cmocka_unit_test(test_the_eldest_pod_says_the_size),

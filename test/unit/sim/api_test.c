@@ -120,7 +120,14 @@ static void lists_select_and_thin_out(void **state)
 	assert_int_equal(call(&h, "GET", "/api/v1/namespaces/other/pods", NULL, NULL, &r), 200);
 	assert_int_equal(items_in(&r), 0);
 	assert_int_equal(call(&h, "GET", "/api/v1/pods?fieldSelector=spec.color%3Dred", NULL, NULL, &r), 400);
-	assert_int_equal(call(&h, "GET", "/api/v1/pods?labelSelector=a%3Db", NULL, NULL, &r), 400);
+	assert_int_equal(call(&h, "PATCH", "/api/v1/namespaces/d/pods/b", STRATEGIC,
+	                     "{\"metadata\":{\"labels\":{\"x.dev/a\":\"b\"}}}", &r),
+	    200);
+	assert_int_equal(call(&h, "GET", "/api/v1/pods?labelSelector=x.dev%2Fa%3Db", NULL, NULL, &r), 200);
+	assert_int_equal(items_in(&r), 1);
+	assert_int_equal(call(&h, "GET", "/api/v1/pods?labelSelector=x.dev%2Fa%3Dc", NULL, NULL, &r), 200);
+	assert_int_equal(items_in(&r), 0);
+	assert_int_equal(call(&h, "GET", "/api/v1/pods?labelSelector=a%20in%20(b)", NULL, NULL, &r), 400);
 	assert_int_equal(call(&h, "GET", "/api/v1/pods", PARTIAL, NULL, &r), 200);
 	assert_string_equal(text_at(&r, "kind"), "PartialObjectMetadataList");
 	assert_string_equal(text_at(&r, "items.0.metadata.name"), "a");

@@ -1,0 +1,51 @@
+/* Owners of pods that can be suspended: their controller then deletes the pods and counts none of them as failed, and
+ * makes them anew when the owner is resumed. What such an object says, and the patches that suspend and resume it.
+ *
+ * A mark on the object itself, a label so that it can be listed by it, says that berth is to resume it: it outlives
+ * berth. */
+#ifndef CLUSTER_SUSPENSION_H
+#define CLUSTER_SUSPENSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "berth/arena.h"
+#include "berth/slice.h"
+
+#define SUSPENDED_BY "berth.dev/suspended-by"
+#define SUSPENDED_BY_BERTH "berth"
+#define SUSPENDED_GANG "berth.dev/undoes" /* annotation: the key of the gang that is undone */
+
+struct suspend_kind {
+	const char *api_version, *kind, *plural;
+	const char *field; /* of spec: "suspend", or "runPolicy.suspend" */
+};
+
+const struct suspend_kind *suspend_kinds(size_t *count);
+/* NULL: pods of such an owner, or of an owner of that kind's objects, are not known to be suspended by it. */
+const struct suspend_kind *suspend_kind_of(const char *kind);
+/* Whether the kind makes a pod anew that is evicted, and counts no failure. */
+bool suspend_recreates(const char *kind);
+/* "/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME"; NAMESPACE and NAME NULL: of all. */
+void suspend_path(const struct suspend_kind *kind, const char *namespace_, const char *name, struct buf *out);
+
+/* One object of such a kind; texts point into `arena`. */
+struct suspend_object {
+	const char *namespace_, *name, *uid;
+	const char *owner_kind, *owner_name, *owner_uid; /* its controller, or NULL */
+	const char *gang;                                /* SUSPENDED_GANG, or NULL */
+	bool suspended;
+	bool marked; /* by berth */
+	bool queued; /* Kueue suspends and resumes it, and nobody else may */
+};
+/* False where it cannot be read. */
+bool suspend_read(
+    struct slice json, const struct suspend_kind *kind, struct arena *arena, struct suspend_object *object);
+/* The items of a list, each given to `each`; false where it cannot be read. */
+bool suspend_read_list(struct slice json, void (*each)(void *ctx, struct slice item), void *ctx);
+/* A merge patch that suspends or resumes it and sets or takes away the mark. */
+void suspend_write(const struct suspend_kind *kind, const struct suspend_object *object, bool suspend, const char *gang,
+    struct buf *out);
+
+#endif

@@ -1,0 +1,136 @@
+#include "cluster/suspension.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct suspend_object read_object(const char *kind, const char *json, struct arena *arena)
+{
+	struct suspend_object object;
+	arena_init(arena, 256);
+	assert_true(suspend_read(slice_of(json), suspend_kind_of(kind), arena, &object));
+	return object;
+}
+
+static void test_what_an_object_says(void **state)
+{
+	(void)state;
+	struct arena arena;
+	struct suspend_object object = read_object("Job",
+	    "{\"kind\":\"Job\",\"metadata\":{\"name\":\"j\",\"namespace\":\"n\",\"uid\":\"u\",\"labels\":"
+	    "{\"berth.dev/suspended-by\":\"berth\"},\"annotations\":{\"berth.dev/undoes\":\"0/n/g\"},"
+	    "\"ownerReferences\":[{\"kind\":\"JobSet\",\"name\":\"s\",\"uid\":\"v\",\"controller\":true}]},"
+	    "\"spec\":{\"template\":{\"suspend\":7},\"suspend\":true},\"status\":{}}",
+	    &arena);
+	assert_string_equal(object.namespace_, "n");
+	assert_string_equal(object.name, "j");
+	assert_string_equal(object.uid, "u");
+	assert_string_equal(object.gang, "0/n/g");
+	assert_string_equal(object.owner_kind, "JobSet");
+	assert_string_equal(object.owner_name, "s");
+	assert_string_equal(object.owner_uid, "v");
+	assert_true(object.suspended && object.marked && !object.queued);
+	arena_free(&arena);
+}
+
+static void test_a_field_below_another(void **state)
+{
+	(void)state;
+	struct arena arena;
+	struct suspend_object object = read_object("PyTorchJob",
+	    "{\"metadata\":{\"name\":\"j\",\"namespace\":\"n\",\"uid\":\"u\",\"labels\":{\"kueue.x-k8s.io/queue-name\":"
+	    "\"q\"}},\"spec\":{\"suspend\":false,\"runPolicy\":{\"suspend\":true}}}",
+	    &arena);
+	assert_true(object.suspended && object.queued && !object.marked);
+	assert_null(object.owner_kind);
+	arena_free(&arena);
+}
+
+static void test_what_cannot_be_read(void **state)
+{
+	(void)state;
+	struct arena arena;
+	struct suspend_object object;
+	static const char *const texts[] = {"", "[]", "{\"metadata\":{\"name\":\"j\"}}",
+	    "{\"metadata\":{\"name\":\"j\",\"namespace\":\"n\",\"uid\":\"u\"}", "{\"metadata\":[]}"};
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		arena_init(&arena, 256);
+		assert_false(suspend_read(slice_of(texts[i]), suspend_kind_of("Job"), &arena, &object));
+		arena_free(&arena);
+	}
+}
+
+static void expect_patch(const char *kind, bool suspend, const char *expected)
+{
+	struct buf out;
+	struct suspend_object object = {.uid = "u"};
+	buf_init(&out, 4096);
+	suspend_write(suspend_kind_of(kind), &object, suspend, "k\"", &out);
+	assert_string_equal(out.data, expected);
+	buf_free(&out);
+}
+
+static void test_patches(void **state)
+{
+	(void)state;
+	expect_patch("Job", true,
+	    "{\"metadata\":{\"uid\":\"u\",\"labels\":{\"berth.dev/suspended-by\":\"berth\"},\"annotations\":"
+	    "{\"berth.dev/undoes\":\"k\\\"\"}},\"spec\":{\"suspend\":true}}");
+	expect_patch("MPIJob", false,
+	    "{\"metadata\":{\"uid\":\"u\",\"labels\":{\"berth.dev/suspended-by\":null},\"annotations\":"
+	    "{\"berth.dev/undoes\":null}},\"spec\":{\"runPolicy\":{\"suspend\":false}}}");
+}
+
+static void expect_path(const char *kind, const char *namespace_, const char *name, const char *expected)
+{
+	struct buf out;
+	buf_init(&out, 4096);
+	suspend_path(suspend_kind_of(kind), namespace_, name, &out);
+	assert_string_equal(out.data, expected);
+	buf_free(&out);
+}
+
+static void test_kinds(void **state)
+{
+	(void)state;
+	expect_path("Job", "n", "j", "/apis/batch/v1/namespaces/n/jobs/j");
+	expect_path("JobSet", NULL, NULL, "/apis/jobset.x-k8s.io/v1alpha2/jobsets");
+	assert_null(suspend_kind_of("CronJob")); /* its suspension ends nothing */
+	assert_null(suspend_kind_of(NULL));
+	assert_true(suspend_recreates("StatefulSet") && suspend_recreates("ReplicaSet"));
+	assert_false(suspend_recreates("Job") || suspend_recreates(NULL));
+}
+
+static void append(void *ctx, struct slice item)
+{
+	buf_add(ctx, item.at, item.len);
+}
+
+static void test_lists(void **state)
+{
+	(void)state;
+	struct buf out;
+	buf_init(&out, 4096);
+	assert_true(suspend_read_list(
+	    slice_of("{\"kind\":\"JobList\",\"items\":[{\"a\":1},{}],\"metadata\":{}}"), append, &out));
+	assert_string_equal(out.data, "{\"a\":1}{}");
+	assert_true(suspend_read_list(slice_of("{\"items\":null}"), append, &out));
+	assert_false(suspend_read_list(slice_of("{\"items\":[{\"a\":1}"), append, &out));
+	buf_free(&out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_what_an_object_says),
+	    cmocka_unit_test(test_a_field_below_another),
+	    cmocka_unit_test(test_what_cannot_be_read),
+	    cmocka_unit_test(test_patches),
+	    cmocka_unit_test(test_kinds),
+	    cmocka_unit_test(test_lists),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,227 @@
+"""Gangs whose commit breaks: undone by way of their owner, kept where that cannot be, and what members leave behind."""
+
+import signal
+import time
+import unittest
+
+from harness import NAMES, POLICY, Daemon, wait_for
+from gang_test import GangTest, bound_to, plan_of, says
+
+SHORT = POLICY.replace("- name: batch\n", "- name: batch\n  gang: {membersWithin: 2s}\n")
+RESTART = POLICY.replace("- name: batch\n", "- name: batch\n  gang: {onNodeLoss: restart}\n")
+BINDING = "/api/v1/namespaces/team/pods/{}/binding"
+
+
+class UndoTest(GangTest):
+    policy = SHORT
+
+    def setUp(self):
+        super().setUp()
+        before = self.daemon.state()["policy"]["hash"]
+        self.daemon.write_policy(self.policy)
+        wait_for(lambda: self.daemon.state()["policy"]["hash"] != before, 5, "the policy")
+
+    def job_of(self, name="trainer"):
+        return self.cluster.api.json("GET", f"/apis/batch/v1/namespaces/team/jobs/{name}")[1]
+
+    def suspended(self, name="trainer"):
+        return self.job_of(name).get("spec", {}).get("suspend", False)
+
+    def mark(self, name="trainer"):
+        return self.job_of(name)["metadata"].get("labels", {}).get("berth.dev/suspended-by")
+
+    def gang(self):
+        return next((g for g in self.daemon.state()["gangs"] if g["name"] == "g"), None)
+
+    def state_is(self, state, seconds=10):
+        wait_for(lambda: (self.gang() or {}).get("state") == state, seconds, f"the gang {state}")
+
+    def bind_some(self, things, plans, failing):
+        """All are asked to bind; the Bindings of some fail for good."""
+        self.cluster.faults({"rules": [{"method": "POST", "path": BINDING.format(n), "status": 403} for n in failing]})
+        calls = [self.daemon.spawn_bind(t, p["node"]) for t, p in zip(things, plans)]
+        for thread, _ in calls:
+            thread.join()
+
+    def broken(self, owner):
+        """A gang of three of which two are bound."""
+        things = self.members("abc", owner=owner)
+        self.bind_some(things, self.planned(things), "c")
+        self.state_is("committing")
+        return things
+
+    def whole(self, names="abc", owner=None):
+        things = self.members(names, owner=owner)
+        for thread, _ in [self.daemon.spawn_bind(t, p["node"]) for t, p in zip(things, self.planned(things))]:
+            thread.join()
+        self.state_is("whole")
+        return things
+
+    def events(self, reason):
+        return [e for e in self.cluster.api.json("GET", "/apis/events.k8s.io/v1/events")[1]["items"] if e["reason"] == reason]
+
+    def delete_all(self, names="abc"):
+        for name in names:
+            self.cluster.delete_pod(name)
+
+    def resumed(self):
+        wait_for(lambda: not self.suspended(), what="the owner's resumption")
+        self.assertIsNone(self.mark())
+
+
+class BySuspension(UndoTest):
+    def test_its_job_is_suspended_and_goes_on_once_its_pods_are_gone(self):
+        job = self.cluster.job("trainer")
+        self.broken(job)
+        wait_for(self.suspended, what="the suspension")
+        self.assertEqual(self.mark(), "berth")
+        self.state_is("undoing")
+        self.assertEqual(self.holds(), [])
+        time.sleep(1)
+        self.assertTrue(self.suspended())
+        self.delete_all()
+        self.resumed()
+        self.cluster.faults({"rules": []})
+        self.whole("def", job)
+
+    def test_a_members_call_is_refused_meanwhile(self):
+        things = self.broken(self.cluster.job("trainer"))
+        self.state_is("undoing")
+        self.assertTrue(self.daemon.bind(things[2], NAMES[0])[1]["Error"])
+        self.assertIsNone(bound_to(self.cluster.get_pod("c")))
+
+    def test_a_node_that_goes_under_a_bound_member_is_not_waited_for(self):
+        self.daemon.write_policy(POLICY)
+        things = self.members("abc", owner=self.cluster.job("trainer"))
+        plans = self.planned(things)
+        self.bind_some(things, plans, "c")
+        self.cluster.api.call("DELETE", f"/api/v1/nodes/{plans[0]['node']}")
+        wait_for(self.suspended, 5, "the suspension")
+
+    def test_the_next_process_resumes_what_the_last_one_suspended(self):
+        self.broken(self.cluster.job("trainer"))
+        wait_for(self.suspended, what="the suspension")
+        self.daemon.process.stop(signal.SIGKILL)
+        self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
+        self.state_is("undoing")
+        self.assertTrue(self.suspended())
+        self.delete_all()
+        self.resumed()
+
+    def test_pods_that_went_between_two_processes(self):
+        self.broken(self.cluster.job("trainer"))
+        wait_for(self.suspended, what="the suspension")
+        self.daemon.process.stop(signal.SIGKILL)
+        self.delete_all()
+        self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
+        self.resumed()
+
+    def test_who_takes_the_mark_away_has_taken_over(self):
+        self.broken(self.cluster.job("trainer"))
+        wait_for(self.suspended, what="the suspension")
+        self.cluster.patch("/apis/batch/v1/namespaces/team/jobs/trainer", {"metadata": {"labels": {"berth.dev/suspended-by": None}}})
+        self.delete_all()
+        wait_for(lambda: not self.gang(), what="the end of the undo")
+        time.sleep(0.5)
+        self.assertTrue(self.suspended())
+
+    def test_a_job_of_kueue_is_left_to_kueue(self):
+        job = self.cluster.job("trainer")
+        self.cluster.patch("/apis/batch/v1/namespaces/team/jobs/trainer", {"metadata": {"labels": {"kueue.x-k8s.io/queue-name": "q"}}})
+        self.broken(job)
+        wait_for(lambda: self.events("GangKept"), what="what is said of it")
+        self.assertFalse(self.suspended())
+
+
+class ByEviction(UndoTest):
+    def test_pods_that_are_made_anew_uncounted_are_evicted(self):
+        owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "s", "uid": "s-uid"}}
+        self.broken(owner)
+        self.cluster.faults({"rules": []})
+
+        def evicted():
+            gone = [n for n in "ab" if "spec" not in self.cluster.get_pod(n)]
+            return len(gone) == 2
+        wait_for(evicted, what="the evictions")
+        self.assertIn("spec", self.cluster.get_pod("c"))
+        self.members("ab", owner=owner)
+        self.planned([self.cluster.get_pod(n) for n in "abc"])
+
+
+class Kept(UndoTest):
+    def test_pods_without_a_controller_stay_and_berth_says_so(self):
+        things = self.broken(None)
+        (said,) = wait_for(lambda: self.events("GangKept"), what="what is said of it")
+        self.assertEqual((said["type"], said["regarding"]["kind"]), ("Warning", "Pod"))
+        self.assertTrue(all(bound_to(self.cluster.get_pod(n)) for n in "ab"))
+        time.sleep(1)
+        self.assertEqual(len(self.events("GangKept")), 1)
+        self.cluster.faults({"rules": []})
+        plan = plan_of(self.cluster.get_pod("c"))
+        self.assertEqual(self.daemon.bind(things[2], plan["node"]), (200, {"Error": ""}))
+        self.state_is("whole")
+
+    def test_a_gang_that_was_whole_is_never_undone(self):
+        job = self.cluster.job("trainer")
+        self.whole(owner=job)
+        wait_for(lambda: any(self.cluster.get_pod(n)["metadata"]["annotations"].get("berth.dev/gang-whole") for n in "abc"),
+                 what="the mark")
+        for restart in (False, True):
+            self.cluster.delete_pod("a" if not restart else "b")
+            if restart:
+                self.daemon.process.stop(signal.SIGKILL)
+                self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
+            time.sleep(3)
+            self.assertEqual(self.gang()["state"], "whole")
+            self.assertFalse(self.suspended())
+
+
+class Losses(UndoTest):
+    policy = RESTART
+
+    def test_a_node_lost_under_a_whole_gang_restarts_it(self):
+        things = self.whole(owner=self.cluster.job("trainer"))
+        self.cluster.api.call("DELETE", "/api/v1/nodes/" + bound_to(self.cluster.get_pod(things[0]["metadata"]["name"])))
+        wait_for(self.suspended, what="the suspension")
+        self.delete_all()
+        self.resumed()
+
+    def test_a_member_lost_without_its_node_is_replaced(self):
+        self.whole(owner=self.cluster.job("trainer"))
+        self.cluster.delete_pod("a")
+        self.planned([self.member("d")])
+        self.assertFalse(self.suspended())
+
+    def test_where_a_kubelet_did_not_take_a_member_its_replacement_does_not_go(self):
+        things = self.members("abc", gpus=8)
+        plans = self.planned(things)
+        self.cluster.node("n3")
+        self.bind_some(things, plans, "c")
+        self.cluster.patch("/api/v1/namespaces/team/pods/a/status",
+                           {"status": {"phase": "Failed", "reason": "UnexpectedAdmissionError"}})
+        again = self.member("d", gpus=8)
+        self.assertEqual(self.planned([again])[0]["node"], "n3")
+
+    def test_a_gang_that_comes_again_is_planned_as_a_whole(self):
+        self.whole()
+        self.delete_all("ab")
+        first = self.member("d")
+        self.planned([first])
+        self.delete_all("cd")
+        wait_for(lambda: not self.gang(), what="the end of all members")
+        self.members("ef")
+        self.state_is("gathering")
+
+    def test_a_member_that_ended_well_stands_for_its_part(self):
+        job = self.cluster.job("trainer")
+        self.whole(owner=job)
+        for name in "abc":
+            self.cluster.patch(f"/api/v1/namespaces/team/pods/{name}/status",
+                               {"status": {"phase": "Failed" if name == "c" else "Succeeded"}})
+        again = self.member("d", owner=job)
+        plan = self.planned([again])[0]
+        self.assertEqual(self.daemon.bind(again, plan["node"]), (200, {"Error": ""}))
+
+
+if __name__ == "__main__":
+    unittest.main()
