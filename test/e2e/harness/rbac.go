@@ -27,6 +27,8 @@ func berthRole() *rbacv1.ClusterRole {
 			rule("", "pods", "patch"),
 			rule("", "pods/status", "patch"),
 			rule("", "pods/binding", "create"),
+			rule("", "pods/eviction", "create"),
+			rule("batch", "jobs", "patch"),
 			rule("", "events", "create", "patch"),
 			rule("events.k8s.io", "events", "create", "patch"),
 		},
