@@ -283,14 +283,15 @@ static bool stands_somewhere(const struct scheduler *s, const struct gang_member
 	return !entry || entry->node->spec;
 }
 
-/* Members that the owners' controllers are still to take away; those on a node that is gone are no more. */
+/* Members that the owners' controllers are still to take away. One that is being deleted on a node that is gone is no
+ * more; that it is being deleted shows that the controller has seen the suspension. */
 static size_t left(const struct undo *undo)
 {
 	const struct gang *gang = gang_of(undo);
 	size_t count = 0;
 	for (size_t i = 0; gang && i < gang->count; i++) {
 		const struct gang_member *member = gang->members[i];
-		count += member->state == GANG_BOUND && stands_somewhere(undo->s, member);
+		count += member->state == GANG_BOUND && (!member->pod->deleting || stands_somewhere(undo->s, member));
 	}
 	return count;
 }
