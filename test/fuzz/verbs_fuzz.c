@@ -148,11 +148,6 @@ void kube_evict(struct kube *kube, struct kube_pod_ref pod, kube_done *done, voi
 	(void)kube, (void)pod, (void)done, (void)ctx;
 }
 
-void kube_emit(struct kube *kube, const struct kube_event *event, kube_done *done, void *ctx)
-{
-	(void)kube, (void)event, (void)done, (void)ctx;
-}
-
 struct kube_watch_state kube_watch_state(const struct kube_watch *watch)
 {
 	(void)watch;
