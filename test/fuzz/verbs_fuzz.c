@@ -23,6 +23,7 @@
 #define SEPARATOR '\x1f'
 #define REPLY_MAX (64u << 20)
 #define BINDS_MAX 64
+#define CALLS_MAX 4096
 #define STEPS_MAX 64
 
 #define CHECK(holds)                                                                                                   \
@@ -51,7 +52,7 @@ struct api_call {
 };
 
 static struct verbs_bind binds[BINDS_MAX];
-static struct api_call api_calls[BINDS_MAX];
+static struct api_call api_calls[CALLS_MAX];
 static size_t bind_count, api_count, api_answered;
 
 static void check_object(struct slice raw)
@@ -265,6 +266,8 @@ static void end(struct scheduler *s)
 	}
 	waiting_free(s->waiting);
 	gang_close(s);
+	gang_undo_close(s);
+	s->undo_listings = NULL;
 	gangs_free(s->gangs);
 	gang_feed_free(s);
 	uv_timer_stop(&s->gang_feed_timer);
