@@ -87,6 +87,17 @@ func (b *Berth) WaitReady(ctx context.Context) error {
 	return waitOK(ctx, b.client, b.Ops+"/readyz", b.Process, 30*time.Second)
 }
 
+// Checks is what /readyz says, a line each.
+func (b *Berth) Checks() (string, error) {
+	response, err := b.client.Get(b.Ops + "/readyz")
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return string(text), err
+}
+
 // Restart starts a killed daemon again on its addresses.
 func (b *Berth) Restart(ctx context.Context) error {
 	if err := b.Start(); err != nil {
