@@ -65,6 +65,7 @@ struct gang_member {
 	uint64_t said;        /* the caller's: a hash of the line that was written onto the pod last; 0 = none */
 	bool marked;          /* the caller's: it bears the mark of a whole gang, or will soon */
 	uint32_t mark;        /* the caller's: the last list that showed it */
+	int64_t gpus;         /* that it asks for */
 	size_t at;            /* place in the gang */
 	size_t offered_count; /* during a call that names all nodes it may go to: no other will do */
 	const char *const *offered;
@@ -93,6 +94,11 @@ struct gang {
 	struct gang_terms terms; /* as its object says, which counts first; in terms_arena */
 	struct arena terms_arena;
 	bool unreadable; /* its object cannot be read: what the pods say is not to be relied on */
+
+	int64_t gpus, gpus_least,
+	    gpus_most;     /* of all members that are known; what one asks for, at least and at most */
+	int64_t gpus_told; /* what the pods know: gang_gpus of each */
+	int64_t gpus_seen; /* the caller's: what it has acted upon */
 
 	enum gang_state state;
 	int64_t since_ns, since_wall_ns; /* in the state */
@@ -134,6 +140,9 @@ struct gang_member *gangs_find(const struct gangs *gangs, struct slice uid);
 /* What the gang's object says, copied. NULL: nothing, for it is not there or, with `unreadable`, cannot be read; what
  * it said before stays in force for a gang that was planned by it. */
 void gangs_hear(struct gangs *gangs, struct gang *gang, const struct gang_terms *terms, bool unreadable);
+/* The member asks for so many GPUs. Sets gang_gpus of all pods of the gang: the sum once all that are expected are
+ * there; before that as many as they will ask for, if all that are there ask for the same; else 0, not known. */
+void gangs_weigh(struct gang_member *member, int64_t gpus);
 void gangs_set(struct gangs *gangs, struct gang_member *member, enum gang_member_state state);
 void gangs_place(struct gangs *gangs, struct gang_member *member, bool placed);
 /* kube-scheduler does not take the node for the member. False where it was known or nothing more is remembered. */

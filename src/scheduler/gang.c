@@ -14,11 +14,26 @@
 
 /* --- what the watch shows --- */
 
+/* A gang that may come to ask for enough GPUs to be of a gated class waits until that is known. */
 static bool is_gated_class(const struct scheduler *s, const struct pod *pod)
 {
 	enum reason why;
+	struct pod largest = *pod;
 	const struct policy_class *class_ = policy_class_of(s->policy.inforce, pod, &why);
+	if (class_ && class_->gated)
+		return true;
+	if (!pod->gang || pod->gang_gpus > 0)
+		return false;
+	largest.gang_gpus = INT64_MAX;
+	class_ = policy_class_of(s->policy.inforce, &largest, &why);
 	return class_ && class_->gated;
+}
+
+/* No pod is left behind a gate that nobody means it to wait at. */
+static void ungate_unless_meant(struct scheduler *s, const struct gang_member *member, const struct pod *pod)
+{
+	if (pod->gate_ours && !(member && member->ungated) && (!pod->gang || !is_gated_class(s, pod)))
+		gang_ungate(s, pod);
 }
 
 static enum gang_member_state state_shown(struct gang_member *member, const struct pod *pod)
@@ -45,13 +60,13 @@ void gang_pending(struct scheduler *s, struct tracked *tracked)
 {
 	struct pod *pod = tracked->pod;
 	struct gang_member *member = gangs_find(s->gangs, slice_of(pod->uid));
-	/* No pod is left behind a gate that nobody means it to wait at. */
-	if (pod->gate_ours && !(member && member->ungated) && (!pod->gang || !is_gated_class(s, pod)))
-		gang_ungate(s, pod);
 	gang_follow(s, pod);
+	if (!pod->gang)
+		ungate_unless_meant(s, member, pod);
 	if (pod->gang) {
 		member = gang_enrol(s, pod, state_shown(member, pod));
 		member->ungated |= !pod->gated;
+		ungate_unless_meant(s, member, pod);
 	} else if (member) {
 		dismiss(s, member);
 	} else {
@@ -209,10 +224,22 @@ static void tell(struct scheduler *s, struct gang *gang)
 	}
 }
 
+/* What a gang asks for in all has become known, and may put it into a class that is not gated. */
+static void ungate_what_is_small(struct scheduler *s, struct gang *gang)
+{
+	if (gang->gpus_seen == gang->gpus_told)
+		return;
+	gang->gpus_seen = gang->gpus_told;
+	for (size_t i = 0; i < gang->count; i++)
+		if (gang->members[i]->state == GANG_GATED)
+			ungate_unless_meant(s, gang->members[i], gang->members[i]->pod);
+}
+
 static void run(struct scheduler *s, struct gang *gang)
 {
 	const struct policy_class *class_ = gang_class(s, gang);
 	int64_t members_ns = class_ ? class_->gang.members_within_ns : INT64_MAX;
+	ungate_what_is_small(s, gang);
 	for (int i = 0; i < STEPS_MAX; i++) {
 		gangs_set_deadline(gang, clock_now(), GANG_COMMIT_NS, members_ns);
 		switch (gangs_step(gang, clock_now(), gang_worth_a_try(s, gang))) {

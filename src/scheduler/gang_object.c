@@ -36,6 +36,7 @@ struct gang_member *gang_enrol(struct scheduler *s, struct pod *pod, enum gang_m
 	enum gang_answer answer = ask(s, pod, &terms);
 	gang_follow(s, pod);
 	gangs_hear(s->gangs, member->gang, answer == GANG_ANSWER_TERMS ? &terms : NULL, answer == GANG_ANSWER_UNKNOWN);
+	gangs_weigh(member, decide_gpu_units(s->fleet, &pod->demand));
 	return member;
 }
 

@@ -260,6 +260,45 @@ class Gated(GangTest):
         wait_for(lambda: not self.cluster.get_pod("single")["spec"].get("schedulingGates"), what="its release")
 
 
+class ByGPUs(GangTest):
+    """A class for gangs that ask for many GPUs in all."""
+
+    def setUp(self):
+        super().setUp()
+        before = self.daemon.state()["policy"]["hash"]
+        self.daemon.write_policy(POLICY.replace("- name: batch\n", "- {name: large, match: [{gangGPUs: {min: 8}}]}\n- name: batch\n")
+                                 + "gate: {classes: [large]}\n")
+        wait_for(lambda: self.daemon.state()["policy"]["hash"] != before, 5, "the policy with a class for large gangs")
+
+    def gated(self, name):
+        return bool(self.cluster.get_pod(name)["spec"].get("schedulingGates"))
+
+    def test_the_class_goes_by_what_all_members_ask_for(self):
+        for gang, gpus, class_ in (("g", 4, "large"), ("h", 1, "batch")):
+            things = [self.member(f"{gang}{i}", gang=gang, size=2, gpus=gpus) for i in range(2)]
+            plans = self.planned(things)
+            for thread, answer in [self.daemon.spawn_bind(t, p["node"]) for t, p in zip(things, plans)]:
+                thread.join()
+                self.assertEqual(answer, [(200, {"Error": ""})])
+            for thing in self.all_bound([f"{gang}0", f"{gang}1"]):
+                self.assertEqual(decision_of(thing)["class"], class_)
+
+    def test_a_small_gang_does_not_wait_at_the_gate(self):
+        self.member("small", gang="small", size=3, gpus=2, schedulingGates=GATES)
+        large = self.seen(self.member("large", gang="large", size=3, gpus=4, schedulingGates=GATES))
+        wait_for(lambda: not self.gated("small"), what="the small gang's release")
+        self.assertTrue(self.gated(large["metadata"]["name"]))
+
+    def test_one_whose_members_differ_waits_until_all_are_there(self):
+        self.seen(self.member("a", size=3, gpus=1, schedulingGates=GATES))
+        wait_for(lambda: not self.gated("a"), what="three of one GPU are few")
+        self.seen(self.member("b", size=3, gpus=4, schedulingGates=GATES))
+        time.sleep(0.3)
+        self.assertTrue(self.gated("b"))
+        self.planned([self.member("c", size=3, gpus=4, schedulingGates=GATES)])
+        self.assertFalse(self.gated("b"))
+
+
 class Driven(unittest.TestCase):
     """With kube-scheduler played by the embedded cluster."""
 

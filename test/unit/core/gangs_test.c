@@ -433,6 +433,33 @@ static void test_where_it_stands_is_said_by_the_object_then_by_the_eldest(void *
 	gangs_free(gangs);
 }
 
+static void test_what_a_gang_asks_for_in_all(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_member *members[3];
+	static const char *const uids[] = {"a", "b", "c"};
+	for (int i = 0; i < 2; i++) {
+		members[i] = put(gangs, uids[i], GANG_LOOSE);
+		gangs_weigh(members[i], 4);
+		assert_int_equal(members[i]->pod->gang_gpus, 12); /* three are expected, and all alike so far */
+	}
+	gangs_weigh(members[1], 8);
+	assert_int_equal(members[0]->pod->gang_gpus, 0); /* they are not */
+	members[2] = put(gangs, uids[2], GANG_LOOSE);
+	gangs_weigh(members[2], 1);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(members[i]->pod->gang_gpus, 13);
+	gangs_hear(gangs, members[0]->gang, &(struct gang_terms){.size = 4}, false);
+	assert_int_equal(members[0]->pod->gang_gpus, 0);
+	gangs_hear(gangs, members[0]->gang, NULL, false);
+	gangs_enter(gangs, members[0]->gang, GANG_PLANNED, 0);
+	gangs_remove(gangs, members[2]);
+	gangs_weigh(members[1], 8);
+	assert_int_equal(members[0]->pod->gang_gpus, 13); /* what it was planned as */
+	gangs_free(gangs);
+}
+
 static void test_a_pod_may_change_its_gang(void **state)
 {
 	(void)state;
@@ -498,6 +525,7 @@ int main(void)
 	    cmocka_unit_test(test_a_planned_gang_keeps_the_terms_of_an_object_that_went),
 	    cmocka_unit_test(test_each_sub_group_has_its_quorum),
 	    cmocka_unit_test(test_where_it_stands_is_said_by_the_object_then_by_the_eldest),
+	    cmocka_unit_test(test_what_a_gang_asks_for_in_all),
 	    cmocka_unit_test(test_a_pod_may_change_its_gang),
 	    cmocka_unit_test(test_order),
 	    cmocka_unit_test(test_refused_nodes_are_remembered_once),
