@@ -36,9 +36,16 @@ type Share struct {
 // PerSecond is the rate of the run.
 func (r *Result) PerSecond() float64 { return float64(r.Pods) / r.Bound.Seconds() }
 
-// Run starts the side's programs, lets them place the pods that work makes,
-// and leaves the fleet as empty as it was.
-func (f *Fleet) Run(ctx context.Context, side *Side, work func(namespace string) []*v1.Pod) (*Result, error) {
+// Afterwards is the time from the last creation to the last Binding. The
+// answer to that creation may come later than the Binding.
+func (r *Result) Afterwards() time.Duration { return max(r.Bound-r.Created, time.Millisecond) }
+
+// Work makes the pods that a side is to place.
+type Work func(namespace string) []*v1.Pod
+
+// Run starts the side's programs, lets them place the pods that each work
+// makes, one after the other, and leaves the fleet as empty as it was.
+func (f *Fleet) Run(ctx context.Context, side *Side, works ...Work) ([]*Result, error) {
 	dir, err := f.runDir(side.Name)
 	if err != nil {
 		return nil, err
@@ -59,12 +66,15 @@ func (f *Fleet) Run(ctx context.Context, side *Side, work func(namespace string)
 	if _, err := f.place(ctx, side, warm, nil); err != nil {
 		return nil, fmt.Errorf("warm-up of %s: %w", side.Name, err)
 	}
-	pods := work("bench")
-	result, err := f.place(ctx, side, pods, append([]*harness.Process{f.Plane.APIServer, f.Plane.Etcd}, processes...))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", side.Name, err)
+	var results []*Result
+	for _, work := range works {
+		result, err := f.place(ctx, side, work("bench"), append([]*harness.Process{f.Plane.APIServer, f.Plane.Etcd}, processes...))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", side.Name, err)
+		}
+		results = append(results, result)
 	}
-	return result, nil
+	return results, nil
 }
 
 // place creates the pods as fast as the API server takes them and waits until

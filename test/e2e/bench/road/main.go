@@ -61,10 +61,11 @@ func measure(ctx context.Context, controlPlane string, nodes, rounds int, sides 
 	defer fleet.Close()
 	rates := map[*bench.Side][]float64{}
 	return rates, bench.InTurn(rounds, sides, func(round int, side *bench.Side) error {
-		result, err := fleet.Run(ctx, side, work)
+		results, err := fleet.Run(ctx, side, work)
 		if err != nil {
 			return err
 		}
+		result := results[0]
 		rates[side] = append(rates[side], result.PerSecond())
 		fmt.Printf("%6d %5d %-6s %7.1f %9.1f  %s\n", nodes, round, side.Name, result.PerSecond(),
 			singles/result.Created.Seconds(), shares(result))
