@@ -186,4 +186,6 @@ void explain_gang(const json_t *gang)
 	print_levels(gang);
 	print_blocking(gang);
 	print_deadlines(json_object_get(gang, "deadlines"));
+	if (json_is_true(json_object_get(gang, "kept")))
+		puts("  it can be neither completed nor undone: what is bound stays");
 }

@@ -37,8 +37,11 @@ static void write_note(struct scheduler *s, const struct gang *gang, enum gang_e
 		write_within(s, gang, out);
 		break;
 	default:
-		buf_printf(out, "could not be bound whole in time, its room is given back; %zu of %zu pods are there",
-		    gang_present(gang), quorum);
+		if (gang_news_of(s, gang)->taken_back > 0)
+			buf_printf(out, "cannot be completed: %zu of %zu pods are bound, and taken back",
+			    gang_news_of(s, gang)->taken_back, quorum);
+		else
+			buf_text(out, "could not be bound whole in time, its room is given back");
 	}
 }
 

@@ -43,6 +43,8 @@ void gang_news_entered(struct scheduler *s, const struct gang *gang, enum gang_s
 	news->due[GANG_EVENT_PLANNED] |= gang->state == GANG_PLANNED && from == GANG_QUEUED;
 	news->due[GANG_EVENT_WHOLE] |= gang->state == GANG_WHOLE;
 	news->due[GANG_EVENT_UNDONE] |= back || gang->state == GANG_UNDOING;
+	if (back || gang->state == GANG_UNDOING)
+		news->taken_back = gang->state == GANG_UNDOING ? gang->in_state[GANG_BOUND] : 0;
 	if (gang->state != GANG_QUEUED)
 		news->shortage.why = REASON_CODE_FITS;
 }

@@ -45,6 +45,7 @@ struct gang_news {
 	bool due[GANG_EVENT_COUNT];
 	int64_t sent_ns[GANG_EVENT_COUNT]; /* 0 = not yet */
 	enum reason sent_why;              /* of the last WAITING */
+	size_t taken_back;                 /* pods that were bound when it was last undone */
 	char *line;                        /* what its gated members are to say, or NULL */
 	int64_t line_ns;
 };

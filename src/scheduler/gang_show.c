@@ -1,4 +1,5 @@
 /* Gangs as people and tools are shown them. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -128,7 +129,9 @@ static const char *member_state(const struct gang_member *of)
 	    [GANG_LOOSE] = "pending",
 	    [GANG_PARKED] = "parked",
 	    [GANG_BOUND] = "bound",
+	    [GANG_DONE] = "done",
 	};
+	static_assert(sizeof names / sizeof *names == GANG_MEMBER_STATE_COUNT, "a state without a name");
 	if (of->state == GANG_AWAY)
 		return of->pod->deleting ? "deleting" : "gated by others";
 	return names[of->state];
@@ -263,27 +266,32 @@ static void write_within(const struct scheduler *s, const struct gang *gang, str
 
 /* --- what runs out --- */
 
+/* Which of the two limits of a gang that has a plan is the next; NULL: none runs. */
+static const char *commit_limit(const struct scheduler *s, const struct gang *gang)
+{
+	const struct policy_class *class_ = gang_class(s, gang);
+	if (gang->deadline_ns == INT64_MAX || gang->kept)
+		return NULL;
+	return class_ && gang->deadline_ns == gang->moved_ns + class_->gang.members_within_ns ? "membersWithin"
+	                                                                                      : "commit";
+}
+
+static void write_deadline(const char *name, int64_t at_ns, bool first, struct buf *out)
+{
+	buf_text(out, first ? "{" : ",{");
+	member(out, "name", name);
+	buf_printf(out, ",\"inSeconds\":%lld}", (long long)((at_ns - clock_now()) / NS_PER_S));
+}
+
 static void write_deadlines(const struct scheduler *s, const struct gang *gang, struct buf *out)
 {
-	static const char *const names[GANG_STATE_COUNT] = {
-	    [GANG_GATHERING] = "membersWithin",
-	    [GANG_PLANNED] = "commit",
-	    [GANG_RELEASED] = "commit",
-	    [GANG_COMMITTING] = "commit",
-	    [GANG_UNDOING] = "undo",
-	};
-	int64_t now = clock_now(), show_at = gang->since_ns + s->policy.inforce->scale_up_after_ns;
-	const char *name = names[gang->state];
-	bool any = name && gang->deadline_ns != INT64_MAX;
+	int64_t show_after = s->policy.inforce->scale_up_after_ns;
+	const char *limit = commit_limit(s, gang);
 	buf_text(out, ",\"deadlines\":[");
-	if (any) {
-		buf_char(out, '{');
-		member(out, "name", name);
-		buf_printf(out, ",\"inSeconds\":%lld}", (long long)((gang->deadline_ns - now) / NS_PER_S));
-	}
-	if (gang->state == GANG_QUEUED && gang->in_state[GANG_GATED] > 0 && s->policy.inforce->scale_up_after_ns > 0)
-		buf_printf(out, "%s{\"name\":\"scaleUpAfter\",\"inSeconds\":%lld}", any ? "," : "",
-		    (long long)((show_at - now) / NS_PER_S));
+	if (limit)
+		write_deadline(limit, gang->deadline_ns, true, out);
+	if (gang->state == GANG_QUEUED && gang->in_state[GANG_GATED] > 0 && show_after > 0)
+		write_deadline("scaleUpAfter", gang->since_ns + show_after, !limit, out);
 	buf_char(out, ']');
 }
 
@@ -295,6 +303,7 @@ void gang_write_members(const struct scheduler *s, const struct gang *gang, stru
 		buf_char(out, ',');
 		member(out, "reason", reason_text(gang_why(gang)));
 	}
+	buf_printf(out, ",\"kept\":%s", gang->kept ? "true" : "false");
 	write_within(s, gang, out);
 	write_deadlines(s, gang, out);
 	buf_text(out, ",\"members\":[");

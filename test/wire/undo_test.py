@@ -223,5 +223,43 @@ class Losses(UndoTest):
         self.assertEqual(self.daemon.bind(again, plan["node"]), (200, {"Error": ""}))
 
 
+class Told(UndoTest):
+    """What people are told of it."""
+
+    def of_gang(self, name="a"):
+        return self.daemon.explain(name)[1]["gang"]
+
+    def test_a_gang_that_is_undone(self):
+        self.broken(self.cluster.job("trainer"))
+        said = wait_for(lambda: len(self.events("GangUndone")) == 2 and self.events("GangUndone"), what="the Events")
+        self.assertEqual(sorted((e["regarding"]["kind"], e["regarding"]["name"]) for e in said),
+                         [("Job", "trainer"), ("Pod", "a")])
+        self.assertEqual({e["note"] for e in said}, {"gang team/g: cannot be completed: 2 of 3 pods are bound, and taken back"})
+        self.state_is("undoing")
+        gang = self.of_gang()
+        self.assertEqual([(m["pod"], m["state"]) for m in gang["members"]], [("a", "bound"), ("b", "bound"), ("c", "pending")])
+        time.sleep(2)
+        self.assertEqual(len(self.events("GangUndone")), 2)
+
+    def test_the_limit_that_runs_and_a_gang_that_is_kept(self):
+        self.daemon.write_policy(SHORT.replace("2s", "5s"))
+        time.sleep(2.5)  # a changed file is in force
+        self.broken(None)
+        (limit,) = self.of_gang()["deadlines"]
+        self.assertEqual(limit["name"], "membersWithin")
+        self.assertLessEqual(limit["inSeconds"], 5)
+        wait_for(lambda: self.of_gang()["kept"], what="that it stays")
+        self.assertEqual(self.of_gang()["deadlines"], [])
+
+    def test_room_that_is_given_back(self):
+        """Its commit does not come in time, as nobody asks for its pods."""
+        self.planned(self.members("abc"))
+        (limit,) = self.of_gang()["deadlines"]
+        self.assertEqual(limit["name"], "commit")
+        (said,) = wait_for(lambda: self.events("GangUndone"), 40, "the Event")
+        self.assertEqual(said["note"], "gang team/g: could not be bound whole in time, its room is given back")
+        self.assertEqual(len(self.events("GangPlanned")), 1)
+
+
 if __name__ == "__main__":
     unittest.main()
