@@ -152,46 +152,70 @@ func goesOnWithAnotherToken(t *testing.T, installed *harness.Installed) {
 	boundCount(t, namespace, len(pods))
 }
 
+// guardLetsGo leaves a pod behind the gate with no berth there: the guard takes
+// it away once berth's Lease is stale.
+func guardLetsGo(t *testing.T, installed *harness.Installed) {
+	t.Helper()
+	text, err := os.ReadFile(installed.Policy)
+	must(t, err)
+	must(t, os.WriteFile(installed.Policy, append(text, "gate: {classes: [training], releaseAfter: 1s}\n"...), 0o644))
+	namespace := namespaceOf(t, "-left")
+	must(t, plane.CreatePods(t.Context(), harness.Pod(namespace, "left", 1, behindGate)))
+	began := time.Now()
+	eventually(t, 60*time.Second, func() []string { return stillGated(t, namespace) })
+	t.Logf("let go %s after the pod was left", time.Since(began).Round(time.Second))
+}
+
 // exactlyTheRights holds what the API server has noted against the roles:
-// nothing was refused, berth lives on its own roles alone, kube-scheduler needs
-// its lease, and nothing is granted that neither of them used.
+// nothing was refused, berth and the guard live on their own roles alone,
+// kube-scheduler needs its lease, and nothing is granted that none of them used.
 func exactlyTheRights(t *testing.T, manifests harness.Manifests) {
 	t.Helper()
 	rights, err := manifests.Rights()
 	must(t, err)
 	requests, err := plane.Requests()
 	must(t, err)
-	var berth, scheduler []harness.Request
+	var berth, guard, scheduler []harness.Request
 	for _, request := range requests {
 		if code := request.ResponseStatus.Code; code == http.StatusForbidden || code == http.StatusUnauthorized {
 			t.Errorf("refused: %s", request.String())
 		}
 		switch program, _, _ := strings.Cut(request.Agent, "/"); program {
 		case "berth":
-			berth = append(berth, request)
+			if strings.HasSuffix(request.User.Username, ":berth-guard") {
+				guard = append(guard, request)
+			} else {
+				berth = append(berth, request)
+			}
 		case "kube-scheduler":
 			scheduler = append(scheduler, request)
 		default:
-			t.Errorf("from neither of the two: %s", request.String())
+			t.Errorf("from none of the three: %s", request.String())
 		}
 	}
-	var ofBerth, ofScheduler []harness.Right
+	var ofBerth, ofGuard, ofScheduler []harness.Right
 	for _, right := range rights {
 		if right.Group == "scheduling.k8s.io" {
 			continue // this API server does not have its groups of pods
 		}
-		if right.Role == "berth" {
+		switch right.Role {
+		case "berth":
 			ofBerth = append(ofBerth, right)
-		} else {
+		case "berth-guard":
+			ofGuard = append(ofGuard, right)
+		default:
 			ofScheduler = append(ofScheduler, right)
 		}
 	}
-	t.Logf("berth used %d rights in %d requests; kube-scheduler %d beside those of the system's roles, in %d",
-		len(ofBerth), len(berth), len(ofScheduler), len(scheduler))
+	t.Logf("berth used %d rights in %d requests; the guard %d in %d; kube-scheduler %d beside those of the system's roles, in %d",
+		len(ofBerth), len(berth), len(ofGuard), len(guard), len(ofScheduler), len(scheduler))
 	if wrong := harness.NotGranted(ofBerth, berth); len(wrong) > 0 {
 		t.Errorf("berth lives on kube-scheduler's rights:\n%s", brief(wrong))
 	}
-	if unused := append(harness.Unused(ofBerth, berth), harness.Unused(ofScheduler, scheduler)...); len(unused) > 0 {
+	if wrong := harness.NotGranted(ofGuard, guard); len(wrong) > 0 {
+		t.Errorf("the guard lives on others' rights:\n%s", brief(wrong))
+	}
+	if unused := slices.Concat(harness.Unused(ofBerth, berth), harness.Unused(ofGuard, guard), harness.Unused(ofScheduler, scheduler)); len(unused) > 0 {
 		t.Errorf("granted and not used:\n%s", brief(unused))
 	}
 }

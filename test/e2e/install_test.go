@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	v1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -103,6 +105,10 @@ func TestInstallIsAdmittedAndRunsWithExactlyItsRights(t *testing.T) {
 		t.Cleanup(installed.Scheduler.Kill)
 		harness.LogTailsOnFailure(t, installed.Scheduler)
 	}
+	if installed != nil && installed.Guard != nil {
+		t.Cleanup(installed.Guard.Kill)
+		harness.LogTailsOnFailure(t, installed.Guard)
+	}
 	if installed != nil && installed.Berth != nil {
 		t.Cleanup(installed.Berth.Kill)
 		harness.LogTailsOnFailure(t, installed.Berth.Process)
@@ -122,6 +128,7 @@ func TestInstallIsAdmittedAndRunsWithExactlyItsRights(t *testing.T) {
 	// Both end in good order, and so give back the lease.
 	s.scheduler.Stop()
 	endBerth(t, s.berth)
+	guardLetsGo(t, installed)
 	exactlyTheRights(t, manifests)
 	removed(t, manifests, namespace)
 }
@@ -176,12 +183,19 @@ func installFleet() [][]*v1.Node {
 	}
 }
 
-// admitted waits for the pod of the Deployment, which the API server only lets
+// admitted waits for the pods of the Deployments, which the API server only lets
 // in if it keeps to what the namespace enforces; a pod that does not is kept out.
 func admitted(t *testing.T, manifests harness.Manifests) {
 	t.Helper()
-	deployment, err := manifests.Deployment()
-	must(t, err)
+	for name, replicas := range map[string]int{"berth": 2, "berth-guard": 1} {
+		deployment, err := manifests.Deployment(name)
+		must(t, err)
+		admittedPods(t, deployment, replicas)
+	}
+}
+
+func admittedPods(t *testing.T, deployment *appsv1.Deployment, replicas int) {
+	t.Helper()
 	for _, container := range deployment.Spec.Template.Spec.Containers {
 		// The one thing that the standard does not ask for.
 		if !ptr.Deref(container.SecurityContext.ReadOnlyRootFilesystem, false) {
@@ -192,17 +206,17 @@ func admitted(t *testing.T, manifests harness.Manifests) {
 	eventually(t, 60*time.Second, func() []string {
 		list, err := pods.List(t.Context(), metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(deployment.Spec.Selector)})
 		must(t, err)
-		if len(list.Items) != 1 {
-			return []string{"the Deployment has no pod: " + brief(quarrels(t))}
+		if len(list.Items) != replicas {
+			return []string{fmt.Sprintf("the Deployment %s has %d pods of %d: %s", deployment.Name, len(list.Items), replicas, brief(quarrels(t)))}
 		}
 		if class := list.Items[0].Spec.PriorityClassName; class != "system-cluster-critical" {
 			t.Errorf("the pod's priority class is %q", class)
 		}
 		return nil
 	})
-	loose := &v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "loose"}, Spec: *deployment.Spec.Template.Spec.DeepCopy()}
+	loose := &v1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "loose-" + deployment.Name}, Spec: *deployment.Spec.Template.Spec.DeepCopy()}
 	loose.Spec.SecurityContext.RunAsNonRoot = nil
-	_, err = pods.Create(t.Context(), loose, metav1.CreateOptions{})
+	_, err := pods.Create(t.Context(), loose, metav1.CreateOptions{})
 	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "PodSecurity") {
 		t.Errorf("a pod that may run as root was not kept out: %v", err)
 	}

@@ -26,6 +26,7 @@ type stack struct {
 	policy    string         // the policy file in force
 	verbs     *harness.Proxy // between kube-scheduler and berth
 	api       *harness.Proxy // between berth and the API server
+	removed   bool           // by the test, before its end
 }
 
 // wants says how a stack is to be.
@@ -57,7 +58,11 @@ func newStack(t *testing.T, w wants) *stack {
 	s.berth, err = harness.StartBerth(t.Context(), dir, binary, s.policy, kubeconfig, w.flags...)
 	if s.berth != nil {
 		harness.LogTailsOnFailure(t, s.berth.Process)
-		t.Cleanup(func() { endBerth(t, s.berth) })
+		t.Cleanup(func() {
+			if !s.removed {
+				endBerth(t, s.berth)
+			}
+		})
 	}
 	must(t, err)
 	extender := strings.TrimPrefix(s.berth.Verbs, "http://")

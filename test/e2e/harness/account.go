@@ -127,7 +127,7 @@ func (a *mountedAccount) renew(ctx context.Context) error {
 	return os.Rename(next, filepath.Join(a.dir, "..data"))
 }
 
-func (a *mountedAccount) secret(number int) string { return fmt.Sprintf("token-%d", number) }
+func (a *mountedAccount) secret(number int) string { return fmt.Sprintf("%s-token-%d", a.name, number) }
 
 func (a *mountedAccount) rotate(ctx context.Context) error {
 	old, secret := a.token, a.secret(a.tokens)

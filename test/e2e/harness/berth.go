@@ -55,6 +55,11 @@ type State struct {
 		Quorum    int    `json:"quorum"`
 		Present   int    `json:"present"`
 	} `json:"gangs"`
+	Lease struct {
+		Role     string `json:"role"`
+		Identity string `json:"identity"`
+		Holder   string `json:"holder"`
+	} `json:"lease"`
 	Policy struct {
 		Hash  string `json:"hash"`
 		Error string `json:"error"`
@@ -63,13 +68,19 @@ type State struct {
 
 // StartBerth starts the daemon and waits until it is ready.
 func StartBerth(ctx context.Context, dir, binary, policy, kubeconfig string, flags ...string) (*Berth, error) {
+	return startBerth(ctx, dir, "berth", []string{binary}, policy, kubeconfig, flags...)
+}
+
+// startBerth does so by a command that the daemon's arguments are put behind.
+func startBerth(ctx context.Context, dir, name string, command []string, policy, kubeconfig string, flags ...string) (*Berth, error) {
 	addresses, err := freeAddresses(2)
 	if err != nil {
 		return nil, err
 	}
-	args := append([]string{"serve", "--policy", policy, "--kubeconfig", kubeconfig,
-		"--listen", addresses[0], "--listen-ops", addresses[1]}, flags...)
-	process, err := StartProcess(dir, "berth", binary, args...)
+	args := append([]string{}, command[1:]...)
+	args = append(append(args, []string{"serve", "--policy", policy, "--kubeconfig", kubeconfig,
+		"--listen", addresses[0], "--listen-ops", addresses[1]}...), flags...)
+	process, err := StartProcess(dir, name, command[0], args...)
 	if err != nil {
 		return nil, err
 	}

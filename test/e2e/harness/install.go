@@ -14,49 +14,89 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
-// Installed is what kubelet would run of the manifests: the containers of the
-// Deployment's pod as processes, with its flags, files, variables and account.
+// Installed is what kubelet would run of the manifests: the containers of one
+// pod of each Deployment as processes, with its flags, files, variables and
+// account.
 type Installed struct {
 	Berth     *Berth
 	Scheduler *Process
+	Guard     *Process
 	Policy    string // the file that stands for the mounted one
 
-	plane      *ControlPlane
-	dir        string
-	account    *mountedAccount
-	listen     string // where kube-scheduler's file has to look for berth
-	manifests  Manifests
-	deployment *appsv1.Deployment
+	plane     *ControlPlane
+	dir       string
+	listen    string // where kube-scheduler's file has to look for berth
+	manifests Manifests
+	berth     *installedPod
 }
 
-// StartInstalled starts berth and kube-scheduler as applied manifests say, with
-// the pod's account as kubelet mounts it, on ports that are free. It returns
-// once both containers' probes answer 200; what was started until an error came
-// is in the result.
+// installedPod is what the containers of one pod share.
+type installedPod struct {
+	*Installed
+	deployment *appsv1.Deployment
+	account    *mountedAccount
+}
+
+// StartInstalled starts berth, kube-scheduler and the guard as applied manifests
+// say, with their pods' accounts as kubelet mounts them, on ports that are free.
+// It returns once all containers' probes answer 200; what was started until an
+// error came is in the result.
 func (c *ControlPlane) StartInstalled(ctx context.Context, dir, berth string, all Manifests) (*Installed, error) {
-	deployment, err := all.Deployment()
+	i := &Installed{plane: c, dir: dir, manifests: all}
+	addresses, err := freeAddresses(4)
+	if err != nil {
+		return i, err
+	}
+	if i.berth, err = i.pod(ctx, "berth"); err != nil {
+		return i, err
+	}
+	if err := i.berth.startBerth(ctx, berth, addresses[0], addresses[1]); err != nil {
+		return i, err
+	}
+	if err := i.berth.startScheduler(ctx, addresses[0], addresses[2]); err != nil {
+		return i, err
+	}
+	guard, err := i.pod(ctx, "berth-guard")
+	if err != nil {
+		return i, err
+	}
+	return i, guard.startGuard(ctx, berth, addresses[3])
+}
+
+// RotateToken gives berth's account a new token, and makes the old one worth
+// nothing: it returns once the API server refuses that.
+func (i *Installed) RotateToken(ctx context.Context) error { return i.berth.account.rotate(ctx) }
+
+// pod is one of the Deployment, with its account mounted.
+func (i *Installed) pod(ctx context.Context, name string) (*installedPod, error) {
+	deployment, err := i.manifests.Deployment(name)
 	if err != nil {
 		return nil, err
 	}
-	i := &Installed{plane: c, dir: dir, manifests: all, deployment: deployment}
-	if i.account, err = c.mountAccount(ctx, dir, deployment.Namespace, deployment.Spec.Template.Spec.ServiceAccountName); err != nil {
-		return i, err
+	dir := filepath.Join(i.dir, name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
 	}
-	addresses, err := freeAddresses(3)
-	if err != nil {
-		return i, err
-	}
-	if err := i.startBerth(ctx, berth, addresses[0], addresses[1]); err != nil {
-		return i, err
-	}
-	return i, i.startScheduler(ctx, addresses[0], addresses[2])
+	account, err := i.plane.mountAccount(ctx, dir, deployment.Namespace, deployment.Spec.Template.Spec.ServiceAccountName)
+	return &installedPod{i, deployment, account}, err
 }
 
-// RotateToken gives the account a new token, and makes the old one worth
-// nothing: it returns once the API server refuses that.
-func (i *Installed) RotateToken(ctx context.Context) error { return i.account.rotate(ctx) }
+// startGuard reads the file that berth reads: both mount one ConfigMap.
+func (i *installedPod) startGuard(ctx context.Context, binary, address string) error {
+	container, args, err := i.container("guard")
+	if err != nil {
+		return err
+	}
+	if policy := value(args, "--policy"); policy != i.Policy {
+		return fmt.Errorf("the guard reads %s, berth %s", policy, i.Policy)
+	}
+	if i.Guard, err = i.account.start(i.dir, "guard", nil, binary, atPort(args, "--listen", address)[1:]...); err != nil {
+		return err
+	}
+	return probe(ctx, container, address, i.Guard)
+}
 
-func (i *Installed) startBerth(ctx context.Context, binary, verbs, ops string) (err error) {
+func (i *installedPod) startBerth(ctx context.Context, binary, verbs, ops string) (err error) {
 	container, args, err := i.container("berth")
 	if err != nil {
 		return err
@@ -83,7 +123,7 @@ func (i *Installed) startBerth(ctx context.Context, binary, verbs, ops string) (
 
 // startScheduler leaves the file as it is, but for berth's port: it fights for
 // its lease.
-func (i *Installed) startScheduler(ctx context.Context, verbs, secure string) error {
+func (i *installedPod) startScheduler(ctx context.Context, verbs, secure string) error {
 	container, args, err := i.container("kube-scheduler")
 	if err != nil {
 		return err
@@ -107,7 +147,7 @@ func (i *Installed) startScheduler(ctx context.Context, verbs, secure string) er
 
 // container returns a container of the pod and its command line, with its
 // mounted ConfigMaps written to files and the paths to them changed.
-func (i *Installed) container(name string) (*v1.Container, []string, error) {
+func (i *installedPod) container(name string) (*v1.Container, []string, error) {
 	spec := &i.deployment.Spec.Template.Spec
 	for n := range spec.Containers {
 		container := &spec.Containers[n]
@@ -130,7 +170,7 @@ func (i *Installed) container(name string) (*v1.Container, []string, error) {
 }
 
 // volume writes the ConfigMap of a volume into a folder.
-func (i *Installed) volume(name string) (string, error) {
+func (i *installedPod) volume(name string) (string, error) {
 	dir := filepath.Join(i.dir, name)
 	for _, volume := range i.deployment.Spec.Template.Spec.Volumes {
 		if volume.Name != name || volume.ConfigMap == nil {

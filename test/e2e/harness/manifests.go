@@ -122,10 +122,10 @@ func (c *ControlPlane) Remove(ctx context.Context, all Manifests) error {
 	})
 }
 
-// Deployment is the one Deployment among the objects.
-func (all Manifests) Deployment() (*appsv1.Deployment, error) {
+// Deployment is the Deployment of that name among the objects.
+func (all Manifests) Deployment(name string) (*appsv1.Deployment, error) {
 	deployment := &appsv1.Deployment{}
-	return deployment, all.read("Deployment", "", deployment)
+	return deployment, all.read("Deployment", name, deployment)
 }
 
 // ConfigMap is the ConfigMap of that name among the objects.
@@ -134,10 +134,10 @@ func (all Manifests) ConfigMap(name string) (*v1.ConfigMap, error) {
 	return config, all.read("ConfigMap", name, config)
 }
 
-// read reads the one object of a kind, and of a name where one is given.
+// read reads the one object of a kind and a name.
 func (all Manifests) read(kind, name string, into any) error {
 	found := slices.DeleteFunc(slices.Clone(all), func(object *unstructured.Unstructured) bool {
-		return object.GetKind() != kind || name != "" && object.GetName() != name
+		return object.GetKind() != kind || object.GetName() != name
 	})
 	if len(found) != 1 {
 		return fmt.Errorf("there are %d objects %s %s, one is due", len(found), kind, name)

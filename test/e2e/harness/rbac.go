@@ -29,6 +29,7 @@ func berthRole() *rbacv1.ClusterRole {
 			rule("", "pods/binding", "create"),
 			rule("", "pods/eviction", "create"),
 			rule("batch", "jobs", "patch"),
+			rule("coordination.k8s.io", "leases", "create", "patch"),
 			rule("", "events", "create", "patch"),
 			rule("events.k8s.io", "events", "create", "patch"),
 		},
