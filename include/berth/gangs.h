@@ -58,16 +58,17 @@ struct gang_member {
 	struct pod *pod;
 	bool owned; /* the registry frees the pod */
 	enum gang_member_state state;
-	bool placed;          /* the ledger holds its room, or it is bound */
-	bool ungated;         /* its gate was taken away, whatever a late event still shows */
-	bool told;            /* the plan stands on the pod */
-	bool writing;         /* the caller's: a write is under way */
-	uint64_t said;        /* the caller's: a hash of the line that was written onto the pod last; 0 = none */
-	bool marked;          /* the caller's: it bears the mark of a whole gang, or will soon */
-	uint32_t mark;        /* the caller's: the last list that showed it */
-	int64_t gpus;         /* that it asks for */
-	size_t at;            /* place in the gang */
-	size_t offered_count; /* during a call that names all nodes it may go to: no other will do */
+	bool placed;            /* the ledger holds its room, or it is bound */
+	bool ungated;           /* its gate was taken away, whatever a late event still shows */
+	bool told;              /* the plan stands on the pod */
+	bool writing;           /* the caller's: a write is under way */
+	uint64_t said;          /* the caller's: a hash of the line that was written onto the pod last; 0 = none */
+	bool marked;            /* the caller's: it bears the mark of a whole gang, or will soon */
+	uint32_t mark;          /* the caller's: the last list that showed it */
+	uint64_t unschedulable; /* the caller's: a hash of kube-scheduler's last words on it that are known; 0 = none */
+	int64_t gpus;           /* that it asks for */
+	size_t at;              /* place in the gang */
+	size_t offered_count;   /* during a call that names all nodes it may go to: no other will do */
 	const char *const *offered;
 	size_t refused_count;
 	char *refused[GANG_REFUSED_MAX]; /* nodes that kube-scheduler does not take for it */
@@ -107,8 +108,10 @@ struct gang {
 	int64_t moved_ns;                /* when it came further than ever before in this state … */
 	size_t reached;                  /* … and how far */
 	int64_t no_room_ns;              /* since when members that are there have no room; INT64_MAX = they have */
-	bool broken;           /* the caller's: a node went away under a bound member, which calls for an undo */
-	bool undoing;          /* the caller's: its undo is under way */
+	bool broken;  /* the caller's: a node went away under a bound member, which calls for an undo */
+	bool undoing; /* the caller's: its undo is under way */
+	int64_t
+	    refused_ns; /* the caller's: when a node was refused for a member last; 0 = none is, or it is forgotten */
 	int64_t undo_after_ns; /* the caller's: no undo sooner */
 	bool kept;             /* the caller's: it cannot be undone, and stands as it is */
 	size_t shunned_count;

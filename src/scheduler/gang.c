@@ -67,6 +67,7 @@ void gang_pending(struct scheduler *s, struct tracked *tracked)
 		member = gang_enrol(s, pod, state_shown(member, pod));
 		member->ungated |= !pod->gated;
 		ungate_unless_meant(s, member, pod);
+		gang_refused_look(s, member);
 	} else if (member) {
 		dismiss(s, member);
 	} else {
@@ -121,7 +122,6 @@ static void leave_behind(struct scheduler *s, struct gang *gang)
 	gang->broken = gang->kept = false;
 	for (size_t i = gang->count; i-- > 0;) {
 		struct gang_member *member = gang->members[i];
-		gangs_forgive(member);
 		if (member->state == GANG_DONE) {
 			gangs_remove(s->gangs, member);
 		} else if (member->state == GANG_BOUND && member->pod->deleting) {
@@ -168,7 +168,8 @@ void gang_let_go(struct scheduler *s, struct gang *gang)
 	}
 	gang_drop_holes(s, gang);
 	gang->tried_at = UINT64_MAX;
-	gang->not_before_ns = clock_now() + AGAIN_NS;
+	if (gang->not_before_ns < clock_now() + AGAIN_NS)
+		gang->not_before_ns = clock_now() + AGAIN_NS;
 	wake_soon(s, REASON_CODE_WAKE_ROOM);
 }
 
@@ -176,6 +177,7 @@ static void give_back(struct scheduler *s, struct gang *gang)
 {
 	log_warn("a gang's room is given back", "name=%s/%s placed=%zu parked=%zu holes=%zu", gang->namespace_,
 	    gang->name, gang->placed, gang->in_state[GANG_PARKED], gang->hole_count);
+	gang_refused_all(s, gang);
 	gang_let_go(s, gang);
 	gang_enter(s, gang, GANG_GATHERING);
 }
@@ -352,6 +354,7 @@ void gang_on_timer(uv_timer_t *timer)
 	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));) {
 		if (now >= gang->deadline_ns || (gang->state != GANG_QUEUED && gang->placed < gang_present(gang)))
 			gangs_mark(s->gangs, gang);
+		gang_refused_forgive(gang, now);
 		show_to_autoscalers(s, gang, now);
 	}
 	s->gang_line_due |= s->gangs->in_state[GANG_QUEUED] > 0;

@@ -28,10 +28,7 @@ static void reject(struct scheduler *s, const struct wire_args *args, enum reaso
 static void replan(struct scheduler *s, const struct wire_args *args, struct gang_member *member, const char *node)
 {
 	struct arena arena;
-	log_info("kube-scheduler does not take a planned node", "pod=%s/%s node=%s", member->pod->namespace_,
-	    member->pod->name, node);
-	gangs_refuse(member, node);
-	gang_unplace(s, member);
+	gang_refused(s, member, node);
 	arena_init(&arena, 4096);
 	const char **names = arena_calloc(&arena, args->count, sizeof *names);
 	for (size_t i = 0; i < args->count; i++)

@@ -189,9 +189,10 @@ static void name_plan(struct scheduler *s, struct gang *gang)
 static void in_vain(struct scheduler *s, struct gang *gang, enum reason why, int64_t began)
 {
 	int64_t now = clock_now(), pause = PAUSE_PER_PLAN * (now - began);
-	gang->why = why;
+	gang->why = gang_refused_any(gang) ? REASON_CODE_GANG_NODE_REFUSED : why;
 	gang->tried_at = s->fleet->improvements;
-	gang->not_before_ns = now + (pause > PAUSE_MIN_NS ? pause : PAUSE_MIN_NS);
+	if (gang->not_before_ns < now + (pause > PAUSE_MIN_NS ? pause : PAUSE_MIN_NS))
+		gang->not_before_ns = now + (pause > PAUSE_MIN_NS ? pause : PAUSE_MIN_NS);
 	log_debug("gang has no place", "name=%s/%s reason=%s took_us=%lld", gang->namespace_, gang->name,
 	    reason_code(why), (long long)((now - began) / 1000));
 }

@@ -120,6 +120,7 @@ void gang_tell(struct scheduler *s, struct gang_member *member)
 	struct tracked *tracked = roster_find(s->roster, slice_of(member->pod->uid));
 	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(member->pod->uid));
 	member->writing = true;
+	gang_refused_begin(member);
 	if (!tracked || !entry || !hint_nominate(s, tracked, entry->node->name))
 		write_plan(s, member);
 }

@@ -240,6 +240,17 @@ void gang_check_nodes(struct scheduler *s);
 void gang_mark_whole(struct scheduler *s, struct gang *gang);
 bool gang_was_whole(const struct gang *gang);
 
+/* gang_refused.c: nodes that kube-scheduler does not take for a member */
+/* Its plan is written now: what was said of it before does not count. */
+void gang_refused_begin(struct gang_member *member);
+/* The watch shows the pod. */
+void gang_refused_look(struct scheduler *s, struct gang_member *member);
+void gang_refused(struct scheduler *s, struct gang_member *member, const char *node);
+/* The gang gives up: whoever was found no node for did not get the planned one. */
+void gang_refused_all(struct scheduler *s, struct gang *gang);
+bool gang_refused_any(const struct gang *gang);
+void gang_refused_forgive(struct gang *gang, int64_t now);
+
 /* gang_undo.c */
 void gang_undo(struct scheduler *s, struct gang *gang);
 /* After the first list: what the process before suspended is resumed. */

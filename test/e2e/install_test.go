@@ -122,6 +122,7 @@ func TestInstallIsAdmittedAndRunsWithExactlyItsRights(t *testing.T) {
 	hintsAndBindsAMix(t, s, namespace, dev)
 	saysThatAPolicyIsBad(t, s)
 	readsAPodItDoesNotKnow(t, s)
+	undoesGangs(t, namespaceOf(t, "-gangs"))
 	goesOnWithAnotherToken(t, installed)
 	must(t, s.berth.MatchesFreshList(t.Context(), plane, 15*time.Second))
 

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +24,15 @@ import (
 
 // A commit that breaks is undone without a counted failure, by way of the
 // controller of the pods, and the gang is bound afterwards.
+
+// saysGang is what the pods of a template say of their gang.
+func saysGang(name, class string, size int32) map[string]string {
+	said := map[string]string{"berth.dev/gang": name, "berth.dev/gang-size": strconv.Itoa(int(size))}
+	if class != "" {
+		said["berth.dev/class"] = class
+	}
+	return said
+}
 
 // gangJob makes an Indexed Job whose pods are one gang of that size.
 func gangJob(t *testing.T, namespace, name, class string, size int32, gpus int64) {
@@ -33,10 +45,8 @@ func gangJob(t *testing.T, namespace, name, class string, size int32, gpus int64
 			Parallelism: &size, Completions: &size, BackoffLimit: ptr.To[int32](0),
 			CompletionMode: ptr.To(batchv1.IndexedCompletion),
 			Template: v1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{
-					"berth.dev/gang": name, "berth.dev/gang-size": strconv.Itoa(int(size)), "berth.dev/class": class,
-				}},
-				Spec: spec,
+				ObjectMeta: metav1.ObjectMeta{Annotations: saysGang(name, class, size)},
+				Spec:       spec,
 			},
 		},
 	}, metav1.CreateOptions{})
@@ -136,4 +146,106 @@ func TestGangOfAJobBrokenByADeletedNodeIsUndoneUncountedAndThenBound(t *testing.
 		t.Errorf("%d pods are counted as failed, %d as active", job.Status.Failed, job.Status.Active)
 	}
 	must(t, s.berth.MatchesFreshList(t.Context(), plane, 40*time.Second))
+}
+
+// gangStatefulSet makes one whose pods, all made at once, are one gang.
+func gangStatefulSet(t *testing.T, namespace, name string, size int32, gpus int64) {
+	t.Helper()
+	labels := map[string]string{"app": name}
+	_, err := plane.Client.AppsV1().StatefulSets(namespace).Create(t.Context(), &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: appsv1.StatefulSetSpec{
+			Replicas: &size, PodManagementPolicy: appsv1.ParallelPodManagement,
+			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: v1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: saysGang(name, "", size)},
+				Spec:       harness.PodSpec(gpus),
+			},
+		},
+	}, metav1.CreateOptions{})
+	must(t, err)
+}
+
+// refuseBindings lets the API server refuse the Bindings of pods whose name
+// begins so, and gives what ends that.
+func refuseBindings(t *testing.T, prefix string) (end func()) {
+	t.Helper()
+	policies := plane.Client.AdmissionregistrationV1()
+	meta := metav1.ObjectMeta{Name: "refuse-" + strings.Trim(prefix, "-")}
+	_, err := policies.ValidatingAdmissionPolicies().Create(t.Context(), &admissionv1.ValidatingAdmissionPolicy{
+		ObjectMeta: meta,
+		Spec: admissionv1.ValidatingAdmissionPolicySpec{
+			FailurePolicy: ptr.To(admissionv1.Fail),
+			MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{{
+				RuleWithOperations: admissionv1.RuleWithOperations{
+					Operations: []admissionv1.OperationType{admissionv1.Create},
+					Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods/binding"}},
+				},
+			}}},
+			Validations: []admissionv1.Validation{{Expression: fmt.Sprintf("!object.metadata.name.startsWith('%s')", prefix)}},
+		},
+	}, metav1.CreateOptions{})
+	must(t, err)
+	_, err = policies.ValidatingAdmissionPolicyBindings().Create(t.Context(), &admissionv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: meta,
+		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: meta.Name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+		},
+	}, metav1.CreateOptions{})
+	must(t, err)
+	time.Sleep(2 * time.Second) // until the API server goes by it
+	ended := false
+	end = func() {
+		if !ended {
+			ended = true
+			_ = policies.ValidatingAdmissionPolicyBindings().Delete(context.Background(), meta.Name, metav1.DeleteOptions{})
+			_ = policies.ValidatingAdmissionPolicies().Delete(context.Background(), meta.Name, metav1.DeleteOptions{})
+		}
+	}
+	t.Cleanup(end)
+	return end
+}
+
+// undoesGangs breaks the commits of two gangs, by a member whose Binding is
+// refused and a node that goes under another: one of a Job, one of a
+// StatefulSet.
+func undoesGangs(t *testing.T, namespace string) {
+	t.Helper()
+	for name, create := range map[string]func(){
+		"trainer": func() { gangJob(t, namespace, "trainer", "", 3, 1) },
+		"server":  func() { gangStatefulSet(t, namespace, "server", 3, 1) },
+	} {
+		end := refuseBindings(t, name+"-2")
+		create()
+		eventually(t, 30*time.Second, func() []string {
+			if bound := boundOf(membersOf(fresh(t), namespace, name)); bound != 2 {
+				return []string{fmt.Sprintf("%d pods of %s are bound, 2 are to be", bound, name)}
+			}
+			return nil
+		})
+		first := map[string]bool{}
+		node := ""
+		for _, pod := range membersOf(fresh(t), namespace, name) {
+			if pod.Spec.NodeName != "" {
+				first[string(pod.UID)], node = true, pod.Spec.NodeName
+			}
+		}
+		must(t, plane.Client.CoreV1().Nodes().Delete(t.Context(), node, metav1.DeleteOptions{}))
+		end()
+		eventually(t, 120*time.Second, func() []string {
+			standing := 0
+			for _, pod := range membersOf(fresh(t), namespace, name) {
+				if pod.DeletionTimestamp == nil && pod.Spec.NodeName != "" && !first[string(pod.UID)] {
+					standing++
+				}
+			}
+			if standing != 3 {
+				return []string{fmt.Sprintf("%d of 3 pods of %s stand anew", standing, name)}
+			}
+			return nil
+		})
+	}
+	if job := jobNamed(t, namespace, "trainer"); job.Status.Failed > 0 {
+		t.Errorf("%d pods of the Job are counted as failed", job.Status.Failed)
+	}
 }

@@ -176,6 +176,46 @@ class Kept(UndoTest):
             self.assertFalse(self.suspended())
 
 
+class Refused(UndoTest):
+    """kube-scheduler finds no node for a planned member, and asks nobody: only the pod's condition shows it."""
+
+    def says_unschedulable(self, name, message):
+        self.cluster.patch(f"/api/v1/namespaces/team/pods/{name}/status", {"status": {"conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}]}})
+
+    def another_plan(self, name, than):
+        def look():
+            plan = plan_of(self.cluster.get_pod(name))
+            return plan["node"] not in than and plan["node"]
+        return wait_for(look, what="another node")
+
+    def test_the_member_gets_another_node(self):
+        things = self.members("abc")
+        first = self.planned(things)[0]["node"]
+        self.says_unschedulable("a", "0/3 nodes are available: 3 node(s) didn't have free ports.")
+        second = self.another_plan("a", [first])
+        self.assertEqual(self.daemon.placed(things[0], NAMES), second)
+
+    def test_what_berth_said_before_is_no_refusal(self):
+        things = self.members("abc")
+        plans = self.planned(things)
+        self.says_unschedulable("a", "0/3 nodes are available: 1 members of the gang are missing.")
+        time.sleep(0.5)
+        self.assertEqual(plan_of(self.cluster.get_pod("a")), plans[0])
+
+    def test_with_no_node_left_the_gang_says_so_and_holds_nothing(self):
+        self.planned(self.members("abc"))
+        seen = []
+        for turn in range(3):
+            seen.append(plan_of(self.cluster.get_pod("a"))["node"])
+            self.says_unschedulable("a", f"0/3 nodes are available: 3 {turn} not for this pod.")
+            if turn < 2:
+                self.another_plan("a", seen)
+        self.state_is("queued", 40)
+        wait_for(lambda: self.gang()["code"] == "GangNodeRefused", what="the reason")
+        self.assertEqual(self.holds(), [])
+
+
 class Losses(UndoTest):
     policy = RESTART
 
