@@ -7,6 +7,7 @@
 #ifndef BERTH_FLEET_H
 #define BERTH_FLEET_H
 
+#include "berth/hold.h"
 #include "berth/ledger.h"
 #include "berth/map.h"
 #include "berth/node.h"
@@ -23,7 +24,8 @@ struct fleet {
 	struct ledger ledger;
 	struct index *index;
 	struct node *improved;
-	uint64_t improvements;   /* counts them */
+	uint64_t improvements; /* counts them */
+	struct node_hold holds[HOLDS_MAX];
 	uint64_t policy_version; /* goes up with each fleet_set_policy */
 };
 

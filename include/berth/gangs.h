@@ -108,6 +108,8 @@ struct gang {
 	int64_t moved_ns;                /* when it came further than ever before in this state … */
 	size_t reached;                  /* … and how far */
 	int64_t no_room_ns;              /* since when members that are there have no room; INT64_MAX = they have */
+	size_t held_nodes;               /* the caller's: that are kept free for it; 0 = none are */
+	int64_t hold_after_ns;           /* the caller's: no look for such nodes sooner */
 	bool broken;  /* the caller's: a node went away under a bound member, which calls for an undo */
 	bool undoing; /* the caller's: its undo is under way */
 	int64_t

@@ -82,6 +82,7 @@ struct node {
 	uint16_t pool; /* index into the policy's pools, or POOL_NONE */
 	bool in_two_pools;
 	bool avoided;                              /* by a health rule of the policy */
+	uint8_t held;                              /* for whom, a bit each: see berth/hold.h */
 	bool foreign_gpus;                         /* a bound pod of another scheduler holds GPUs here */
 	struct slice domains[TOPOLOGY_LEVELS_MAX]; /* of label values, widest level first; at NULL = not labelled */
 	struct topology_domain *domain;            /* the narrowest it is in; NULL without spec */

@@ -42,6 +42,7 @@ enum reason_kind {
 	X(ONLY_FORBIDS, "OnlyForbids", NODE, "the pod's class does not allow this pool")                               \
 	X(DTYPE, "DtypeUnsupported", NODE, "GPU lacks the number format needed")                                       \
 	X(GPU_MEMORY, "GPUMemory", NODE, "GPU memory too small")                                                       \
+	X(HELD_FOR_GANG, "HeldForGang", NODE, "node kept free for a gang that waits for room")                         \
 	/* is it large enough, and is there room */                                                                    \
 	X(TOO_LARGE, "TooLarge", NODE, "node too small for the pod even when empty")                                   \
 	X(NO_PODS, "NoPodSlots", CAPACITY, "no pod slot free")                                                         \

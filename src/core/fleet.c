@@ -36,6 +36,7 @@ void fleet_free(struct fleet *fleet)
 		node_free_all(node);
 	}
 	map_free(&fleet->nodes);
+	hold_free_all(fleet);
 	index_free(fleet->index);
 	resource_names_free(&fleet->names);
 	free(fleet);

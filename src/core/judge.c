@@ -152,7 +152,11 @@ enum reason judge_suits(const struct need *need, const struct node *node)
 	enum reason verdict = judge_presence(need->pod, node);
 	if (verdict == REASON_CODE_FITS && need->gpu_count > 0)
 		verdict = judge_operator(node->spec);
-	return verdict == REASON_CODE_FITS ? judge_kind(need, node) : verdict;
+	if (verdict == REASON_CODE_FITS)
+		verdict = judge_kind(need, node);
+	if (verdict == REASON_CODE_FITS && node->held & need->held_against && !need_own_node(need, node))
+		verdict = REASON_CODE_HELD_FOR_GANG;
+	return verdict;
 }
 
 enum reason judge_node(const struct need *need, const struct node *node)

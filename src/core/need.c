@@ -1,5 +1,6 @@
 #include "core/need.h"
 
+#include "berth/hold.h"
 #include "core/index.h"
 
 #define MIB (INT64_C(1) << 20)
@@ -96,6 +97,8 @@ void need_init(struct need *need, const struct fleet *fleet, const struct pod *p
 	find_memory(need);
 	find_preferred(need);
 	find_siblings(need);
+	need->held_against =
+	    hold_against(fleet, pod, need->class_ ? (size_t)(need->class_ - fleet->policy->classes) : SIZE_MAX);
 	need->dtypes = pod->dtypes ? pod->dtypes : need->class_ ? need->class_->assume : 0;
 }
 

@@ -22,6 +22,7 @@ struct need {
 	int64_t memory_least_mib;                              /* taken as enough */
 	int64_t preferred_weight;       /* sum over the preferred affinity's terms that can match */
 	const struct ledger_entry *own; /* the pod's own entry, which does not stand in its way, or NULL */
+	uint8_t held_against;           /* holds that keep the pod off their nodes */
 	bool spreads;                   /* siblings apart counts */
 	struct siblings siblings;
 };

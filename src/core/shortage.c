@@ -95,6 +95,7 @@ static bool has_room_but_for(const struct need *need, const struct node *node, e
 	case REASON_CODE_NODE_AVOIDED:
 	case REASON_CODE_NODE_TAINTED:
 	case REASON_CODE_DRIVER_UPGRADE:
+	case REASON_CODE_HELD_FOR_GANG:
 		return judge_meant_for(need, node) && judge_room(need, node) == REASON_CODE_FITS;
 	case REASON_CODE_ONLY_FORBIDS:
 		return judge_only_forbids(need, node) && judge_room(need, node) == REASON_CODE_FITS;

@@ -257,7 +257,9 @@ static const struct field gang_fields[] = {
         .min = DURATION_SECOND,
         .max = DURATION_MAX,
         .default_text = MEMBERS_WITHIN_DEFAULT,
-        .help = "How long members may be missing before the gang holds nothing any more."},
+        .help = "How long members may be missing, or not get on, before a gang that was never whole holds nothing any "
+                "more: "
+                "what is bound of it is taken back."},
     {.key = "holdDomainAfter",
         .kind = FIELD_DURATION,
         .offset = offsetof(struct doc_gang, hold_domain_after),

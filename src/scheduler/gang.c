@@ -357,6 +357,7 @@ void gang_on_timer(uv_timer_t *timer)
 		gang_refused_forgive(gang, now);
 		show_to_autoscalers(s, gang, now);
 	}
+	gang_hold(s, now);
 	s->gang_line_due |= s->gangs->in_state[GANG_QUEUED] > 0;
 	pass(s);
 }

@@ -37,6 +37,15 @@ static bool read_place(const struct policy *policy, const struct gang_place *pla
 	       take_level(policy, place->segment_at, &topology->segment_level);
 }
 
+int gang_level(const struct scheduler *s, const struct gang *gang)
+{
+	const struct policy_class *class_ = gang_class(s, gang);
+	const char *said = gang_place_of(gang, NULL).require;
+	if (said)
+		return level_named(s->policy.inforce, said);
+	return class_ ? class_->gang.require : PLAN_NO_LEVEL;
+}
+
 struct asking {
 	struct gang_member **of; /* the member of each row */
 	struct plan_member *members;

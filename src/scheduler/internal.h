@@ -251,6 +251,9 @@ void gang_refused_all(struct scheduler *s, struct gang *gang);
 bool gang_refused_any(const struct gang *gang);
 void gang_refused_forgive(struct gang *gang, int64_t now);
 
+/* gang_hold.c: gangs that starve get nodes kept free */
+void gang_hold(struct scheduler *s, int64_t now);
+
 /* gang_undo.c */
 void gang_undo(struct scheduler *s, struct gang *gang);
 /* After the first list: what the process before suspended is resumed. */
@@ -268,6 +271,8 @@ void gang_bind_ended(struct scheduler *s, struct slice uid, bool bound);
 
 /* gang_plan.c: room for all, or for those that have none yet */
 const struct policy_class *gang_class(const struct scheduler *s, const struct gang *gang);
+/* The level of which all members stand in one domain: an index, TOPOLOGY_HOST, or -1 for none. */
+int gang_level(const struct scheduler *s, const struct gang *gang);
 bool gang_plan(struct scheduler *s, struct gang *gang);
 bool gang_fill(struct scheduler *s, struct gang *gang);
 /* After a start: the places that the annotations name, if there is room for all of them. */

@@ -117,6 +117,8 @@ static void node_codes(struct buf *out, const struct node *node)
 		codes[count++] = REASON_CODE_DRIVER_UPGRADE;
 	if (node->spec->for_machines)
 		codes[count++] = REASON_CODE_NOT_FOR_CONTAINERS;
+	if (node->held)
+		codes[count++] = REASON_CODE_HELD_FOR_GANG;
 	if (node->in_two_pools)
 		codes[count++] = REASON_CODE_NODE_IN_TWO_POOLS;
 	for (size_t i = 0; i < node->spec->lane_count; i++) {
