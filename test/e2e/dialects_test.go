@@ -41,6 +41,8 @@ type dialectGang struct {
 	t               *testing.T
 	namespace, name string
 	size            int
+	gpus            int64  // of a member; 0 is one
+	class           string // "training" if empty
 	options         []harness.PodOption
 	pods            []*v1.Pod
 	after           []*v1.Pod // what the operator makes only once the gang runs
@@ -61,9 +63,13 @@ func (g *dialectGang) labels(labels map[string]string) map[string]string {
 
 // pod makes a member; owner may be nil.
 func (g *dialectGang) pod(name string, owner *metav1.OwnerReference, labels, annotations map[string]string) *v1.Pod {
+	class := g.class
+	if class == "" {
+		class = "training"
+	}
 	options := slices.Concat([]harness.PodOption{
 		harness.Labelled(g.labels(labels)),
-		harness.Annotated(map[string]string{"berth.dev/class": "training"}),
+		harness.Annotated(map[string]string{"berth.dev/class": class}),
 		harness.Annotated(annotations),
 		func(pod *v1.Pod) {
 			if owner != nil {
@@ -71,7 +77,7 @@ func (g *dialectGang) pod(name string, owner *metav1.OwnerReference, labels, ann
 			}
 		},
 	}, g.options)
-	return harness.Pod(g.namespace, name, 1, options...)
+	return harness.Pod(g.namespace, name, max(g.gpus, 1), options...)
 }
 
 // each makes all members alike, but for what `differs` gives the i-th.
@@ -385,5 +391,92 @@ func TestAKindThatAppearsWhileGangsWaitForIt(t *testing.T) {
 	withKinds(t, kindPodGroup)
 	g.object(kindPodGroup, map[string]any{"minMember": int64(g.size)})
 	eventually(t, 30*time.Second, func() []string { return harness.Unbound(fresh(t).Of(namespace)) })
+	must(t, s.berth.MatchesFreshList(t.Context(), plane, 40*time.Second))
+}
+
+// Where a gang is to stand, as its dialect says it. Members are whole nodes, so
+// that four fill a rack; the class asks for nothing. With runs of four each
+// gang has its place; with runs of five it has none, though there is room.
+func TestPlacesThatDialectsAskFor(t *testing.T) {
+	withKinds(t, kindVolcanoGroup, kindKaiGroup)
+	s := newStack(t, wants{nodes: [][]*v1.Node{harness.Nodes(harness.H100, 128, 8)}, policy: gangPolicy})
+	namespace := namespaceOf(t)
+	inRack := map[string]any{"requiredTopologyLevel": "rack"}
+	type place struct {
+		runs int // of the members, each in one rack
+		make func(g *dialectGang, run int)
+	}
+	places := map[string]place{
+		"kai-object": {1, func(g *dialectGang, _ int) {
+			g.object(kindKaiGroup, map[string]any{"minMember": int64(g.size), "topologyConstraint": map[string]any{"requiredTopologyLevel": harness.LabelRack}})
+			g.each(nil, nil, map[string]string{"pod-group-name": g.name}, nil)
+		}},
+		"kai-annotation": {1, func(g *dialectGang, _ int) {
+			g.object(kindKaiGroup, map[string]any{"minMember": int64(g.size)})
+			g.each(nil, nil, map[string]string{"pod-group-name": g.name, "kai.scheduler/topology-required-placement": "rack"}, nil)
+		}},
+		"kai-sub-groups": {2, func(g *dialectGang, run int) {
+			g.object(kindKaiGroup, map[string]any{"minMember": int64(g.size), "subGroups": []any{
+				map[string]any{"name": "a", "minMember": int64(run), "topologyConstraint": inRack},
+				map[string]any{"name": "b", "minMember": int64(run), "topologyConstraint": inRack}}})
+			g.each(nil, nil, map[string]string{"pod-group-name": g.name}, func(i int) map[string]string {
+				return map[string]string{"kai.scheduler/subgroup-name": []string{"a", "b"}[i/run]}
+			})
+		}},
+		"kueue": {1, func(g *dialectGang, _ int) {
+			g.each(nil, map[string]string{"kueue.x-k8s.io/pod-group-name": g.name}, map[string]string{
+				"kueue.x-k8s.io/pod-group-total-count": strconv.Itoa(g.size), "kueue.x-k8s.io/podset-required-topology": harness.LabelRack}, nil)
+		}},
+		"kueue-slices": {3, func(g *dialectGang, run int) {
+			g.each(nil, map[string]string{"kueue.x-k8s.io/pod-group-name": g.name}, map[string]string{
+				"kueue.x-k8s.io/pod-group-total-count":          strconv.Itoa(g.size),
+				"kueue.x-k8s.io/podset-required-topology":       harness.LabelBlock,
+				"kueue.x-k8s.io/podset-slice-required-topology": harness.LabelRack,
+				"kueue.x-k8s.io/podset-slice-size":              strconv.Itoa(run),
+			}, indexLabel("kueue.x-k8s.io/pod-group-pod-index"))
+		}},
+		"volcano": {1, func(g *dialectGang, _ int) {
+			g.object(kindVolcanoGroup, map[string]any{"minMember": int64(g.size), "networkTopology": map[string]any{"mode": "hard", "highestTierName": "rack"}})
+			g.each(nil, nil, map[string]string{"scheduling.k8s.io/group-name": g.name}, nil)
+		}},
+	}
+	create := func(run int) {
+		var piles [][]*v1.Pod
+		for name, place := range places {
+			g := &dialectGang{t: t, namespace: namespace, name: fmt.Sprintf("%s-of-%d", name, run), size: run * place.runs, gpus: 8, class: "wide"}
+			place.make(g, run)
+			piles = append(piles, g.pods)
+		}
+		must(t, plane.CreatePods(t.Context(), interleaved(piles...)...))
+	}
+	create(5)
+	create(4)
+	eventually(t, 60*time.Second, func() []string {
+		var wrong []string
+		for name, place := range places {
+			name += "-of-4"
+			if bound := boundOf(labelledMembers(fresh(t), namespace, name)); bound != 4*place.runs {
+				wrong = append(wrong, fmt.Sprintf("%s: %d of %d are bound", name, bound, 4*place.runs))
+			}
+		}
+		return wrong
+	})
+	snapshot := fresh(t)
+	racks := map[string]string{}
+	for _, node := range snapshot.Nodes {
+		racks[node.Name] = node.Labels[harness.LabelRack]
+	}
+	for name, place := range places {
+		if bound := boundOf(labelledMembers(snapshot, namespace, name+"-of-5")); bound > 0 {
+			t.Errorf("%s: %d members are bound, and no rack holds five", name, bound)
+		}
+		for i := range 4 * place.runs {
+			pod := podNamed(t, namespace, fmt.Sprintf("%s-of-4-%d", name, i))
+			first := podNamed(t, namespace, fmt.Sprintf("%s-of-4-%d", name, i/4*4))
+			if racks[pod.Spec.NodeName] != racks[first.Spec.NodeName] {
+				t.Errorf("%s stands in %s, and %s in %s", pod.Name, racks[pod.Spec.NodeName], first.Name, racks[first.Spec.NodeName])
+			}
+		}
+	}
 	must(t, s.berth.MatchesFreshList(t.Context(), plane, 40*time.Second))
 }
