@@ -294,7 +294,7 @@ const char *gang_feed_trouble(const struct scheduler *s, enum gang_object object
 {
 	const struct gang_kind *kind = &s->gang_feed->kinds[object];
 	if (kind->refused == 403 || (!kind->watch && !gang_objects_known(s->gang_objects, object) && kind->done))
-		return "reading it is not allowed";
+		return "reading it is not allowed: berth's ClusterRole needs list and watch";
 	if (!kind->watch || kind->refused == 404)
 		return "the API server has no such kind";
 	if (!kind->done)

@@ -95,7 +95,7 @@ func (g *dialectGang) each(owner *metav1.OwnerReference, labels, annotations map
 }
 
 // job is an Indexed Job, whose pods the real controller makes.
-func (g *dialectGang) job(name string, size int, owner *metav1.OwnerReference, labels map[string]string) {
+func (g *dialectGang) job(name string, size int, owner *metav1.OwnerReference, labels map[string]string, options ...func(*batchv1.Job)) {
 	g.t.Helper()
 	spec := harness.PodSpec(1)
 	spec.RestartPolicy = v1.RestartPolicyNever
@@ -112,6 +112,9 @@ func (g *dialectGang) job(name string, size int, owner *metav1.OwnerReference, l
 	}
 	if owner != nil {
 		job.OwnerReferences = []metav1.OwnerReference{*owner}
+	}
+	for _, option := range options {
+		option(job)
 	}
 	_, err := plane.Client.BatchV1().Jobs(g.namespace).Create(g.t.Context(), job, metav1.CreateOptions{})
 	must(g.t, err)
@@ -259,7 +262,11 @@ func TestGangsOfEveryDialect(t *testing.T) {
 	for i := range 60 {
 		singles = append(singles, harness.Pod(namespace, fmt.Sprintf("single-%02d", i), 1))
 	}
+	// Neither a plain Job is a gang, nor an Indexed one whose pods need not run
+	// at the same time.
 	must(t, createJob(t.Context(), namespace, "plain", 5))
+	sweep := &dialectGang{t: t, namespace: namespace, name: "sweep"}
+	sweep.job("sweep", 5, nil, nil, func(job *batchv1.Job) { job.Spec.Completions = ptr.To[int32](50) })
 	pods := interleaved(append(piles, singles)...)
 	must(t, plane.CreatePods(t.Context(), pods...))
 	eventually(t, 120*time.Second, func() []string {
@@ -268,7 +275,7 @@ func TestGangsOfEveryDialect(t *testing.T) {
 		for _, g := range gangs {
 			wrong = append(wrong, notAll(snapshot, g, g.name, g.size)...)
 		}
-		return wrong
+		return append(wrong, notAll(snapshot, sweep, "sweep", 5)...)
 	})
 	snapshot := fresh(t)
 	if wrong := snapshot.Overcommitted(); len(wrong) > 0 {
@@ -280,6 +287,11 @@ func TestGangsOfEveryDialect(t *testing.T) {
 	}
 	for _, g := range gangs {
 		wholeWithin(t, g.name, labelledMembers(snapshot, namespace, g.name), blocks)
+	}
+	for _, pod := range labelledMembers(snapshot, namespace, "sweep") {
+		if pod.Annotations["berth.dev/plan"] != "" {
+			t.Errorf("%s was planned as a member of a gang", pod.Name)
+		}
 	}
 	must(t, s.berth.MatchesFreshList(t.Context(), plane, 40*time.Second))
 	state, err := s.berth.State()

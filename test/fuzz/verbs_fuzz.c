@@ -388,16 +388,18 @@ static size_t count_items(struct reader *json)
 	return count;
 }
 
-/* A name given twice is answered once. */
-static size_t distinct(const struct wire_args *args)
+/* Whether so many answers are one for each node offered; a name given twice is answered once. */
+static bool is_each(size_t answers, const struct wire_args *args)
 {
 	struct map names = {.count = 0};
 
+	if (!args->by_name)
+		return answers <= args->count && (answers > 0) == (args->count > 0);
 	for (size_t i = 0; i < args->count; i++)
 		map_put(&names, args->items[i], &names);
 	size_t count = names.count;
 	map_free(&names);
-	return args->by_name ? count : args->count;
+	return answers == count;
 }
 
 static void check_filtered(const struct buf *reply, const struct wire_args *args)
@@ -420,7 +422,7 @@ static void check_filtered(const struct buf *reply, const struct wire_args *args
 	CHECK(reader_close(&json));
 	CHECK(taken == 0 || refused == 0);
 	/* A member of a gang that waits is told so on one node's name. */
-	CHECK(taken <= args->count && (taken > 0 || refused == distinct(args) || refused == 1));
+	CHECK(taken <= args->count && (taken > 0 || is_each(refused, args) || refused == 1));
 }
 
 static void check_scores(const struct buf *reply, const struct wire_args *args)
@@ -446,7 +448,7 @@ static void check_scores(const struct buf *reply, const struct wire_args *args)
 		if (args->by_name)
 			check_offered(host, args, &next);
 	}
-	CHECK(reader_close(&json) && count == args->count);
+	CHECK(reader_close(&json) && is_each(count, args));
 }
 
 /* One node of those proposed at most, its victims unshortened. */

@@ -10,6 +10,7 @@ from gang_size_test import Objects, job_pod, labelled, owned
 from gang_test import GATES
 from harness import BERTH, POLICY, Daemon, wait_for
 
+NOT_ALLOWED = "reading it is not allowed: berth's ClusterRole needs list and watch"
 GATED = POLICY + "gate: {classes: [batch]}\n"
 
 
@@ -56,15 +57,15 @@ GangSizeUnknown: nothing says how many members the gang has
         self.start()
         wait_for(lambda: "not allowed" in (self.ready_line("podgroups") or ""), what="the line about them")
         self.pods(self.member("a"))
-        self.unknown("reading it is not allowed")
-        self.line("a", "gang team/pg: 1 member present, of how many is not known: PodGroup pg, reading it is not allowed")
+        self.unknown(NOT_ALLOWED)
+        self.line("a", "gang team/pg: 1 member present, of how many is not known: PodGroup pg, " + NOT_ALLOWED)
         wait_for(lambda: self.api.calls("POST", "/events"), 15, "the Event")
         time.sleep(3)
         (event,) = [json.loads(call[5]) for call in self.api.calls("POST", "/events")]
         self.assertEqual((event["reason"], event["regarding"]["kind"], event["regarding"]["name"]),
                          ("GangSizeUnknown", "Pod", "a"))
         self.assertEqual(event["note"],
-                         "gang team/pg: 1 member present, of how many is not known: PodGroup pg, reading it is not allowed")
+                         "gang team/pg: 1 member present, of how many is not known: PodGroup pg, " + NOT_ALLOWED)
 
     def test_one_that_is_not_there(self):
         self.start()
