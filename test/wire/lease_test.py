@@ -6,11 +6,12 @@ import json
 import os
 import signal
 import tempfile
+import threading
 import time
 import unittest
 
 from fakeapi import FakeApi, kubeconfig
-from harness import Daemon, node, pod, wait_for
+from harness import POLICY, Daemon, node, pod, wait_for
 
 GATES = [{"name": "berth.dev/plan"}]
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/berth-system/leases"
@@ -46,8 +47,8 @@ class Lease(unittest.TestCase):
             f.write(kubeconfig(f"http://127.0.0.1:{self.api.port}"))
         self.api.put("nodes", node("n0"))
 
-    def start(self, *args, wait=True):
-        self.daemon = Daemon(self.config, args=(*self.args, *args), wait=wait)
+    def start(self, *args, wait=True, **more):
+        self.daemon = Daemon(self.config, args=(*self.args, *args), wait=wait, **more)
 
         def stop():
             if self.daemon.process.process.poll() is None and self.daemon.stop() != 0:
@@ -91,6 +92,26 @@ class Lease(unittest.TestCase):
             self.assertTrue(all("resourceVersion" not in c[3] for c in lists))
         status, answer = self.daemon.bind(self.api.objects["pods"][("team", "s")], "n0")
         self.assertEqual((status, answer["Error"]), (200, ""))
+
+    def test_a_standby_says_nothing_of_gangs(self):
+        self.api.hold("there_1")
+        for name in "ab":
+            self.api.put("pods", pod(name, schedulingGates=GATES, annotations={"berth.dev/gang": "g", "berth.dev/gang-size": "3"}))
+        self.start(policy=POLICY + "gate: {classes: [batch]}\n")
+        time.sleep(4)
+        self.assertEqual(self.api.writes(), [])
+        renewed = threading.Event()
+
+        def renew():
+            while not renewed.wait(0.5):
+                self.api.hold("here_1", 1)
+        renewing = threading.Thread(target=renew)
+        renewing.start()
+        try:
+            wait_for(lambda: len([c for c in self.api.writes() if b"berth.dev/waiting" in c[5]]) == 2, what="the lines")
+        finally:
+            renewed.set()
+            renewing.join()
 
     def test_fenced_once_it_is_not_renewed_in_time(self):
         self.api.hold("here_1")
