@@ -7,6 +7,7 @@
 
 #define EVENTS_A_TURN 20              /* gangs with news, each one or two Events a kind */
 #define LINES_A_TURN 50               /* pods */
+#define LOOKS_A_TURN 200              /* gangs whose line is thought about */
 #define LINE_AGAIN_NS (10 * NS_PER_S) /* of one gang */
 #define LINE_FIRST_NS (2 * NS_PER_S)  /* one that comes and goes on at once says nothing */
 
@@ -107,18 +108,24 @@ static bool is_held(const struct gang_member *of)
 	return of->pod->gate_ours && !of->ungated && !of->pod->deleting && !of->pod->node;
 }
 
-static void choose_line(struct scheduler *s, struct turn *turn, int64_t now)
+static bool is_due(const struct turn *turn, int64_t now)
+{
+	const struct gang_news *news = turn->news;
+	return now - turn->gang->first_ns >= LINE_FIRST_NS &&
+	       (news->looked_ns == 0 || now - news->looked_ns >= LINE_AGAIN_NS);
+}
+
+static void choose_line(struct scheduler *s, const struct turn *turn, int64_t now)
 {
 	struct gang_news *news = turn->news;
 	struct buf text;
-	if (now - turn->gang->first_ns < LINE_FIRST_NS || (news->line && now - news->line_ns < LINE_AGAIN_NS))
-		return;
 	buf_init(&text, GANG_LINE_MAX);
 	gang_line(s, turn->gang, turn->position, &text);
-	if (!text.overflow && (!news->line || strcmp(news->line, text.data) != 0)) {
+	news->looked_ns = now;
+	news->unwritten = true; /* members may have come since */
+	if (!text.overflow) {
 		free(news->line);
 		news->line = buf_take(&text);
-		news->line_ns = now;
 	}
 	buf_free(&text);
 }
@@ -128,8 +135,8 @@ static size_t write_lines(struct scheduler *s, const struct turn *turn, size_t r
 {
 	const char *line = turn->news->line;
 	uint64_t hash = line ? map_hash(slice_of(line)) : 0;
-	size_t count = 0;
-	for (size_t i = 0; line && i < turn->gang->count && count < room; i++) {
+	size_t count = 0, i = 0;
+	for (; line && i < turn->gang->count && count < room; i++) {
 		struct gang_member *of = turn->gang->members[i];
 		if (!is_held(of) || of->writing || of->said == hash ||
 		    (of->pod->waiting && strcmp(of->pod->waiting, line) == 0))
@@ -139,21 +146,22 @@ static size_t write_lines(struct scheduler *s, const struct turn *turn, size_t r
 			count++;
 		}
 	}
+	turn->news->unwritten = line && i < turn->gang->count;
 	return count;
 }
 
-/* The one whose line is oldest first, so that none is forgotten. */
+/* The one that was looked at longest ago first, so that none is forgotten. */
 static int by_turn(const void *a, const void *b)
 {
 	const struct turn *left = a, *right = b;
-	if (left->news->line_ns != right->news->line_ns)
-		return left->news->line_ns < right->news->line_ns ? -1 : 1;
+	if (left->news->looked_ns != right->news->looked_ns)
+		return left->news->looked_ns < right->news->looked_ns ? -1 : 1;
 	return gangs_order(left->gang, right->gang);
 }
 
 static void tell_lines(struct scheduler *s, int64_t now)
 {
-	size_t count, position = 0, left = LINES_A_TURN;
+	size_t count, position = 0, left = LINES_A_TURN, looks = LOOKS_A_TURN;
 	struct gang **line = gang_line_up(s, &count);
 	struct turn *turns = xcalloc(count + 1, sizeof *turns);
 	for (size_t i = 0; i < count; i++) {
@@ -163,8 +171,12 @@ static void tell_lines(struct scheduler *s, int64_t now)
 	}
 	qsort(turns, count, sizeof *turns, by_turn);
 	for (size_t i = 0; i < count && left > 0; i++) {
-		choose_line(s, &turns[i], now);
-		left -= write_lines(s, &turns[i], left);
+		if (looks > 0 && is_due(&turns[i], now)) {
+			choose_line(s, &turns[i], now);
+			looks--;
+		}
+		if (turns[i].news->unwritten)
+			left -= write_lines(s, &turns[i], left);
 	}
 	free(turns);
 	free(line);
@@ -185,12 +197,19 @@ static void tell_events(struct scheduler *s)
 	}
 }
 
-static void forget_gone(struct scheduler *s)
+/* Of a gang that is whole there is no more to tell. */
+static bool is_over(const struct scheduler *s, const struct gang_news *news)
+{
+	const struct gang *gang = map_get(&s->gangs->by_key, slice_of(news->key));
+	return !gang || (gang->state == GANG_WHOLE && !news->due[GANG_EVENT_PLANNED] && !news->due[GANG_EVENT_WHOLE]);
+}
+
+static void forget_old(struct scheduler *s)
 {
 	size_t cursor = 0, count = 0;
 	struct gang_news **gone = xcalloc(s->gang_news.count + 1, sizeof *gone);
 	for (struct gang_news *news; (news = map_next(&s->gang_news, &cursor));)
-		if (!map_get(&s->gangs->by_key, slice_of(news->key)))
+		if (is_over(s, news))
 			gone[count++] = news;
 	for (size_t i = 0; i < count; i++) {
 		map_remove(&s->gang_news, slice_of(gone[i]->key));
@@ -203,7 +222,7 @@ void gang_news_on_timer(uv_timer_t *timer)
 {
 	struct scheduler *s = timer->data;
 	if (s->gang_news.count > 0)
-		forget_gone(s);
+		forget_old(s);
 	if (!s->gangs_rebuilt || s->gangs->by_key.count == 0 || s->stopping || !lease_may_write(s))
 		return;
 	tell_events(s);

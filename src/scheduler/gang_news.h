@@ -47,7 +47,8 @@ struct gang_news {
 	enum reason sent_why;              /* of the last WAITING */
 	size_t taken_back;                 /* pods that were bound when it was last undone */
 	char *line;                        /* what its gated members are to say, or NULL */
-	int64_t line_ns;
+	int64_t looked_ns;                 /* when that was last thought about; 0 = not yet */
+	bool unwritten;                    /* not all of them say it yet */
 };
 
 /* Makes it where there is none. */
