@@ -175,6 +175,7 @@ static void print_deadlines(const json_t *deadlines)
 
 void explain_gang(const json_t *gang)
 {
+	int64_t held = number_of(gang, "heldNodes");
 	print_head(gang);
 	print_object(json_object_get(gang, "object"));
 	print_counts(gang);
@@ -185,6 +186,8 @@ void explain_gang(const json_t *gang)
 		print_places(gang);
 	print_levels(gang);
 	print_blocking(gang);
+	if (held > 0)
+		printf("  %" PRId64 " node%s kept free for it\n", held, held == 1 ? " is" : "s are");
 	print_deadlines(json_object_get(gang, "deadlines"));
 	if (json_is_true(json_object_get(gang, "kept")))
 		puts("  it can be neither completed nor undone: what is bound stays");

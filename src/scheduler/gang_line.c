@@ -77,6 +77,9 @@ void gang_line(struct scheduler *s, const struct gang *gang, size_t position, st
 			buf_printf(out, "%zu of %zu members present", present, quorum);
 		else
 			gang_shortage_line(shortage, quorum, out);
+		if (gang->held_nodes > 0)
+			buf_printf(out, "; %zu node%s kept free for it", gang->held_nodes,
+			    gang->held_nodes == 1 ? " is" : "s are");
 	} else {
 		buf_printf(out, "%zu of %zu members present", present, quorum);
 		write_short_groups(gang, out);

@@ -276,22 +276,26 @@ static const char *commit_limit(const struct scheduler *s, const struct gang *ga
 	                                                                                      : "commit";
 }
 
-static void write_deadline(const char *name, int64_t at_ns, bool first, struct buf *out)
+static void write_deadline(const char *name, int64_t at_ns, bool *first, struct buf *out)
 {
-	buf_text(out, first ? "{" : ",{");
+	buf_text(out, *first ? "{" : ",{");
+	*first = false;
 	member(out, "name", name);
 	buf_printf(out, ",\"inSeconds\":%lld}", (long long)((at_ns - clock_now()) / NS_PER_S));
 }
 
 static void write_deadlines(const struct scheduler *s, const struct gang *gang, struct buf *out)
 {
-	int64_t show_after = s->policy.inforce->scale_up_after_ns;
+	const struct policy_class *class_ = gang_class(s, gang);
 	const char *limit = commit_limit(s, gang);
+	bool queued = gang->state == GANG_QUEUED, first = true;
 	buf_text(out, ",\"deadlines\":[");
 	if (limit)
-		write_deadline(limit, gang->deadline_ns, true, out);
-	if (gang->state == GANG_QUEUED && gang->in_state[GANG_GATED] > 0 && show_after > 0)
-		write_deadline("scaleUpAfter", gang->since_ns + show_after, !limit, out);
+		write_deadline(limit, gang->deadline_ns, &first, out);
+	if (queued && gang->in_state[GANG_GATED] > 0 && s->policy.inforce->scale_up_after_ns > 0)
+		write_deadline("scaleUpAfter", gang->since_ns + s->policy.inforce->scale_up_after_ns, &first, out);
+	if (queued && gang->held_nodes == 0 && class_)
+		write_deadline("holdDomainAfter", gang->since_ns + class_->gang.hold_domain_after_ns, &first, out);
 	buf_char(out, ']');
 }
 
@@ -303,7 +307,7 @@ void gang_write_members(const struct scheduler *s, const struct gang *gang, stru
 		buf_char(out, ',');
 		member(out, "reason", reason_text(gang_why(gang)));
 	}
-	buf_printf(out, ",\"kept\":%s", gang->kept ? "true" : "false");
+	buf_printf(out, ",\"kept\":%s,\"heldNodes\":%zu", gang->kept ? "true" : "false", gang->held_nodes);
 	write_within(s, gang, out);
 	write_deadlines(s, gang, out);
 	buf_text(out, ",\"members\":[");

@@ -105,6 +105,7 @@ GangIncomplete: members of the gang are missing
                          [("block", "a", 4, 2, True), ("rack", "a/x", 2, 4, None), ("host", "lone", 1, 5, None)])
         self.assertEqual(gang["blocking"], {
             "pod": "m4", "code": "NoGPU", "reason": "not enough free GPUs", "resource": "nvidia.com/gpu", "asked": 8})
+        self.assertEqual([d["name"] for d in gang["deadlines"]], ["holdDomainAfter"])
         self.assertEqual(text, """\
 gang team/g  queued for N s
 GangNoDomain: no domain of the required level has room for the gang
@@ -117,6 +118,7 @@ GangNoDomain: no domain of the required level has room for the gang
   host   lone      1      5
   1 node is in no block
   blocking: m4, not enough free GPUs (nvidia.com/gpu, 8 a pod)
+  holdDomainAfter: N s left
 """)
 
     def test_planned_and_whole(self):
@@ -154,11 +156,27 @@ class ExplainGated(ShowTest):
             self.seen(thing)
         self.in_state("m0", "queued")
         _, gang, text = self.explained("m0")
-        (deadline,) = gang["deadlines"]
+        deadline, hold = gang["deadlines"]
+        self.assertEqual(hold["name"], "holdDomainAfter")
         self.assertEqual(deadline["name"], "scaleUpAfter")
         self.assertTrue(290 <= deadline["inSeconds"] <= 300, deadline)
         self.assertIn("  members: 6 of 6 present, 6 gated\n", text)
-        self.assertTrue(text.endswith("  scaleUpAfter: N s left\n"), text)
+        self.assertTrue(text.endswith("  scaleUpAfter: N s left\n  holdDomainAfter: N s left\n"), text)
+
+
+class ExplainHeld(ShowTest):
+    policy = RACKS.replace("{require: block}", "{require: block, holdDomainAfter: 1s}")
+
+    def test_nodes_that_are_kept_free(self):
+        for i in range(8):
+            self.seen(self.cluster.pod(f"x{i}", gpus=8, nodeName="ab"[i // 4] + "xxyy"[i % 4] + "0101"[i % 4], scheduler="x"))
+        for thing in self.members("pqr", gpus=8):
+            self.seen(thing)
+        wait_for(lambda: self.daemon.explain("p")[1]["gang"]["heldNodes"] == 3, what="the nodes held")
+        _, gang, text = self.explained("p")
+        self.assertEqual(gang["deadlines"], [])
+        self.assertTrue(text.endswith("  3 nodes are kept free for it\n"), text)
+        self.assertIn("; 3 nodes are kept free for it", self.daemon.ops.json("GET", "/v1/queue")[1]["gangs"][0]["line"])
 
 
 class Queue(ShowTest):
