@@ -15,17 +15,23 @@ import (
 
 const (
 	holdAfter = 5 * time.Second // of testdata/hold.yaml
-	smallLife = 6 * time.Second
+	smallLife = 8 * time.Second // at most
 	// What runs when the nodes are held is over after a life; wake-ups,
 	// kube-scheduler's backoff and the gang's own road come on top.
 	startBound = holdAfter + smallLife + 20*time.Second
 )
 
+// lifeOf differs from pod to pod, so that a GPU here and there is free at any
+// time, and many at once never.
+func lifeOf(number int) time.Duration {
+	return smallLife/2 + time.Duration(number*7%10)*smallLife/20
+}
+
 // smallJobs keeps more pods of one GPU there than there is room for; each ends
-// smallLife after it was bound, and another one comes.
+// some time after it was bound, and another one comes.
 func smallJobs(ctx context.Context, t *testing.T, namespace string, count int) {
 	made := 0
-	since := map[string]time.Time{}
+	since, life := map[string]time.Time{}, map[string]time.Duration{}
 	for ctx.Err() == nil {
 		list, err := plane.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: "small=yes"})
 		if err != nil {
@@ -33,6 +39,7 @@ func smallJobs(ctx context.Context, t *testing.T, namespace string, count int) {
 		}
 		for len(list.Items) < count {
 			pod := harness.Pod(namespace, fmt.Sprintf("small-%04d", made), 1, harness.Labelled(map[string]string{"small": "yes"}))
+			life[pod.Name] = lifeOf(made)
 			made++
 			if err := plane.CreatePods(ctx, pod); err != nil {
 				break
@@ -45,7 +52,7 @@ func smallJobs(ctx context.Context, t *testing.T, namespace string, count int) {
 			case pod.Spec.NodeName == "" || pod.DeletionTimestamp != nil:
 			case !known:
 				since[pod.Name] = time.Now()
-			case time.Since(began) > smallLife:
+			case time.Since(began) > life[pod.Name]:
 				_ = plane.Client.CoreV1().Pods(namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{})
 			}
 		}

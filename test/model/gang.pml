@@ -42,6 +42,7 @@ mtype = { GATHERING, QUEUED, PLANNED, RELEASED, COMMITTING, WHOLE, UNDOING };
 /* The API server */
 byte absent[GANGS], gated[GANGS], bound[GANGS];
 bool mark[GANGS];  /* the gang was whole once */
+bool suspended[GANGS]; /* its owner, by berth, whose mark is on it: in one write */
 bool ended[GANGS]; /* its work is done, or its owner deleted it */
 bool quit[GANGS];  /* nobody replaces its members */
 
@@ -88,19 +89,27 @@ inline hold(g)
 	assert(TAKEN <= ROOM)
 }
 
-/* What a berth that starts makes of what it reads: a gang with members bound goes on with its burst. */
+#ifdef WITHOUT_MARK
+#define TO_RESUME(g) false
+#else
+#define TO_RESUME(g) (suspended[g])
+#endif
+
+/* What a berth that starts makes of what it reads: a gang with members bound goes on with its burst, and an undo goes
+ * on. */
 inline rebuild(g)
 {
 	if
 	:: bound[g] == MEMBERS || mark[g] -> state[g] = WHOLE; reserved[g] = 0
 	:: else ->
 		if
+		:: TO_RESUME(g) -> state[g] = UNDOING; reserved[g] = 0
 #ifdef WITHOUT_FINISH
-		:: bound[g] > 0 -> state[g] = UNDOING; reserved[g] = 0
+		:: !TO_RESUME(g) && bound[g] > 0 -> suspended[g] = true; state[g] = UNDOING; reserved[g] = 0
 #else
-		:: bound[g] > 0 -> state[g] = COMMITTING; hold(g)
+		:: !TO_RESUME(g) && bound[g] > 0 -> state[g] = COMMITTING; hold(g)
 #endif
-		:: bound[g] == 0 && loose[g] > 0 && absent[g] == 0 && ROOM_FOR(g) -> state[g] = RELEASED; hold(g)
+		:: !TO_RESUME(g) && bound[g] == 0 && loose[g] > 0 && absent[g] == 0 && ROOM_FOR(g) -> state[g] = RELEASED; hold(g)
 		:: else -> state[g] = GATHERING; reserved[g] = 0
 		fi
 	fi
@@ -168,14 +177,12 @@ proctype berth(byte g)
 	:: atomic { state[g] == WHOLE && parked[g] > 0 -> parked[g]--; bound[g]++; reserved[g]--; assert(BOUND <= ROOM) }
 	:: atomic { state[g] == WHOLE && refused[g] -> refused[g] = false }
 	:: atomic { state[g] == WHOLE && reserved[g] > loose[g] + parked[g] -> reserved[g]-- } /* it went before it was bound */
-	/* nobody will come: what stands is undone */
+	/* nobody will come: what stands is undone, by way of the owner */
 #ifndef WITHOUT_UNDO
-	:: atomic { listed && state[g] == COMMITTING && STUCK(g) -> forget(g); state[g] = UNDOING; hopeless[g] = true }
+	:: atomic { listed && state[g] == COMMITTING && STUCK(g) ->
+		forget(g); suspended[g] = true; state[g] = UNDOING; hopeless[g] = true }
 #endif
-	:: atomic { state[g] == UNDOING && bound[g] > 0 ->
-		assert(hopeless[g]); /* nothing is undone that could still be finished */
-		bound[g]--; absent[g]++ }
-	:: atomic { state[g] == UNDOING && bound[g] == 0 -> state[g] = GATHERING; hopeless[g] = false }
+	:: atomic { state[g] == UNDOING && bound[g] == 0 -> suspended[g] = false; state[g] = GATHERING; hopeless[g] = false }
 	:: atomic { state[g] == WHOLE && bound[g] == 0 && ended[g] -> mark[g] = false; forget(g) }
 	od
 }
@@ -197,7 +204,13 @@ proctype scheduler(byte g)
 proctype controller(byte g)
 {
 	do
-	:: atomic { absent[g] > 0 && !ended[g] && !quit[g] && state[g] != UNDOING -> absent[g]--; gated[g]++ }
+	:: atomic { absent[g] > 0 && !ended[g] && !quit[g] && !suspended[g] -> absent[g]--; gated[g]++ }
+	/* suspended, it takes away all it has made, and counts none as failed */
+	:: atomic { suspended[g] && gated[g] > 0 -> gated[g]--; absent[g]++ }
+	:: atomic { suspended[g] && loose[g] > 0 -> loose[g]--; absent[g]++ }
+	:: atomic { suspended[g] && bound[g] > 0 ->
+		assert(hopeless[g]); /* nothing is undone that could still be finished */
+		bound[g]--; absent[g]++ }
 	:: atomic { ended[g] && gated[g] > 0 -> gated[g]--; absent[g]++ }
 	:: atomic { ended[g] && loose[g] > 0 -> loose[g]--; absent[g]++ }
 	:: atomic { ended[g] && parked[g] > 0 -> parked[g]--; absent[g]++ } /* berth sees the pod go and answers the call */
@@ -275,6 +288,8 @@ init
 ltl partial_ends { [] (PARTIAL(0) -> <> !PARTIAL(0)) }
 /* No reservation leaks. */
 ltl nothing_leaks { [] ((ended[0] || quit[0]) -> <> (reserved[0] == 0)) }
+/* No owner stays suspended. */
+ltl resumed { [] (suspended[0] -> <> !suspended[0]) }
 #if GANGS > 1
 /* Two gangs never block each other for ever. */
 ltl both_run { <> mark[0] && <> mark[1] }
