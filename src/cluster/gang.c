@@ -96,24 +96,30 @@ static enum gang_object object_of_kind(enum gang_dialect dialect, const char *ki
 	return GANG_OBJECT_NONE;
 }
 
-/* A label that came with a copied template says nothing: a member is of the controller that its dialect has, or of
- * none at all. */
+/* An MPIJob's launcher is made when the workers run. */
+static bool is_launcher(const struct weighing *weighing)
+{
+	const struct gang_note *late = find(weighing, GANG_ROLE_LATE), *group = find(weighing, GANG_ROLE_GROUP);
+
+	return (late && slice_is(late->value, "launcher")) ||
+	       (weighing->dialect == GANG_KUBEFLOW && group && slice_is(group->value, "launcher"));
+}
+
+/* A label that came with a copied template says nothing: a member is of the controller that its dialect has, of the
+ * dialect's object itself, or of none at all. */
 static bool is_member(const struct weighing *weighing)
 {
 	const struct gang_dialect_row *row = &gang_dialect_rows[weighing->dialect];
 	const char *kind = weighing->pod->owner_kind_count ? weighing->pod->owner_kinds[0] : NULL;
-	const struct gang_note *late;
 
 	if (row->reference)
 		return true;
 	if (weighing->dialect == GANG_INDEXED_JOB)
 		return kind && strcmp(kind, row->controller) == 0 && find(weighing, GANG_ROLE_RANK);
-	if (kind && row->controller && strcmp(kind, row->controller) != 0)
+	if (kind && (!row->controller || strcmp(kind, row->controller) != 0) &&
+	    object_of_kind(weighing->dialect, kind) == GANG_OBJECT_NONE)
 		return false;
-	if (kind && !row->controller && object_of_kind(weighing->dialect, kind) == GANG_OBJECT_NONE)
-		return false;
-	late = find(weighing, GANG_ROLE_LATE);
-	return !late || !slice_is(late->value, "launcher");
+	return !is_launcher(weighing);
 }
 
 /* In the order of the dialects; the notes come in any. */

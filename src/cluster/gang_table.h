@@ -119,8 +119,9 @@ int gang_word_of(struct slice key);
 
 struct gang_dialect_row {
 	const char *name;
-	/* The kind of controller that a member has; a label copied elsewhere says nothing. NULL: of any kind, or the
-	 * kinds of its objects. A pod without a controller is a member, too. */
+	/* The kind of controller that a member has, beside the kinds of its dialect's objects; a label copied elsewhere
+	 * says nothing. NULL: those kinds alone, or any of a `reference`. A pod without a controller is a member, too.
+	 */
 	const char *controller;
 	bool reference; /* names a group, and need not be of any controller: its members may be numbered by name */
 	bool visible;   /* an admission policy sees from the pod alone that it is of a gang */

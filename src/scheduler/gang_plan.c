@@ -29,11 +29,13 @@ static bool take_level(const struct policy *policy, const char *name, int *level
 	return !name || *level != PLAN_NO_LEVEL;
 }
 
+/* A preference for a level that the policy does not have is none. */
 static bool read_place(const struct policy *policy, const struct gang_place *place, struct plan_topology *topology)
 {
 	topology->segment = place->segment_at && place->segment > 0 ? (size_t)place->segment : topology->segment;
+	if (place->prefer && level_named(policy, place->prefer) != PLAN_NO_LEVEL)
+		topology->prefer = level_named(policy, place->prefer);
 	return take_level(policy, place->require, &topology->require) &&
-	       take_level(policy, place->prefer, &topology->prefer) &&
 	       take_level(policy, place->segment_at, &topology->segment_level);
 }
 

@@ -258,6 +258,19 @@ class PodGroups(Objects):
         self.goes(self.pods(labelled("single", {}))[0])
 
 
+class Places(Objects):
+    def asks(self, name, key):
+        return labelled(name, {"kueue.x-k8s.io/pod-group-name": name}, {
+            "kueue.x-k8s.io/pod-group-total-count": "1", "kueue.x-k8s.io/" + key: "example.com/unknown"})
+
+    def test_a_level_that_the_policy_does_not_have(self):
+        self.start()
+        hard, soft = self.pods(self.asks("hard", "podset-required-topology"), self.asks("soft", "podset-preferred-topology"))
+        self.patched(soft)
+        self.goes(soft)
+        self.rejected(hard, "no node the gang could use carries the topology level it requires")
+
+
 class Later(Objects):
     def test_a_kind_that_appears_is_noticed(self):
         self.start()

@@ -259,6 +259,13 @@ static void frameworks(void **state)
 	        .rank = 3,
 	        .part = 1,
 	        .source = GANG_OBJECT_JOBSET},
+	    {.json = JOBSET_POD(OWNER("JobSet", "train")),
+	        .dialect = GANG_JOBSET,
+	        .name = "train",
+	        .group = "workers",
+	        .rank = 3,
+	        .part = 1,
+	        .source = GANG_OBJECT_JOBSET},
 	    {.json = LWS_POD(""),
 	        .dialect = GANG_LWS,
 	        .name = "vllm/0",
@@ -385,6 +392,7 @@ static void no_gangs(void **state)
 	};
 	static const char *const singles[] = {
 	    KUBEFLOW_POD("launcher", ",\"training.kubeflow.org/job-role\":\"launcher\"", OWNER("MPIJob", "ddp")),
+	    KUBEFLOW_POD("launcher", "", OWNER("MPIJob", "ddp")),
 	};
 
 	(void)state;
