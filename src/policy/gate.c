@@ -1,5 +1,6 @@
 #include "policy/gate.h"
 
+#include "cluster/gang_table.h"
 #include "cluster/owners.h"
 
 #define SELECTOR_TERMS_MAX 32
@@ -202,6 +203,28 @@ static void put_head(struct buf *out, const char *kind, const char *hash)
 	    kind, hash);
 }
 
+/* The keys by which a pod says that it is in no gang, and so waits for none. */
+static void put_opt_outs(struct buf *out)
+{
+	const char *between = "";
+
+	buf_text(out, "  - name: not-opted-out\n    expression: >-\n      ");
+	for (size_t i = 0; i < gang_word_count; i++) {
+		if (gang_word_rows[i].role != GANG_ROLE_OUT)
+			continue;
+		for (int label = 0; label < 2; label++) {
+			const char *at = label ? "labels" : "annotations", *key = gang_word_rows[i].text;
+
+			buf_printf(out,
+			    "%s!(has(object.metadata.%s) && '%s' in object.metadata.%s\n"
+			    "      && !(object.metadata.%s['%s'] in ['', 'false']))",
+			    between, at, key, at, at, key);
+			between = "\n      && ";
+		}
+	}
+	buf_char(out, '\n');
+}
+
 static void put_policy(struct buf *out, const struct policy *policy, const char *scheduler)
 {
 	put_head(out, "MutatingAdmissionPolicy", policy->hash);
@@ -218,13 +241,10 @@ static void put_policy(struct buf *out, const struct policy *policy, const char 
 	    "    expression: '!has(object.spec.nodeName) || object.spec.nodeName == \"\"'\n"
 	    "  - name: not-gated-yet\n"
 	    "    expression: '!has(object.spec.schedulingGates) || !object.spec.schedulingGates.exists(g, g.name == "
-	    "\"" GATE_NAME "\")'\n"
-	    "  - name: not-opted-out\n"
-	    "    expression: '!(has(object.metadata.annotations) && \"berth.dev/no-gang\" in "
-	    "object.metadata.annotations)"
-	    " && !(has(object.metadata.labels) && \"berth.dev/no-gang\" in object.metadata.labels)'\n"
-	    "  variables:\n",
+	    "\"" GATE_NAME "\")'\n",
 	    scheduler);
+	put_opt_outs(out);
+	buf_text(out, "  variables:\n");
 	put_basics(out);
 	for (size_t i = 0; i < policy->class_count; i++)
 		if (policy->classes[i].has_match)
