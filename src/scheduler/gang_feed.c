@@ -12,7 +12,7 @@
 #include "scheduler/internal.h"
 
 #define ASK_MS 10000             /* between two looks at what the API server has */
-#define FIRST_NS (20 * NS_PER_S) /* planning waits for the first lists so long at most */
+#define FIRST_NS (20 * NS_PER_S) /* planning waits so long for lists that do not come */
 #define SILENCE_MS 150000        /* many of these watches bring nothing but bookmarks, about one a minute */
 #define PATH_MAX_BYTES 128
 
@@ -267,10 +267,13 @@ void gang_feed_start(struct scheduler *s)
 bool gang_feed_synced(const struct scheduler *s)
 {
 	const struct gang_feed *feed = s->gang_feed;
-	bool all = feed->asked;
-	for (int i = GANG_OBJECT_NONE + 1; i < GANG_OBJECT_COUNT; i++)
-		all &= feed->kinds[i].done;
-	return all || clock_now() - feed->began_ns > FIRST_NS;
+	bool all = feed->asked, reading = false;
+	for (int i = GANG_OBJECT_NONE + 1; i < GANG_OBJECT_COUNT; i++) {
+		const struct gang_kind *kind = &feed->kinds[i];
+		all &= kind->done;
+		reading |= !kind->done && kind->watch && kube_watch_state(kind->watch).connected;
+	}
+	return all || (!reading && clock_now() - feed->began_ns > FIRST_NS);
 }
 
 void gang_feed_report(const struct scheduler *s, struct buf *out)

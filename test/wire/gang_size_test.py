@@ -50,7 +50,7 @@ class Objects(unittest.TestCase):
         self.api = FakeApi()
         self.addCleanup(self.api.stop)
         self.has = set(self.served)
-        self.refused = set()
+        self.refused, self.failing = set(), set()
         self.api.hook = self.hook
         self.paths = {}
         for plural, (api, kind) in CUSTOM.items():
@@ -80,6 +80,8 @@ class Objects(unittest.TestCase):
             versions = [CUSTOM[plural][0] for plural in self.has] + ["batch/v1"]
             groups = [{"name": v.split("/")[0], "versions": [{"groupVersion": v}]} for v in versions]
             return self.api.say(handler, 200, {"kind": "APIGroupList", "groups": groups})
+        if plural in self.failing:
+            return self.api.refuse(handler, 500, "broken")
         if plural in self.refused:
             return self.api.refuse(handler, 403, "forbidden")
         if plural and plural != "jobs" and plural not in self.has:
@@ -256,6 +258,30 @@ class PodGroups(Objects):
         thing = self.member("a", annotations={"pod-group.scheduling.sigs.k8s.io/min-available": "1"})
         self.rejected(self.pods(thing)[0], UNKNOWN)
         self.goes(self.pods(labelled("single", {}))[0])
+
+
+    def test_they_may_be_read_no_longer(self):
+        self.put("podgroups", "pg", {"minMember": 2})
+        self.start()
+        thing, = self.pods(self.member("a"))
+        self.quorum("pg", 2)
+        self.refused.add("podgroups")
+        self.api.end_watches()
+        self.quorum("pg", 0)
+        self.rejected(thing, UNKNOWN)
+        self.refused.clear()
+        self.quorum("pg", 2, seconds=25)
+
+    def test_a_kind_whose_list_fails_is_not_waited_for_without_end(self):
+        self.failing.add("podgroups")
+        self.start()
+        said = {"berth.dev/gang": "own", "berth.dev/gang-size": "1"}
+        of_group, own = self.pods(self.member("a"), labelled("b", {}, said))
+        for thing in (own, of_group):
+            self.assertEqual(self.daemon.filter(thing, NAMES)[0], 503)
+        wait_for(lambda: self.api.calls("PATCH", "/pods/b"), 35, "the gang's plan")
+        self.goes(own)
+        self.rejected(of_group, UNKNOWN)
 
 
 class Places(Objects):
