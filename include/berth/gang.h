@@ -68,6 +68,7 @@ struct gang_group_terms {
 	const char *name;
 	int32_t quorum, size; /* 0 = not said */
 	int32_t part_size;    /* pods of each of its parts (a JobSet's Jobs, hosts of a Ray replica); 0 = not said */
+	bool late;            /* is made when others run or are done: a gang of its own */
 	struct gang_place place;
 };
 

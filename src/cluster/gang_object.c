@@ -189,24 +189,27 @@ static void keep_sums(struct making *making, struct sums sums)
 	making->made->terms.quorum = (int32_t)sums.quorum;
 }
 
-/* Jobs that are made only when others are ready or done do not count for the quorum: they come too late. */
+/* Jobs that are made only when others are ready or done cannot be waited for: they are gangs of their own. */
 static void make_jobset(struct making *making)
 {
 	const struct gang_walk *walk = making->walk;
 	bool in_order = slice_is(walk->all.text[GANG_VALUE_MODE], "InOrder");
-	struct sums sums = {0, 0};
+	struct sums sums = {0, 0}, apart = {0, 0};
 
 	for (size_t i = 0; i < walk->group_count; i++) {
 		const struct gang_raw *raw = walk->groups[i];
+		struct gang_group_terms *group = making->made->terms.groups + making->made->terms.group_count;
 		int64_t parallelism = number_of(raw, GANG_VALUE_PARALLELISM, 1);
 		int64_t completions = number_of(raw, GANG_VALUE_COMPLETIONS, parallelism);
 		int64_t size =
 		    number_of(raw, GANG_VALUE_REPLICAS, 1) * (parallelism < completions ? parallelism : completions);
 		bool late = raw->flag[GANG_VALUE_DEPENDS] || (in_order && i > 0);
 
-		add_sized(
-		    making, text_of(making->arena, raw, GANG_VALUE_NAME), size, late ? 0 : size, completions, &sums);
+		add_sized(making, text_of(making->arena, raw, GANG_VALUE_NAME), size, late ? 0 : size, completions,
+		    late ? &apart : &sums);
+		group->late = late;
 	}
+	keep_sums(making, apart); /* for its trouble */
 	keep_sums(making, sums);
 }
 

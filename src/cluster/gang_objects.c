@@ -131,19 +131,25 @@ int gang_objects_remove(struct gang_objects *objects, enum gang_object object, s
 static enum gang_answer answer(
     const struct gang_object_terms *said, const struct pod_gang *gang, struct gang_terms *terms)
 {
+	const struct gang_group_terms *group = gang_terms_group(&said->terms, gang->group);
+
 	if (said->trouble)
 		return GANG_ANSWER_MISSING;
 	if (said->single)
 		return GANG_ANSWER_SINGLE;
 	*terms = said->terms;
 	if (said->apart) {
-		const struct gang_group_terms *group = gang_terms_group(&said->terms, gang->group);
-
 		if (!group)
 			return GANG_ANSWER_MISSING;
 		if (group->quorum == 0)
 			return GANG_ANSWER_SINGLE;
 		*terms = (struct gang_terms){.quorum = group->quorum, .size = group->size, .place = group->place};
+	}
+	if (group && group->late) {
+		terms->quorum = terms->size = group->size;
+		terms->group_count = 1;
+		terms->groups = said->terms.groups + (group - said->terms.groups);
+		return GANG_ANSWER_STAGE;
 	}
 	return GANG_ANSWER_TERMS;
 }

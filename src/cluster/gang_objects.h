@@ -31,13 +31,14 @@ BERTH_MUST_CHECK int gang_objects_remove(
 
 enum gang_answer {
 	GANG_ANSWER_TERMS,   /* the object says them */
+	GANG_ANSWER_STAGE,   /* the same, of the pod's sub-group, which is a gang of its own: the caller names it */
 	GANG_ANSWER_SINGLE,  /* the object says that its pods are no gang: the caller sets their `gang` to NULL */
 	GANG_ANSWER_PODS,    /* there is no object: the pods say it all */
 	GANG_ANSWER_MISSING, /* it is not there, or does not say it in a way that can be read */
 	GANG_ANSWER_UNKNOWN, /* its kind is not known */
 };
 
-/* What the object of a gang says; `terms` is set with TERMS, and lives until the object changes. */
+/* What the object of a gang says; `terms` is set with TERMS and STAGE, and lives until the object changes. */
 enum gang_answer gang_objects_resolve(
     const struct gang_objects *objects, const char *namespace_, const struct pod_gang *gang, struct gang_terms *terms);
 

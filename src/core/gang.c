@@ -46,7 +46,8 @@ bool gang_terms_same(const struct gang_terms *a, const struct gang_terms *b)
 	for (size_t i = 0; i < a->group_count; i++) {
 		const struct gang_group_terms *left = &a->groups[i], *right = &b->groups[i];
 		if (!same_text(left->name, right->name) || left->quorum != right->quorum || left->size != right->size ||
-		    left->part_size != right->part_size || !same_place(&left->place, &right->place))
+		    left->part_size != right->part_size || left->late != right->late ||
+		    !same_place(&left->place, &right->place))
 			return false;
 	}
 	return true;

@@ -47,8 +47,7 @@ static enum gang_member_state state_shown(struct gang_member *member, const stru
 	return GANG_LOOSE;
 }
 
-/* The pod is in no gang after all: what it holds as a member goes back. */
-static void dismiss(struct scheduler *s, struct gang_member *member)
+void gang_dismiss(struct scheduler *s, struct gang_member *member)
 {
 	if (member->state == GANG_PARKED)
 		bind_refuse(s, slice_of(member->pod->uid), REASON_CODE_GANG_GIVEN_BACK);
@@ -69,7 +68,7 @@ void gang_pending(struct scheduler *s, struct tracked *tracked)
 		ungate_unless_meant(s, member, pod);
 		gang_refused_look(s, member);
 	} else if (member) {
-		dismiss(s, member);
+		gang_dismiss(s, member);
 	} else {
 		return;
 	}

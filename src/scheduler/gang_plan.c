@@ -312,14 +312,27 @@ static void drop_lost_holes(struct scheduler *s, struct gang *gang)
 	}
 }
 
+/* A leader's workers are made once it stands, and are of no use but together. */
+static bool is_led(const struct gang *gang)
+{
+	return gang->dialect == GANG_LWS && gang_quorum(gang) == 1;
+}
+
 bool gang_fill(struct scheduler *s, struct gang *gang)
 {
 	size_t quorum = gang_quorum(gang), present = gang_present(gang);
+	if (is_led(gang) && gang->placed > 0)
+		quorum = gang_size(gang);
 	drop_lost_holes(s, gang);
 	shun(gang);
 	fill_holes(s, gang);
 	if (gang->placed >= present)
 		return true;
+	if (is_led(gang) && gang->placed > 0 && present < quorum) {
+		gang->why = REASON_CODE_GANG_INCOMPLETE;
+		gang->tried_at = s->fleet->improvements;
+		return false;
+	}
 	/* Short of its quorum, room for all that are there or for none; beyond it, one more is as good as any. */
 	size_t wanted = gang->placed + 1;
 	if (gang->placed < quorum)

@@ -185,6 +185,8 @@ bool bind_path_safe(struct slice name);
 #define GANG_COMMIT_NS (30 * NS_PER_S) /* from the plan, or the last member that arrived, until room goes back */
 /* The watch shows a pending pod, before the roster's older one is freed. */
 void gang_pending(struct scheduler *s, struct tracked *tracked);
+/* The pod is in no gang after all, or in another: what it holds as a member goes back. */
+void gang_dismiss(struct scheduler *s, struct gang_member *member);
 /* The watch shows it bound: true if the pod was taken over. */
 bool gang_bound(struct scheduler *s, struct pod *pod);
 /* The fleet has been read: what the process before left is taken up. */

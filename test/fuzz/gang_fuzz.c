@@ -39,7 +39,7 @@ static void check_terms(const struct gang_terms *terms)
 		CHECK(group->name && group->part_size >= 0);
 		check_place(&group->place);
 		CHECK(gang_terms_group(terms, group->name));
-		size += group->size;
+		size += group->late ? 0 : group->size;
 	}
 	CHECK(terms->size == 0 || terms->group_count == 0 || size == terms->size);
 	CHECK(terms->size == 0 || terms->quorum <= terms->size);
@@ -73,6 +73,9 @@ static void check_store(enum gang_object object, struct slice text, const struct
 		CHECK(ask(objects, object, said, &terms) == GANG_ANSWER_MISSING);
 	else if (said->single)
 		CHECK(ask(objects, object, said, &terms) == GANG_ANSWER_SINGLE);
+	else if (said->terms.group_count > 0 && said->terms.groups[0].late)
+		CHECK(ask(objects, object, said, &terms) == GANG_ANSWER_STAGE &&
+		      terms.size == said->terms.groups[0].size);
 	else if (!said->apart)
 		CHECK(ask(objects, object, said, &terms) == GANG_ANSWER_TERMS && terms.size == said->terms.size);
 	CHECK(gang_objects_remove(objects, object, text, &err) == 0);

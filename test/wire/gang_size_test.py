@@ -73,6 +73,13 @@ class Objects(unittest.TestCase):
         self.addCleanup(self.daemon.stop)
         # What the API server has is asked first; a test changes it afterwards.
         wait_for(lambda: self.api.calls("GET", "/apis"), what="the look at what the API server has")
+        wait_for(self.listed, what="the first lists")
+
+    def listed(self):
+        """Before, members of gangs are answered 503."""
+        lines = [line for line in self.daemon.ready()[1].splitlines() if not any(f" {plural}." in line for plural in self.failing)]
+        return "not done" not in "".join(lines) and all(
+            any(f" {plural}." in line for line in lines) for plural in self.has - self.failing)
 
     def hook(self, handler, method, path, query, body):
         plural = self.paths.get(path) or ("jobs" if path == "/apis/batch/v1/jobs" else None)
@@ -333,6 +340,13 @@ class Frameworks(Objects):
         leader, = self.pods(self.lws_pod(0))
         self.patched(leader)
         self.goes(leader)
+        self.assertEqual(self.daemon.bind(leader, self.daemon.entry(leader)["node"]), (200, {"Error": ""}))
+        workers = list(self.pods(*[self.lws_pod(i) for i in (1, 2)]))
+        self.rejected(workers[0], INCOMPLETE)
+        workers += self.pods(self.lws_pod(3))
+        for worker in workers:
+            self.patched(worker)
+            self.goes(worker)
 
     def test_lws_leader_created(self):
         self.put("leaderworkersets", "serve", {"leaderWorkerTemplate": {"size": 4}, "startupPolicy": "LeaderCreated"})
@@ -388,6 +402,28 @@ class Frameworks(Objects):
                   "jobset.sigs.k8s.io/job-index": "0"}
         thing = owned(labelled("set-data-0-0", labels, {"batch.kubernetes.io/job-completion-index": "0"}), "Job", "set-data-0")
         self.patched(self.pods(thing)[0])
+
+    def work(self, i):
+        labels = {"jobset.sigs.k8s.io/jobset-name": "set", "jobset.sigs.k8s.io/replicatedjob-name": "work",
+                  "jobset.sigs.k8s.io/job-index": str(i // 2)}
+        return owned(labelled(f"set-work-{i}", labels, {"batch.kubernetes.io/job-completion-index": str(i % 2)}), "Job", f"set-work-{i // 2}")
+
+    def test_jobs_that_depend_on_others_are_a_gang_of_their_own(self):
+        spec = {"replicatedJobs": [
+            {"name": "data", "replicas": 1, "template": {"spec": {"parallelism": 1, "completions": 1}}},
+            {"name": "work", "replicas": 2, "dependsOn": [{"name": "data", "status": "Complete"}],
+             "template": {"spec": {"parallelism": 2, "completions": 2}}}]}
+        self.start()
+        things = list(self.pods(*[self.work(i) for i in range(3)]))
+        self.rejected(things[0], UNKNOWN)
+        self.put("jobsets", "set", spec)
+        self.quorum("set/work", 4)
+        self.assertIsNone(self.gang("set"))
+        self.rejected(things[0], INCOMPLETE)
+        things += self.pods(self.work(3))
+        for thing in things:
+            self.patched(thing)
+            self.goes(thing)
 
     def test_kubeflow_asks_several_kinds_for_pods_without_a_controller(self):
         self.put("pytorchjobs", "ddp", {"pytorchReplicaSpecs": {"Master": {"replicas": 1}, "Worker": {"replicas": 3}}})

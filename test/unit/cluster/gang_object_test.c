@@ -23,6 +23,7 @@ static struct gang_object_terms *decode(enum gang_object object, const char *jso
 struct group {
 	const char *name;
 	int32_t size, quorum, part_size;
+	bool late;
 	const char *require, *prefer, *segment_at;
 	int32_t segment;
 };
@@ -74,6 +75,7 @@ static void check(const struct expected *expected, size_t count)
 			assert_string_equal(group->name, want->groups[k].name);
 			assert_int_equal(group->size, want->groups[k].size);
 			assert_int_equal(group->quorum, want->groups[k].quorum);
+			assert_int_equal(group->late, want->groups[k].late);
 			assert_int_equal(group->part_size, want->groups[k].part_size);
 			same_text(group->place.require, want->groups[k].require);
 			same_text(group->place.prefer, want->groups[k].prefer);
@@ -189,18 +191,18 @@ static void jobs(void **state)
 	                                 "{\"name\":\"node\",\"dependsOn\":[{\"name\":\"dataset-initializer\","
 	                                 "\"status\":\"Complete\"}]," JOB_TEMPLATE(
 	                                     "\"parallelism\":4,\"completions\":4") "}]",
-	        .size = 5,
+	        .size = 1,
 	        .quorum = 1,
 	        .groups = {{.name = "dataset-initializer", .size = 1, .quorum = 1, .part_size = 1},
-	            {.name = "node", .size = 4, .quorum = 0, .part_size = 4}}},
+	            {.name = "node", .size = 4, .part_size = 4, .late = true}}},
 	    {.object = GANG_OBJECT_JOBSET,
 	        .spec = "\"startupPolicy\":{\"startupPolicyOrder\":\"InOrder\"},\"replicatedJobs\":[{\"name\":\"a\","
 	                "\"replicas\":2,\"dependsOn\":[]},"
 	                "{\"name\":\"b\",\"replicas\":3}]",
-	        .size = 5,
+	        .size = 2,
 	        .quorum = 2,
 	        .groups = {{.name = "a", .size = 2, .quorum = 2, .part_size = 1},
-	            {.name = "b", .size = 3, .part_size = 1}}},
+	            {.name = "b", .size = 3, .part_size = 1, .late = true}}},
 	};
 
 	(void)state;

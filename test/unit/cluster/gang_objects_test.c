@@ -146,6 +146,24 @@ static void groups_that_are_gangs_of_their_own(void **state)
 	assert_int_equal(ask(GANG_IN_TREE, kind, "w", "others"), GANG_ANSWER_MISSING);
 }
 
+static void jobs_that_come_later_are_gangs_of_their_own(void **state)
+{
+	enum gang_object kind = GANG_OBJECT_JOBSET;
+
+	(void)state;
+	gang_objects_begin(objects, kind);
+	gang_objects_synced(objects, kind);
+	put(kind, "s",
+	    "\"replicatedJobs\":[{\"name\":\"data\",\"replicas\":2},"
+	    "{\"name\":\"work\",\"replicas\":3,\"dependsOn\":[{\"name\":\"data\"}]}]");
+	assert_int_equal(ask(GANG_JOBSET, kind, "s", "data"), GANG_ANSWER_TERMS);
+	assert_int_equal(terms.quorum, 2);
+	assert_int_equal(ask(GANG_JOBSET, kind, "s", "work"), GANG_ANSWER_STAGE);
+	assert_int_equal(terms.quorum, 3);
+	assert_int_equal(terms.group_count, 1);
+	assert_string_equal(terms.groups[0].name, "work");
+}
+
 /* A pod without a controller does not tell which of Kubeflow's kinds it is of. */
 static void any_kind_of_kubeflow(void **state)
 {
@@ -165,6 +183,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(what_a_gang_is_told, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(changes_are_told_once, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(groups_that_are_gangs_of_their_own, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(jobs_that_come_later_are_gangs_of_their_own, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(any_kind_of_kubeflow, set_up, tear_down),
 	};
 
