@@ -40,11 +40,14 @@ static void print_object(const json_t *object)
 static void print_counts(const json_t *gang)
 {
 	static const char *const counted[] = {"gated", "parked", "bound", "holes"};
-	int64_t quorum = number_of(gang, "quorum"), missing = number_of(gang, "missing");
+	int64_t quorum = number_of(gang, "quorum"), size = number_of(gang, "size");
+	int64_t missing = number_of(gang, "missing");
 	printf("  members: %" PRId64, number_of(gang, "present"));
-	if (quorum > 0)
+	if (quorum > 0 && size <= quorum)
 		printf(" of %" PRId64, quorum);
 	printf(" present");
+	if (size > quorum)
+		printf(" of %" PRId64 ", %" PRId64 " needed", size, quorum);
 	if (missing > 0)
 		printf(", %" PRId64 " missing", missing);
 	for (size_t i = 0; i < sizeof counted / sizeof *counted; i++)

@@ -307,6 +307,7 @@ void gang_write_members(const struct scheduler *s, const struct gang *gang, stru
 		buf_char(out, ',');
 		member(out, "reason", reason_text(gang_why(gang)));
 	}
+	buf_printf(out, ",\"size\":%zu", gang_size(gang));
 	buf_printf(out, ",\"kept\":%s,\"heldNodes\":%zu", gang->kept ? "true" : "false", gang->held_nodes);
 	write_within(s, gang, out);
 	write_deadlines(s, gang, out);

@@ -88,6 +88,15 @@ GangIncomplete: members of the gang are missing
                          [(name, i) for i, name in enumerate(reversed(names))])
         self.assertIn("  there are: m19, m18, m17, m16, m15, m14, m13, m12 and 12 more\n", text)
 
+    def test_a_gang_that_needs_fewer_than_it_has(self):
+        said = {"gang.scheduling.koordinator.sh/name": "k", "gang.scheduling.koordinator.sh/min-available": "4",
+                "gang.scheduling.koordinator.sh/total-number": "8"}
+        for name in "ab":
+            self.seen(self.cluster.pod(name, annotations=said))
+        _, gang, text = self.explained("a")
+        self.assertEqual((gang["quorum"], gang["size"], gang["missing"]), (4, 8, 2))
+        self.assertIn("  members: 2 present of 8, 4 needed, 2 missing\n", text)
+
     def test_those_that_do_not_count_are_told(self):
         self.seen(self.member("a", size=2))
         self.seen(self.member("b", size=2, schedulingGates=[{"name": "example.com/gate"}]))
