@@ -8,7 +8,7 @@ import time
 import unittest
 
 from gang_test import GATES, GangTest, says
-from harness import BERTH, POLICY, node, wait_for
+from harness import BERTH, POLICY, free_port, wait_for
 
 RACKS = POLICY.replace("classes:", """\
 topology:
@@ -194,6 +194,16 @@ class Queue(ShowTest):
         again, answer = self.run_berth("queue", "-o", "json")
         self.assertEqual((code, again), (0, 0))
         return json.loads(answer), settled(text)
+
+    def test_exit_codes(self):
+        def ran(*args):
+            return subprocess.run([BERTH, "queue", *args], capture_output=True, text=True, timeout=30, check=False)
+        self.assertIn("usage: berth queue", ran("--help").stdout)
+        for args in ["x"], ["-o", "yaml"], ["--no-such"]:
+            self.assertEqual((ran(*args).returncode, ran(*args).stdout), (2, ""), args)
+        gone = ran("--ops", f"127.0.0.1:{free_port()}")
+        self.assertEqual((gone.returncode, gone.stdout), (3, ""))
+        self.assertIn("berth queue: no answer from", gone.stderr)
 
     def test_nothing_waits(self):
         answer, text = self.queue()
