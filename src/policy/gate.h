@@ -12,6 +12,7 @@
 #include "berth/policy.h"
 
 #define GATE_NAME "berth.dev/plan"
+#define GATE_LINE "berth.dev/waiting" /* annotation: what a pod behind the gate waits for */
 
 struct gate_options {
 	const char *scheduler;          /* spec.schedulerName of the pods */

@@ -6,11 +6,11 @@
 
 #include "base/log.h"
 #include "base/reader.h"
+#include "policy/gate.h"
 #include "scheduler/internal.h"
 
 #define PLAN_TEXT_MAX 1024
-#define GANG_WAITING "berth.dev/waiting"
-#define NO_LINE "\"" GANG_WAITING "\":null" /* takes it away */
+#define NO_LINE "\"" GATE_LINE "\":null" /* takes it away */
 
 struct gang_write {
 	struct scheduler *scheduler;
@@ -151,7 +151,7 @@ bool gang_say(struct scheduler *s, const struct pod *pod, const char *line)
 	if (map_get(&s->gang_writes, slice_of(pod->uid)))
 		return false;
 	buf_init(&annotations, 4 * PLAN_TEXT_MAX);
-	buf_text(&annotations, "{\"" GANG_WAITING "\":");
+	buf_text(&annotations, "{\"" GATE_LINE "\":");
 	buf_json_string(&annotations, slice_of(line));
 	buf_char(&annotations, '}');
 	struct gang_write *write = begin(s, pod, NULL);

@@ -44,6 +44,11 @@ class Release(unittest.TestCase):
         self.assertEqual(release(self.cluster.kubeconfig, "-A")[:2], (0, ["other/elsewhere released"]))
         self.assertEqual(release(self.cluster.kubeconfig, "-A")[:2], (0, []))
 
+    def test_what_the_pod_waited_for_goes_with_the_gate(self):
+        self.cluster.pod("a", schedulingGates=[OURS], annotations={"berth.dev/waiting": "gang team/g: 1 of 2", "mine": "stays"})
+        self.assertEqual(release(self.cluster.kubeconfig, "-A")[:2], (0, ["team/a released"]))
+        self.assertEqual(self.cluster.get_pod("a")["metadata"]["annotations"], {"mine": "stays"})
+
     def test_goes_through_all_pages_while_writes_fail_for_a_moment(self):
         for i in range(1200):
             self.cluster.pod(f"p{i:04}", schedulingGates=[OURS])
