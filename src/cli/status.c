@@ -1,6 +1,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/ask.h"
 #include "cli/cli.h"
@@ -96,8 +97,11 @@ static void print_text(const json_t *answer)
 	if (error)
 		printf("              the newest file is not in force: %s\n", error);
 	print_watches(json_object_get(answer, "watches"));
-	printf("berth %s   %s\n", text_or(answer, "version", ""),
-	    json_is_true(json_object_get(answer, "ready")) ? "ready" : "not ready");
+	const char *role = text_or(answer, "role", "active");
+	bool active = strcmp(role, "active") == 0;
+	printf("berth %s   %s%s%s\n", text_or(answer, "version", ""),
+	    json_is_true(json_object_get(answer, "ready")) ? "ready" : "not ready", active ? "" : ", ",
+	    active ? "" : role);
 }
 
 int cli_status(int argc, char **argv)

@@ -9,6 +9,8 @@
 
 #define LEASE_PATH_MAX 640
 #define LEASES_PATH "/apis/coordination.k8s.io/v1/namespaces/%.*s/leases%s%s"
+/* kube-scheduler renews every 2 s: a watch that is silent for so long has lost its way, and the deadline is near. */
+#define SILENCE_MS 7000
 #define BEAT_MS 5000 /* between two renewals of berth's own Lease */
 #define BEAT_DURATION_S 30
 #define BEAT_DEADLINE_MS 4000
@@ -118,10 +120,17 @@ static void beat(struct scheduler *s, bool create)
 	buf_free(&body);
 }
 
+/* A berth that sees no pods for long lets none go either: then the guard may. */
+static bool is_well(const struct scheduler *s)
+{
+	struct kube_watch_state pods = kube_watch_state(s->pods);
+	return s->taken_up && lease_may_write(s) && (pods.lost_ns == 0 || clock_now() - pods.lost_ns < STALE_NS);
+}
+
 void lease_on_beat(uv_timer_t *timer)
 {
 	struct scheduler *s = timer->data;
-	if (s->taken_up && lease_may_write(s))
+	if (is_well(s))
 		beat(s, false);
 	else
 		uv_timer_start(&s->beat_timer, lease_on_beat, BEAT_MS / 10, 0);
@@ -181,7 +190,8 @@ void lease_open(struct scheduler *s)
 	const char *slash = strchr(s->lease_name, '/');
 	snprintf(path, sizeof path, LEASES_PATH, (int)(slash - s->lease_name), s->lease_name, "", "");
 	snprintf(query, sizeof query, "fieldSelector=metadata.name%%3D%s", slash + 1);
-	s->lease = kube_watch_start(s->kube, &(struct kube_watch_options){.path = path, .query = query}, &with_ctx);
+	s->lease = kube_watch_start(
+	    s->kube, &(struct kube_watch_options){.path = path, .query = query, .silence_ms = SILENCE_MS}, &with_ctx);
 }
 
 void lease_close(struct scheduler *s)

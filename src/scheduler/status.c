@@ -208,6 +208,8 @@ void status_answer(void *ctx, struct buf *out)
 	buf_free(&lines);
 	buf_printf(out, "{\"ready\":%s,", ready ? "true" : "false");
 	member(out, "version", BERTH_VERSION);
+	buf_char(out, ',');
+	member(out, "role", lead_role_name(lead_role(&s->lead, clock_now())));
 	buf_text(out, ",\n\"pools\":[");
 	write_pools(s, out);
 	buf_text(out, "],\n\"waiting\":");
@@ -224,5 +226,9 @@ void status_answer(void *ctx, struct buf *out)
 	write_watch("pods", s->pods, NULL, out);
 	buf_char(out, ',');
 	write_watch("jobs", s->jobs, s->jobs_missing, out);
+	if (s->lease) {
+		buf_char(out, ',');
+		write_watch("lease", s->lease, NULL, out);
+	}
 	buf_text(out, "]}\n");
 }

@@ -5,13 +5,14 @@ import http.client
 import json
 import os
 import signal
+import subprocess
 import tempfile
 import threading
 import time
 import unittest
 
 from fakeapi import FakeApi, kubeconfig
-from harness import POLICY, Daemon, node, pod, wait_for
+from harness import BERTH, POLICY, Daemon, node, pod, wait_for
 
 GATES = [{"name": "berth.dev/plan"}]
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/berth-system/leases"
@@ -76,6 +77,8 @@ class Lease(unittest.TestCase):
         self.assertEqual(self.role(), "standby")
         self.assertIn("standby, berth-system/berth is held by there_1", self.daemon.ready()[1])
         self.assertEqual(self.daemon.metric('berth_role{role="standby"}'), 1)
+        status = subprocess.run([BERTH, "status", "--ops", f"127.0.0.1:{self.daemon.ops_port}"], capture_output=True, text=True)
+        self.assertEqual((status.returncode, status.stdout.splitlines()[-1].split()[-2:]), (0, ["ready,", "standby"]))
         single = self.daemon.bind(self.api.put("pods", pod("s")), "n0")
         self.assertIn("may not write", single[1]["Error"])
         time.sleep(1)
@@ -224,10 +227,6 @@ class Lease(unittest.TestCase):
 
 class Flags(unittest.TestCase):
     def test_bad_names(self):
-        import subprocess
-
-        from harness import BERTH, POLICY
-
         with tempfile.TemporaryDirectory() as folder:
             config, policy = os.path.join(folder, "kubeconfig"), os.path.join(folder, "policy.yaml")
             with open(config, "w", encoding="utf-8") as f:
