@@ -315,7 +315,7 @@ static bool plan_line(struct scheduler *s)
 static void pass(struct scheduler *s)
 {
 	bool more = false;
-	if (!s->gangs_rebuilt || s->stopping || !lease_may_write(s))
+	if (!s->gangs_rebuilt || s->stopping)
 		return;
 	for (struct gang *gang; (gang = gangs_take_changed(s->gangs));)
 		run(s, gang);
@@ -348,6 +348,8 @@ void gang_on_timer(uv_timer_t *timer)
 	struct scheduler *s = timer->data;
 	int64_t now = clock_now();
 	size_t cursor = 0;
+	if (!lease_may_write(s))
+		return; /* called again when the role changes */
 	gang_check_nodes(s);
 	gang_undo_tick(s);
 	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));) {
@@ -412,6 +414,7 @@ void gang_synced(struct scheduler *s)
 			rebuild(s, gang);
 		gang_undo_take_up(s);
 		s->gang_nodes_lost = true;
+		gang_sweep(s); /* what a standby has seen and left to the active */
 	}
 	gang_soon(s);
 }

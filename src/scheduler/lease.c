@@ -19,7 +19,8 @@ static void role_changed(struct scheduler *s, enum lead_role role)
 	if (role != LEAD_ACTIVE)
 		return;
 	/* What was left undone meanwhile. */
-	gang_sweep(s);
+	if (s->gangs_rebuilt)
+		gang_sweep(s);
 	gang_soon(s);
 	hint_soon(s);
 	wake_soon(s, REASON_CODE_WAKE_ROOM);
