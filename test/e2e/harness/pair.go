@@ -2,7 +2,7 @@ package harness
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +30,9 @@ type Pair struct {
 	API       *Proxy
 }
 
+// ErrNoHosts says that the machine gives programs no host's name of their own.
+var ErrNoHosts = errors.New("no UTS namespaces can be made on this machine")
+
 // onHost is how a program is started under another host's name, nil where the
 // machine does not allow it.
 func onHost(host string) []string {
@@ -48,7 +51,7 @@ func (c *ControlPlane) StartPair(ctx context.Context, dir, host, binary, policy,
 	p := &Pair{Host: host}
 	command := onHost(host)
 	if command == nil {
-		return p, fmt.Errorf("no program can be started under the host's name %s", host)
+		return p, ErrNoHosts
 	}
 	var err error
 	if p.API, err = c.StartAPIProxy(); err != nil {
