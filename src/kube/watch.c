@@ -10,7 +10,8 @@
 
 #define WATCH_BACKOFF_FIRST_NS (100 * NS_PER_MS)
 #define WATCH_BACKOFF_MAX_NS (10 * NS_PER_S)
-#define WATCH_SHORT_NS NS_PER_S /* a watch that ends sooner and brought nothing is no healthy one */
+#define WATCH_SHORT_NS NS_PER_S       /* a watch that ends sooner and brought nothing is no healthy one */
+#define WATCH_STOOD_NS (5 * NS_PER_S) /* one that stood for so long had nothing to tell: the next is due at once */
 #define WATCH_UNAVAILABLE_NS (60 * NS_PER_S)
 #define WATCH_SILENCE_MS 60000
 #define WATCH_TIMEOUT_S 300
@@ -378,6 +379,8 @@ static void watch_failed(struct kube_watch *watch, const struct http_result *res
 
 	if (result->code == 0 && result->status == 401)
 		credentials_expired(watch->kube->credentials, watch->generation);
+	if (watch->status == 200 && clock_now() - watch->opened_ns > WATCH_STOOD_NS)
+		watch->attempts = 0;
 	describe(result, error);
 	fail(watch, relist ? STEP_LIST : STEP_WATCH, error, result->retry_after_ns);
 }
