@@ -116,6 +116,12 @@ class BySuspension(UndoTest):
         self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
         self.resumed()
 
+    def test_what_cannot_be_read_above_it_leaves_its_job(self):
+        self.broken(self.cluster.job("trainer", owner="JobSet"))
+        wait_for(self.suspended, what="the suspension")
+        self.delete_all()
+        self.resumed()
+
     def test_who_takes_the_mark_away_has_taken_over(self):
         self.broken(self.cluster.job("trainer"))
         wait_for(self.suspended, what="the suspension")
