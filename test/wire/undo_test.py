@@ -307,5 +307,28 @@ class Told(UndoTest):
         self.assertEqual(len(self.events("GangPlanned")), 1)
 
 
+class Near(UndoTest):
+    policy = POLICY.replace("pools:\n", "topology: [{level: block, nodeLabel: example.com/block}]\npools:\n", 1)
+
+    def nodes(self):
+        for i, name in enumerate(NAMES + ["n3"]):
+            self.cluster.node(name, labels={"example.com/block": "ab"[i // 2]})
+
+    def block(self, node):
+        return "ab"[int(node[1]) // 2]
+
+    def test_the_replacement_of_a_lost_member_comes_near_its_peers(self):
+        self.whole()
+        nodes = {name: bound_to(self.cluster.get_pod(name)) for name in "abc"}
+        home = self.block(nodes["b"])
+        self.assertEqual({self.block(n) for n in nodes.values()}, {home})
+        # A single would go where it just fits: into the other block.
+        other = [n for n in NAMES + ["n3"] if self.block(n) != home]
+        self.cluster.pod("half", gpus=4, nodeName=other[0])
+        self.cluster.delete_pod("a")
+        plan = self.planned([self.member("d")])[0]
+        self.assertEqual(self.block(plan["node"]), home)
+
+
 if __name__ == "__main__":
     unittest.main()
