@@ -6,19 +6,20 @@
 #include "cluster/fields.h"
 
 /* Fields by the APIs' types of these releases: batch/v1; JobSet v0.10; Kubeflow training operator v1.9 (runPolicy of
- * the common types, and of MPIJob v2beta1); Kubeflow trainer v2.0; KubeRay v1.4. */
+ * the common types, and of MPIJob v2beta1); Kubeflow trainer v2.0; KubeRay v1.4, whose
+ * validation refuses a suspended RayJob that would leave its cluster behind. */
 static const struct suspend_kind known[] = {
-    {"batch/v1", "Job", "jobs", "suspend"},
-    {"jobset.x-k8s.io/v1alpha2", "JobSet", "jobsets", "suspend"},
-    {"trainer.kubeflow.org/v1alpha1", "TrainJob", "trainjobs", "suspend"},
-    {"kubeflow.org/v1", "PyTorchJob", "pytorchjobs", "runPolicy.suspend"},
-    {"kubeflow.org/v1", "TFJob", "tfjobs", "runPolicy.suspend"},
-    {"kubeflow.org/v1", "XGBoostJob", "xgboostjobs", "runPolicy.suspend"},
-    {"kubeflow.org/v1", "JAXJob", "jaxjobs", "runPolicy.suspend"},
-    {"kubeflow.org/v1", "PaddleJob", "paddlejobs", "runPolicy.suspend"},
-    {"kubeflow.org/v2beta1", "MPIJob", "mpijobs", "runPolicy.suspend"},
-    {"ray.io/v1", "RayCluster", "rayclusters", "suspend"},
-    {"ray.io/v1", "RayJob", "rayjobs", "suspend"},
+    {"batch/v1", "Job", "jobs", "suspend", NULL},
+    {"jobset.x-k8s.io/v1alpha2", "JobSet", "jobsets", "suspend", NULL},
+    {"trainer.kubeflow.org/v1alpha1", "TrainJob", "trainjobs", "suspend", NULL},
+    {"kubeflow.org/v1", "PyTorchJob", "pytorchjobs", "runPolicy.suspend", NULL},
+    {"kubeflow.org/v1", "TFJob", "tfjobs", "runPolicy.suspend", NULL},
+    {"kubeflow.org/v1", "XGBoostJob", "xgboostjobs", "runPolicy.suspend", NULL},
+    {"kubeflow.org/v1", "JAXJob", "jaxjobs", "runPolicy.suspend", NULL},
+    {"kubeflow.org/v1", "PaddleJob", "paddlejobs", "runPolicy.suspend", NULL},
+    {"kubeflow.org/v2beta1", "MPIJob", "mpijobs", "runPolicy.suspend", NULL},
+    {"ray.io/v1", "RayCluster", "rayclusters", "suspend", NULL},
+    {"ray.io/v1", "RayJob", "rayjobs", "suspend", "shutdownAfterJobFinishes"},
 };
 
 const struct suspend_kind *suspend_kinds(size_t *count)
@@ -109,7 +110,7 @@ static void read_metadata(struct reader *json, struct arena *arena, struct suspe
 	}
 }
 
-/* `field` is what is left of the path. */
+/* `field` is what is left of the path; the object that has it is ahead. */
 static void read_field(struct reader *json, const char *field, bool *value)
 {
 	const char *dot = strchr(field, '.');
@@ -126,10 +127,21 @@ static void read_field(struct reader *json, const char *field, bool *value)
 	}
 }
 
+static bool read_flag(struct slice spec, const char *field)
+{
+	struct reader json;
+	bool value = false;
+	reader_open(&json, spec);
+	if (spec.len > 0)
+		read_field(&json, field, &value);
+	return value;
+}
+
 bool suspend_read(
     struct slice json, const struct suspend_kind *kind, struct arena *arena, struct suspend_object *object)
 {
 	struct reader reader;
+	struct slice spec = {NULL, 0};
 	*object = (struct suspend_object){0};
 	reader_open(&reader, json);
 	if (reader_peek(&reader) == READER_OBJECT && reader_object(&reader))
@@ -137,11 +149,15 @@ bool suspend_read(
 			if (slice_is(key, "metadata"))
 				read_metadata(&reader, arena, object);
 			else if (slice_is(key, "spec"))
-				read_field(&reader, kind->field, &object->suspended);
+				reader_value(&reader, &spec);
 			else
 				reader_skip(&reader);
 		}
-	return reader_close(&reader) && object->namespace_ && object->name && object->uid;
+	if (!reader_close(&reader))
+		return false;
+	object->suspended = read_flag(spec, kind->field);
+	object->barred = kind->needs && !read_flag(spec, kind->needs);
+	return object->namespace_ && object->name && object->uid;
 }
 
 bool suspend_read_list(struct slice json, void (*each)(void *ctx, struct slice item), void *ctx)

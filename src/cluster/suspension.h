@@ -20,6 +20,7 @@
 struct suspend_kind {
 	const char *api_version, *kind, *plural;
 	const char *field; /* of spec: "suspend", or "runPolicy.suspend" */
+	const char *needs; /* of spec: true, or its controller takes the suspension for a mistake. NULL = nothing */
 };
 
 const struct suspend_kind *suspend_kinds(size_t *count);
@@ -37,6 +38,7 @@ struct suspend_object {
 	const char *gang;                                /* SUSPENDED_GANG, or NULL */
 	bool suspended;
 	bool marked; /* by berth */
+	bool barred; /* what its kind needs is not there */
 	bool queued; /* Kueue suspends and resumes it, and nobody else may */
 };
 /* False where it cannot be read. */

@@ -127,17 +127,28 @@ static bool is_to_undo(const struct gang *gang, int64_t now_ns)
 	return gang->broken || now_ns >= gang->deadline_ns;
 }
 
+static bool has_done(const struct gang *gang, const char *owner_uid)
+{
+	for (size_t i = 0; i < gang->count; i++) {
+		const struct gang_member *member = gang->members[i];
+		if (member->state == GANG_DONE && member->pod->owner_uid &&
+		    strcmp(member->pod->owner_uid, owner_uid) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Whether a member that is coming has the controller of one that has done its work: a second try at a part of it. */
 static bool is_second_try(const struct gang *gang)
 {
+	const char *last = NULL; /* looked for in vain; mostly all have the same */
 	for (size_t i = 0; i < gang->count; i++) {
-		const struct gang_member *done = gang->members[i];
-		for (size_t j = 0; done->state == GANG_DONE && done->pod->owner_uid && j < gang->count; j++) {
-			const struct gang_member *other = gang->members[j];
-			if (other->state < GANG_BOUND && other->pod->owner_uid &&
-			    strcmp(other->pod->owner_uid, done->pod->owner_uid) == 0)
-				return true;
-		}
+		const char *owner_uid = gang->members[i]->pod->owner_uid;
+		if (gang->members[i]->state >= GANG_BOUND || !owner_uid || (last && strcmp(last, owner_uid) == 0))
+			continue;
+		if (has_done(gang, owner_uid))
+			return true;
+		last = owner_uid;
 	}
 	return false;
 }

@@ -82,8 +82,10 @@ void gang_forget_unseen(struct scheduler *s)
 	size_t cursor = 0;
 	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));)
 		for (size_t i = gang->count; i-- > 0;)
-			if (gang->members[i]->state == GANG_DONE && gang->members[i]->mark != s->pod_list)
+			if (gang->members[i]->state == GANG_DONE && gang->members[i]->mark != s->pod_list) {
+				gang_source_leave(&s->gang_sources, slice_of(gang->members[i]->pod->uid));
 				gangs_remove(s->gangs, gang->members[i]);
+			}
 }
 
 /* --- nodes --- */

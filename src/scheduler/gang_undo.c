@@ -440,17 +440,24 @@ static void asked(struct undo *undo)
 
 static void ask(struct undo_owner *owner, const char *kind, const char *name, const char *uid);
 
-static void note_found(struct undo_owner *owner, const struct suspend_object *object)
+static void forget_found(struct undo_owner *owner)
 {
-	struct buf body;
 	free(owner->found_name);
 	free(owner->found_uid);
 	free(owner->patch);
+	owner->found = NULL;
+	owner->found_name = owner->found_uid = owner->patch = NULL;
+	owner->ours = false;
+}
+
+static void note_found(struct undo_owner *owner, const struct suspend_object *object)
+{
+	struct buf body;
+	forget_found(owner);
 	owner->found = owner->kind;
 	owner->found_name = xstrdup(object->name);
 	owner->found_uid = xstrdup(object->uid);
 	owner->ours = object->suspended && object->marked;
-	owner->patch = NULL;
 	if (object->suspended)
 		return;
 	buf_init(&body, BODY_ROOM);
@@ -465,10 +472,12 @@ static void answered(void *ctx, const struct kube_answer *answer)
 	struct suspend_object object;
 	owner->busy = false;
 	owner->undo->again |= !is_good(answer) && !is_final(answer);
+	if (answer->code == 0 && answer->status == 403)
+		forget_found(owner); /* who may not be asked would resume what stands below it */
 	arena_init(&arena, 1024);
 	if (is_good(answer) && suspend_read(answer->body, owner->kind, &arena, &object) &&
 	    strcmp(object.uid, owner->uid) == 0) {
-		if (!object.queued)
+		if (!object.queued && !object.barred)
 			note_found(owner, &object);
 		if (object.owner_kind && object.owner_name && object.owner_uid && ++owner->depth < CHAIN_MAX)
 			ask(owner, object.owner_kind, object.owner_name, object.owner_uid);

@@ -209,8 +209,12 @@ func exactlyTheRights(t *testing.T, manifests harness.Manifests) {
 		switch right.Role {
 		case "berth":
 			ofBerth = append(ofBerth, right)
-		case "berth:undo": // for when a commit breaks, which is seen elsewhere
-			ofUndo = append(ofUndo, right)
+		case "berth:undo":
+			if right.Group == "" || right.Group == "batch" {
+				ofBerth = append(ofBerth, right)
+			} else {
+				ofUndo = append(ofUndo, right) // operators' kinds are suspended in a test of their own
+			}
 		case "berth-guard":
 			ofGuard = append(ofGuard, right)
 		default:

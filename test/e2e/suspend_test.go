@@ -72,7 +72,7 @@ func TestGangsOfOperatorsAreUndoneByWayOfTheirObjects(t *testing.T) {
 	refuseBindings(t, "refused-")
 	owned := map[string]func(*v1.Pod){}
 	for _, kind := range kinds {
-		owner, err := plane.CreateObject(t.Context(), kind.Kind, namespace, kind.name(), map[string]any{})
+		owner, err := plane.CreateObject(t.Context(), kind.Kind, namespace, kind.name(), map[string]any{"shutdownAfterJobFinishes": true})
 		must(t, err)
 		owned[kind.name()] = func(pod *v1.Pod) { pod.OwnerReferences = []metav1.OwnerReference{*owner} }
 		for i := range 3 {
@@ -124,14 +124,12 @@ func TestGangsOfOperatorsAreUndoneByWayOfTheirObjects(t *testing.T) {
 }
 
 // The role that lets berth do so names these kinds and no others.
-func TestOperatorsRoleNamesTheKindsThatAreSuspended(t *testing.T) {
-	manifests, err := harness.Render("render", "../../../deploy/operators/")
-	must(t, err)
-	rights, err := manifests.Rights()
+func TestUndoRoleNamesTheKindsThatAreSuspended(t *testing.T) {
+	rights, err := rendered(t).Rights()
 	must(t, err)
 	granted := map[string]bool{}
 	for _, right := range rights {
-		if right.Role == "berth:operators" {
+		if right.Role == "berth:undo" && right.Group != "" && right.Group != "batch" {
 			granted[right.Verb+" "+right.Group+"/"+right.Resource] = true
 		}
 	}

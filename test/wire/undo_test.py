@@ -122,6 +122,18 @@ class BySuspension(UndoTest):
         self.delete_all()
         self.resumed()
 
+    def test_what_may_not_be_read_above_it_keeps_the_gang(self):
+        job = self.cluster.job("trainer", owner="JobSet")
+        things = self.members("abc", owner=job)
+        plans = self.planned(things)
+        self.cluster.faults({"rules": [
+            {"method": "POST", "path": BINDING.format("c"), "status": 403},
+            {"method": "GET", "path": "/apis/jobset.x-k8s.io/v1alpha2/namespaces/team/jobsets/its-owner", "status": 403}]})
+        for thread, _ in [self.daemon.spawn_bind(t, p["node"]) for t, p in zip(things, plans)]:
+            thread.join()
+        wait_for(lambda: self.events("GangKept"), what="what is said of it")
+        self.assertFalse(self.suspended())
+
     def test_who_takes_the_mark_away_has_taken_over(self):
         self.broken(self.cluster.job("trainer"))
         wait_for(self.suspended, what="the suspension")

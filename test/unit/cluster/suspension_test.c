@@ -49,6 +49,23 @@ static void test_a_field_below_another(void **state)
 	arena_free(&arena);
 }
 
+static void test_what_bars_a_suspension(void **state)
+{
+	(void)state;
+	struct arena arena;
+	static const char *const specs[] = {
+	    "{\"shutdownAfterJobFinishes\":true}", "{\"shutdownAfterJobFinishes\":false}", "{}", "7"};
+	char json[256];
+	for (size_t i = 0; i < 4; i++) {
+		snprintf(json, sizeof json,
+		    "{\"metadata\":{\"name\":\"j\",\"namespace\":\"n\",\"uid\":\"u\"},\"spec\":%s}", specs[i]);
+		assert_int_equal(read_object("RayJob", json, &arena).barred, i > 0);
+		arena_free(&arena);
+		assert_false(read_object("RayCluster", json, &arena).barred);
+		arena_free(&arena);
+	}
+}
+
 static void test_what_cannot_be_read(void **state)
 {
 	(void)state;
@@ -127,6 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_an_object_says),
 	    cmocka_unit_test(test_a_field_below_another),
+	    cmocka_unit_test(test_what_bars_a_suspension),
 	    cmocka_unit_test(test_what_cannot_be_read),
 	    cmocka_unit_test(test_patches),
 	    cmocka_unit_test(test_kinds),
