@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,9 +90,29 @@ func (c *chaos) stopServer(duration time.Duration) {
 	c.stopped += duration
 }
 
-// deleteMembers deletes pods of one gang, whatever they have reached.
+// targets are the pods of gangs that are bound in part, or of all if none is.
+func (c *chaos) targets(snapshot *harness.Snapshot) []*v1.Pod {
+	bound := map[string]int32{}
+	for _, pod := range snapshot.Of(c.namespace) {
+		if pod.Spec.NodeName != "" {
+			bound[pod.Annotations["berth.dev/gang"]]++
+		}
+	}
+	var pods []*v1.Pod
+	for _, pod := range snapshot.Of(c.namespace) {
+		if name := pod.Annotations["berth.dev/gang"]; bound[name] > 0 && bound[name] < c.sizes[name] {
+			pods = append(pods, pod)
+		}
+	}
+	if len(pods) == 0 {
+		return snapshot.Of(c.namespace)
+	}
+	return pods
+}
+
+// deleteMembers deletes pods, whatever they have reached.
 func (c *chaos) deleteMembers(count int) {
-	pods := fresh(c.t).Of(c.namespace)
+	pods := c.targets(fresh(c.t))
 	for i := 0; i < count && len(pods) > 0; i++ {
 		at := c.random.IntN(len(pods))
 		_ = plane.Client.CoreV1().Pods(c.namespace).Delete(c.t.Context(), pods[at].Name, metav1.DeleteOptions{})
@@ -100,7 +123,7 @@ func (c *chaos) deleteMembers(count int) {
 // deleteNodes deletes nodes on which members stand, or any.
 func (c *chaos) deleteNodes(count int) {
 	snapshot := fresh(c.t)
-	for _, pod := range snapshot.Of(c.namespace) {
+	for _, pod := range c.targets(snapshot) {
 		node := snapshot.Nodes[pod.Spec.NodeName]
 		if count == 0 || node == nil {
 			continue
@@ -219,11 +242,27 @@ func (c *chaos) end() {
 	})
 }
 
+// slowBindings lets one Binding after the other through, with pauses, so that
+// what is struck is mostly in the middle.
+func slowBindings(proxy *harness.Proxy, seed uint64) {
+	var turn sync.Mutex
+	random := rand.New(rand.NewPCG(seed, 4))
+	proxy.SetHook(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/binding") {
+			turn.Lock()
+			defer turn.Unlock()
+			time.Sleep(time.Duration(random.IntN(40)) * time.Millisecond)
+		}
+		return r.Context().Err() != nil
+	})
+}
+
 func TestChaosEachGangIsWholeOrUndone(t *testing.T) {
 	rounds, seed := number(t, "CHAOS_ROUNDS", 10), uint64(number(t, "CHAOS_SEED", int(time.Now().UnixNano()%1e6)))
 	t.Logf("%d rounds, CHAOS_SEED=%d", rounds, seed)
 	c := &chaos{t: t, random: rand.New(rand.NewPCG(seed, 3)), faults: map[string]int{},
-		stack: newStack(t, wants{nodes: [][]*v1.Node{harness.Nodes(harness.H100, chaosNodes, 8)}, policy: "testdata/chaos.yaml"})}
+		stack: newStack(t, wants{nodes: [][]*v1.Node{harness.Nodes(harness.H100, chaosNodes, 8)}, policy: "testdata/chaos.yaml", api: true})}
+	slowBindings(c.api, seed)
 	c.namespace = namespaceOf(t)
 	t.Cleanup(func() { plane.APIServer.Resume() })
 	gangs, undone := 0, 0
@@ -259,22 +298,27 @@ func TestChaosEachGangIsWholeOrUndone(t *testing.T) {
 		})
 		gangs += len(c.sizes)
 		undone += len(c.undone)
-		t.Logf("round %d: %s at %d Bindings; %d gangs whole %s later, %d undone meanwhile", round+1, fault.name, struck,
-			len(c.sizes), time.Since(began).Round(100*time.Millisecond), len(c.undone))
+		t.Logf("round %d: %s at %d of %d Bindings; %d gangs whole %s later, %d undone meanwhile", round+1, fault.name, struck,
+			c.members(), len(c.sizes), time.Since(began).Round(100*time.Millisecond), len(c.undone))
 		c.end()
 	}
 	must(t, c.berth.MatchesFreshList(context.WithoutCancel(t.Context()), plane, 40*time.Second))
 	t.Logf("%d rounds, %d gangs, %d undone; faults: %v", rounds, gangs, undone, c.faults)
 }
 
+// members is how many pods the gangs have.
+func (c *chaos) members() int {
+	all := 0
+	for _, size := range c.sizes {
+		all += int(size)
+	}
+	return all
+}
+
 // awaitCommit returns at a random point of the commits: after so many
 // Bindings, or shortly after the gangs were made.
 func (c *chaos) awaitCommit() int {
-	most := 0
-	for _, size := range c.sizes {
-		most += int(size)
-	}
-	wanted, patience := c.random.IntN(most), time.Now().Add(20*time.Second)
+	wanted, patience := c.random.IntN(c.members()), time.Now().Add(20*time.Second)
 	if c.random.IntN(4) == 0 {
 		c.nap(1500)
 		patience = time.Now()
