@@ -34,7 +34,8 @@ void gang_gone(struct scheduler *s, struct slice uid)
 		return;
 	struct gang *gang = member->gang;
 	gang_leaves(s, member);
-	if (member->placed && member->state != GANG_DONE &&
+	/* One that is kept as it is waits for nobody. */
+	if (member->placed && member->state != GANG_DONE && !gang->kept &&
 	    (gang->state == GANG_PLANNED || gang->state == GANG_RELEASED || gang->state == GANG_COMMITTING))
 		gang_make_hole(s, member);
 	gangs_remove(s->gangs, member);

@@ -179,6 +179,14 @@ class Kept(UndoTest):
         self.assertEqual(self.daemon.bind(things[2], plan["node"]), (200, {"Error": ""}))
         self.state_is("whole")
 
+    def test_a_member_lost_from_one_that_is_kept_leaves_no_hole(self):
+        self.broken(None)
+        wait_for(lambda: self.events("GangKept"), what="what is said of it")
+        self.cluster.delete_pod("a")
+        self.cluster.delete_pod("c")
+        wait_for(lambda: self.gang()["present"] == 1, what="the members' end")
+        self.assertEqual(self.holds(), [])
+
     def test_a_gang_that_was_whole_is_never_undone(self):
         job = self.cluster.job("trainer")
         self.whole(owner=job)
