@@ -417,6 +417,45 @@ static void suspend(struct undo *undo)
 
 /* --- asking --- */
 
+/* Whether the object's suspension would end the pod, as far as the pod tells. */
+static bool comes_from(const struct pod *pod, const struct undo_owner *owner)
+{
+	static const char *const keys[] = {"jobset.sigs.k8s.io/jobset-name", "training.kubeflow.org/job-name",
+	    "ray.io/cluster", "ray.io/originated-from-cr-name", "batch.kubernetes.io/job-name"};
+	if (pod->owner_uid && strcmp(pod->owner_uid, owner->found_uid) == 0)
+		return true;
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		const char *value = labels_get(&pod->labels, keys[i]);
+		if (value && strcmp(value, owner->found_name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool stands_on(const struct gang *gang, const struct undo_owner *owner)
+{
+	for (size_t i = 0; i < gang->count; i++) {
+		const struct gang_member *member = gang->members[i];
+		if (member->state == GANG_BOUND && !member->pod->deleting && comes_from(member->pod, owner))
+			return true;
+	}
+	return false;
+}
+
+/* Of an object that has several gangs none is ended for another. */
+static bool has_others(const struct undo *undo)
+{
+	size_t cursor = 0;
+	for (const struct gang *gang; (gang = gangs_next(undo->s->gangs, &cursor));) {
+		if (strcmp(gang->namespace_, undo->namespace_) != 0 || strcmp(gang->key, undo->key) == 0)
+			continue;
+		for (size_t i = 0; i < undo->count; i++)
+			if (undo->owners[i].found && stands_on(gang, &undo->owners[i]))
+				return true;
+	}
+	return false;
+}
+
 static void asked(struct undo *undo)
 {
 	const struct gang *gang = gang_of(undo);
@@ -435,6 +474,10 @@ static void asked(struct undo *undo)
 			    undo, "the controller of a bound pod can neither be suspended nor makes it anew uncounted");
 			return;
 		}
+	if (has_others(undo)) {
+		keep(undo, "what could be suspended has another gang, which stands");
+		return;
+	}
 	suspend(undo);
 }
 

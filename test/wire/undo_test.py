@@ -134,6 +134,15 @@ class BySuspension(UndoTest):
         wait_for(lambda: self.events("GangKept"), what="what is said of it")
         self.assertFalse(self.suspended())
 
+    def test_another_gang_of_its_owner_is_not_ended_for_it(self):
+        job = self.cluster.job("trainer")
+        others = self.members("xy", gang="other", size=2, owner=job)
+        for thread, _ in [self.daemon.spawn_bind(t, p["node"]) for t, p in zip(others, self.planned(others))]:
+            thread.join()
+        self.broken(job)
+        wait_for(lambda: self.events("GangKept"), what="what is said of it")
+        self.assertFalse(self.suspended())
+
     def test_who_takes_the_mark_away_has_taken_over(self):
         self.broken(self.cluster.job("trainer"))
         wait_for(self.suspended, what="the suspension")
