@@ -176,9 +176,16 @@ static void give_back(struct scheduler *s, struct gang *gang)
 {
 	log_warn("a gang's room is given back", "name=%s/%s placed=%zu parked=%zu holes=%zu", gang->namespace_,
 	    gang->name, gang->placed, gang->in_state[GANG_PARKED], gang->hole_count);
-	gang_refused_all(s, gang);
 	gang_let_go(s, gang);
 	gang_enter(s, gang, GANG_GATHERING);
+}
+
+/* Waiting on would only keep the others' room: kube-scheduler takes no node that is left. */
+static void fill(struct scheduler *s, struct gang *gang)
+{
+	if (!gang_fill(s, gang) && gang->why == REASON_CODE_GANG_NODE_REFUSED && gang->in_state[GANG_BOUND] == 0 &&
+	    gang->placed < gang_quorum(gang))
+		give_back(s, gang);
 }
 
 static bool node_is_there(const struct scheduler *s, const struct gang_member *member)
@@ -256,7 +263,7 @@ static void run(struct scheduler *s, struct gang *gang)
 			s->gang_line_due = true;
 			return;
 		case GANG_STEP_FILL:
-			gang_fill(s, gang);
+			fill(s, gang);
 			break;
 		case GANG_STEP_TELL:
 			tell(s, gang);
@@ -276,6 +283,7 @@ static void run(struct scheduler *s, struct gang *gang)
 			gang_enter(s, gang, GANG_WHOLE);
 			break;
 		case GANG_STEP_GIVE_BACK:
+			gang_refused_all(s, gang);
 			give_back(s, gang);
 			break;
 		case GANG_STEP_UNDO:

@@ -246,7 +246,7 @@ class Refused(UndoTest):
             self.says_unschedulable("a", f"0/3 nodes are available: 3 {turn} not for this pod.")
             if turn < 2:
                 self.another_plan("a", seen)
-        self.state_is("queued", 40)
+        self.state_is("queued")
         wait_for(lambda: self.gang()["code"] == "GangNodeRefused", what="the reason")
         self.assertEqual(self.holds(), [])
 
