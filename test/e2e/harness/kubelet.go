@@ -10,6 +10,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -52,6 +53,18 @@ func StartKubelets(ctx context.Context, client kubernetes.Interface) *Kubelets {
 	_, _ = factory.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    enqueue,
 		UpdateFunc: func(_, object any) { enqueue(object) },
+	})
+	// A node that comes again finds the pods that were left on it.
+	_, _ = factory.Core().V1().Nodes().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: func(object any) {
+			node, isNode := object.(*v1.Node)
+			pods, err := k.pods.List(labels.Everything())
+			for i := 0; isNode && err == nil && i < len(pods); i++ {
+				if pods[i].Spec.NodeName == node.Name {
+					enqueue(pods[i])
+				}
+			}
+		},
 	})
 	factory.Start(ctx.Done())
 	factory.WaitForCacheSync(ctx.Done())
