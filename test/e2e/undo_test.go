@@ -34,8 +34,9 @@ func saysGang(name, class string, size int32) map[string]string {
 	return said
 }
 
-// gangJob makes an Indexed Job whose pods are one gang of that size.
-func gangJob(t *testing.T, namespace, name, class string, size int32, gpus int64) {
+// gangJob makes an Indexed Job, whose pods are one gang of that size by that
+// alone; `said` is what they say beside.
+func gangJob(t *testing.T, namespace, name string, said map[string]string, size int32, gpus int64) {
 	t.Helper()
 	spec := harness.PodSpec(gpus)
 	spec.RestartPolicy = v1.RestartPolicyNever
@@ -45,7 +46,7 @@ func gangJob(t *testing.T, namespace, name, class string, size int32, gpus int64
 			Parallelism: &size, Completions: &size, BackoffLimit: ptr.To[int32](0),
 			CompletionMode: ptr.To(batchv1.IndexedCompletion),
 			Template: v1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Annotations: saysGang(name, class, size)},
+				ObjectMeta: metav1.ObjectMeta{Annotations: said},
 				Spec:       spec,
 			},
 		},
@@ -95,7 +96,7 @@ func TestGangOfAJobBrokenByADeletedNodeIsUndoneUncountedAndThenBound(t *testing.
 	s := newStack(t, wants{nodes: [][]*v1.Node{harness.Nodes(harness.H100, 24, 8)}, policy: gangPolicy, api: true})
 	namespace := namespaceOf(t)
 	bindings := letThrough(t, s.api, 20)
-	gangJob(t, namespace, "trainer", "wide", size, 2)
+	gangJob(t, namespace, "trainer", map[string]string{"berth.dev/class": "wide"}, size, 2)
 	bindings.wait(t, 1)
 	eventually(t, 20*time.Second, func() []string {
 		if bound := boundOf(fresh(t).Of(namespace)); bound != 20 {
@@ -212,7 +213,7 @@ func refuseBindings(t *testing.T, prefix string) (end func()) {
 func undoesGangs(t *testing.T, namespace string) {
 	t.Helper()
 	for name, create := range map[string]func(){
-		"trainer": func() { gangJob(t, namespace, "trainer", "", 3, 1) },
+		"trainer": func() { gangJob(t, namespace, "trainer", saysGang("trainer", "", 3), 3, 1) },
 		"server":  func() { gangStatefulSet(t, namespace, "server", 3, 1) },
 	} {
 		end := refuseBindings(t, name+"-2")
