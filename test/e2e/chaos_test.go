@@ -214,8 +214,12 @@ func (c *chaos) look() []string {
 	jobs, err := plane.Client.BatchV1().Jobs(c.namespace).List(c.t.Context(), metav1.ListOptions{})
 	must(c.t, err)
 	for _, job := range jobs.Items {
+		for _, condition := range job.Status.Conditions {
+			if condition.Type == batchv1.JobSuspended {
+				c.undone[job.Name] = true
+			}
+		}
 		if ptr.Deref(job.Spec.Suspend, false) {
-			c.undone[job.Name] = true
 			wrong = append(wrong, job.Name+" is suspended")
 		}
 	}
