@@ -224,14 +224,14 @@ func undoesGangs(t *testing.T, namespace string) {
 			}
 			return nil
 		})
-		first := map[string]bool{}
-		node := ""
-		for _, pod := range membersOf(fresh(t), namespace, name) {
+		first, snapshot := map[string]bool{}, fresh(t)
+		var node *v1.Node
+		for _, pod := range membersOf(snapshot, namespace, name) {
 			if pod.Spec.NodeName != "" {
-				first[string(pod.UID)], node = true, pod.Spec.NodeName
+				first[string(pod.UID)], node = true, snapshot.Nodes[pod.Spec.NodeName]
 			}
 		}
-		must(t, plane.Client.CoreV1().Nodes().Delete(t.Context(), node, metav1.DeleteOptions{}))
+		must(t, plane.Client.CoreV1().Nodes().Delete(t.Context(), node.Name, metav1.DeleteOptions{}))
 		end()
 		eventually(t, 120*time.Second, func() []string {
 			standing := 0
@@ -245,8 +245,21 @@ func undoesGangs(t *testing.T, namespace string) {
 			}
 			return nil
 		})
+		again := node.DeepCopy()
+		again.ResourceVersion, again.UID = "", ""
+		must(t, plane.CreateNodes(t.Context(), []*v1.Node{again}))
 	}
 	if job := jobNamed(t, namespace, "trainer"); job.Status.Failed > 0 {
 		t.Errorf("%d pods of the Job are counted as failed", job.Status.Failed)
 	}
+	// Their room is for what comes after.
+	away := metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationBackground)}
+	must(t, plane.Client.BatchV1().Jobs(namespace).Delete(t.Context(), "trainer", away))
+	must(t, plane.Client.AppsV1().StatefulSets(namespace).Delete(t.Context(), "server", away))
+	eventually(t, 60*time.Second, func() []string {
+		if left := len(fresh(t).Of(namespace)); left > 0 {
+			return []string{fmt.Sprintf("%d pods of the gangs are left", left)}
+		}
+		return nil
+	})
 }
