@@ -6,6 +6,7 @@
 #include "cluster/fields.h"
 #include "cluster/gang_walk.h"
 
+#define SLACK 64
 #define PARENTS_MAX 8 /* of a sub-group; KAI's webhook wants a tree, a cycle must not hang us */
 
 struct making {
@@ -329,9 +330,12 @@ static struct gang_object_terms *make(struct gang_walk *walk)
 	struct gang_object_terms *made;
 	struct arena arena;
 
-	arena_init(&arena, sizeof *made + (walk->group_count + 1) * sizeof(struct gang_group_terms) + 256);
+	/* There are as many Jobs as pods, and they have no groups; Ray's head is one more. */
+	size_t groups = walk->object == GANG_OBJECT_JOB ? 0 : walk->group_count + 2;
+	size_t texts = 2 * (namespace_.len + all->text[GANG_VALUE_NAME].len) + SLACK;
+	arena_init(&arena, sizeof *made + groups * sizeof(struct gang_group_terms) + texts);
 	made = arena_calloc(&arena, 1, sizeof *made);
-	made->terms.groups = arena_calloc(&arena, walk->group_count + 2, sizeof *made->terms.groups);
+	made->terms.groups = groups ? arena_calloc(&arena, groups, sizeof *made->terms.groups) : NULL;
 	made->name = all->text[GANG_VALUE_NAME].len ? field_name(&arena, all->text[GANG_VALUE_NAME]) : NULL;
 	made->namespace_ = namespace_.len ? field_name(&arena, namespace_) : "default";
 	if (!made->name || !made->namespace_) {
