@@ -408,15 +408,30 @@ class Frameworks(Objects):
                   "jobset.sigs.k8s.io/job-index": str(i // 2)}
         return owned(labelled(f"set-work-{i}", labels, {"batch.kubernetes.io/job-completion-index": str(i % 2)}), "Job", f"set-work-{i // 2}")
 
+    STAGES = {"replicatedJobs": [
+        {"name": "data", "replicas": 1, "template": {"spec": {"parallelism": 1, "completions": 1}}},
+        {"name": "work", "replicas": 2, "dependsOn": [{"name": "data", "status": "Complete"}],
+         "template": {"spec": {"parallelism": 2, "completions": 2}}}]}
+
+    def test_bound_members_whose_object_comes_late(self):
+        self.put("jobsets", "set", self.STAGES)
+        self.refused.add("jobsets")
+        for i in range(4):
+            thing = self.work(i)
+            thing["spec"]["nodeName"] = NAMES[i % 3]
+            self.api.put("pods", thing)
+        self.start()
+        wait_for(lambda: (self.gang("set") or {}).get("bound") == 4, what="a gang of which the size is not known")
+        self.refused.clear()
+        wait_for(lambda: (self.gang("set/work") or {}).get("state") == "whole", 25, "the gang, known and whole")
+        self.assertIsNone(self.gang("set"))
+        self.assertEqual(self.gang("set/work")["bound"], 4)
+
     def test_jobs_that_depend_on_others_are_a_gang_of_their_own(self):
-        spec = {"replicatedJobs": [
-            {"name": "data", "replicas": 1, "template": {"spec": {"parallelism": 1, "completions": 1}}},
-            {"name": "work", "replicas": 2, "dependsOn": [{"name": "data", "status": "Complete"}],
-             "template": {"spec": {"parallelism": 2, "completions": 2}}}]}
         self.start()
         things = list(self.pods(*[self.work(i) for i in range(3)]))
         self.rejected(things[0], UNKNOWN)
-        self.put("jobsets", "set", spec)
+        self.put("jobsets", "set", self.STAGES)
         self.quorum("set/work", 4)
         self.assertIsNone(self.gang("set"))
         self.rejected(things[0], INCOMPLETE)
