@@ -109,7 +109,7 @@ static void answered(void *ctx, const struct kube_answer *answer)
 		forget_found(owner); /* who may not be asked would resume what stands below it */
 	arena_init(&arena, 1024);
 	if (undo_is_good(answer) && suspend_read(answer->body, owner->kind, &arena, &object) &&
-	    strcmp(object.uid, owner->uid) == 0) {
+	    strcmp(object.uid, owner->uid) == 0 && bind_path_safe(slice_of(object.name))) {
 		if (!object.queued && !object.barred)
 			note_found(owner, &object);
 		if (object.owner_kind && object.owner_name && object.owner_uid && ++owner->depth < CHAIN_MAX)

@@ -56,7 +56,8 @@ static void take_up_item(void *ctx, struct slice item)
 	struct arena arena;
 	struct suspend_object object;
 	arena_init(&arena, 1024);
-	if (suspend_read(item, listing->kind, &arena, &object) && object.marked && object.suspended)
+	if (suspend_read(item, listing->kind, &arena, &object) && object.marked && object.suspended &&
+	    bind_path_safe(slice_of(object.namespace_)) && bind_path_safe(slice_of(object.name)))
 		take_up(listing->s, listing->kind, &object);
 	arena_free(&arena);
 }

@@ -2,8 +2,11 @@
  * Job is gone. */
 #include <stdlib.h>
 
+#include "base/buf.h"
+#include "base/reader.h"
 #include "cluster/owners.h"
 #include "cluster/pod.h"
+#include "cluster/suspension.h"
 
 #define SEPARATOR '\x1f'
 
@@ -31,6 +34,32 @@ static size_t apply_each(struct owners *owners, struct slice text, apply_fn *app
 		if (!mark)
 			return taken;
 		text = (struct slice){mark + 1, text.len - one.len - 1};
+	}
+}
+
+/* What is read of an owner can be written back as a patch of it. */
+static void suspend_as_each(struct slice text)
+{
+	size_t count;
+	const struct suspend_kind *kinds = suspend_kinds(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct arena arena;
+		struct suspend_object object;
+		struct buf patch;
+		struct reader json;
+
+		arena_init(&arena, 256);
+		buf_init(&patch, 1 << 20);
+		if (suspend_read(text, &kinds[i], &arena, &object)) {
+			suspend_write(&kinds[i], &object, !object.suspended, object.gang ? object.gang : "", &patch);
+			reader_open(&json, buf_slice(&patch));
+			CHECK(patch.overflow || reader_peek(&json) == READER_OBJECT);
+			reader_skip(&json);
+			CHECK(patch.overflow || reader_close(&json));
+		}
+		buf_free(&patch);
+		arena_free(&arena);
 	}
 }
 
@@ -75,5 +104,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	owners_synced(owners);
 	CHECK(kinds_of_pod(owners) == 0);
 	owners_free(owners);
+	suspend_as_each(text);
 	return 0;
 }
