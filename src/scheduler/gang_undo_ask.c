@@ -157,11 +157,11 @@ static bool collect(struct undo *undo, const struct gang *gang, const struct pod
 void gang_undo(struct scheduler *s, struct gang *gang)
 {
 	const struct pod *of[UNDO_OWNERS_MAX];
+	gang->undoing = true;
 	if (undo_find(s, gang->key))
-		return;
+		return; /* one of a gang of that name, whose owner is being resumed */
 	struct undo *undo = undo_new(s, gang->key, gang->namespace_, gang->name);
 	undo->from = gang->state;
-	gang->undoing = true;
 	if (!collect(undo, gang, of)) {
 		undo_keep(undo, "a bound pod has no controller, or the pods have too many");
 		return;
