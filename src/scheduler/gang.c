@@ -359,8 +359,7 @@ void gang_on_timer(uv_timer_t *timer)
 	if (!lease_may_write(s))
 		return; /* called again when the role changes */
 	gang_check_nodes(s);
-	if (lease_may_write(s))
-		gang_undo_tick(s);
+	gang_undo_tick(s);
 	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));) {
 		if (now >= gang->deadline_ns || (gang->state != GANG_QUEUED && gang->placed < gang_present(gang)))
 			gangs_mark(s->gangs, gang);
