@@ -12,10 +12,12 @@
 /* A full pass costs kube-scheduler some 5 us a node, a hint costs the API server one more write, some 2.5 ms, and one
  * that lands after its pod's cycle is wasted (bench/road). In a large fleet a pass takes longer than the write. In a
  * smaller one the pods in front are left to their own cycles and those well behind them are hinted; in a small one pods
- * are hinted only while kube-scheduler leaves them unasked. */
+ * are hinted where the API server has time for it, and while kube-scheduler leaves them unasked. */
 #define HINT_FLEET_LARGE 2000
 #define HINT_FLEET_SMALL 500
-#define HINT_LEAD 48 /* pods: their cycles take longer than a write does while others write, too */
+#define HINT_LEAD 48                   /* pods: their cycles take longer than a write does while others write, too */
+#define HINT_QUICK_NS (15 * NS_PER_MS) /* a write that takes longer has waited for others */
+#define HINT_MEMORY 8                  /* writes, that the mean goes over */
 #define HINT_UNASKED_MS 250
 #define HINT_FULL_MS 100  /* until the next look while no more may be outstanding */
 #define HINTS_PER_TURN 32 /* then other work of the loop comes in between */
@@ -25,6 +27,7 @@ struct hint_write {
 	struct scheduler *scheduler;
 	char *uid, *node; /* node NULL: taken back */
 	bool last;        /* whatever is wanted when it is done, somebody else has written since */
+	int64_t begun_ns;
 };
 
 static void nominate(struct scheduler *s, struct tracked *tracked);
@@ -47,6 +50,8 @@ static void hinted(void *ctx, const struct kube_answer *answer)
 	struct scheduler *s = write->scheduler;
 	struct tracked *tracked = roster_find(s->roster, slice_of(write->uid));
 	map_remove(&s->hints, slice_of(write->uid));
+	s->hint_done_ns = clock_now();
+	s->hint_took_ns += (s->hint_done_ns - write->begun_ns - s->hint_took_ns) / HINT_MEMORY;
 	if (answer->code != 0 || (answer->status >= 300 && answer->status != 404 && answer->status != 409))
 		log_warn("a pod could not be hinted", "status=%u error=%s", answer->status,
 		    log_quote(answer->error ? answer->error : ""));
@@ -74,6 +79,7 @@ static void nominate(struct scheduler *s, struct tracked *tracked)
 	buf_char(&status, '}');
 	write = xcalloc(1, sizeof *write);
 	write->scheduler = s;
+	write->begun_ns = clock_now();
 	write->uid = xstrdup(tracked->pod->uid);
 	write->node = tracked->hint ? xstrdup(tracked->hint) : NULL;
 	map_put(&s->hints, slice_of(write->uid), write);
@@ -135,14 +141,29 @@ static void leave_the_near(struct scheduler *s)
 		roster_leave(s->roster);
 }
 
+/* Whether the API server writes at once: what it took of late, of which each second that passes forgets half. */
+static bool writes_are_quick(const struct scheduler *s, int64_t now)
+{
+	int64_t seconds = (now - s->hint_done_ns) / NS_PER_S;
+	return seconds > 30 || s->hint_took_ns >> seconds <= HINT_QUICK_NS;
+}
+
+/* Whether a hint pays now. */
+static bool pays(const struct scheduler *s, int64_t now)
+{
+	size_t nodes = fleet_node_count(s->fleet);
+	if (nodes >= HINT_FLEET_LARGE)
+		return true;
+	return nodes >= HINT_FLEET_SMALL ? lead(s) >= HINT_LEAD : writes_are_quick(s, now);
+}
+
 /* How long to wait before the next look, in ms; 0 when it is time to hint. */
 static uint64_t not_before(const struct scheduler *s)
 {
-	size_t nodes = fleet_node_count(s->fleet);
 	int64_t since = s->roster->backlog[0]->since_ns, now = clock_now(), unasked;
 	if (is_full(s))
 		return HINT_FULL_MS;
-	if (nodes >= HINT_FLEET_LARGE || (nodes >= HINT_FLEET_SMALL && lead(s) >= HINT_LEAD))
+	if (pays(s, now))
 		return 0;
 	if (since < s->filter_ns)
 		since = s->filter_ns;

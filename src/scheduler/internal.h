@@ -92,9 +92,10 @@ struct scheduler {
 
 	struct verbs *verbs;
 	struct ops *ops;
-	struct map binds;  /* pod UID → struct bind_job */
-	struct map hints;  /* pod UID → the write of its hint that is under way */
-	int64_t filter_ns; /* when filter was called last */
+	struct map binds;                   /* pod UID → struct bind_job */
+	struct map hints;                   /* pod UID → the write of its hint that is under way */
+	int64_t filter_ns;                  /* when filter was called last */
+	int64_t hint_took_ns, hint_done_ns; /* how long writes of hints took of late, and when the last was done */
 	struct instruments instruments;
 
 	uv_timer_t wake_timer, sleepers_timer, hint_timer, gang_timer, gang_feed_timer, news_timer, expiry_timer,
