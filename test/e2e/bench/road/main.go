@@ -5,10 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	v1 "k8s.io/api/core/v1"
 
@@ -18,19 +15,7 @@ import (
 
 const singles = 2000
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if len(os.Args) != 5 {
-		fmt.Fprintln(os.Stderr, "usage: road CONTROLPLANE BERTH POLICY SCHEDULER-CONFIG")
-		os.Exit(2)
-	}
-	if err := run(ctx, os.Args[1], os.Args[2], os.Args[3], os.Args[4]); err != nil {
-		first, _, _ := strings.Cut(err.Error(), "\n") // many workers tell of one fault
-		fmt.Fprintln(os.Stderr, "bench/road:", first)
-		os.Exit(1)
-	}
-}
+func main() { bench.Main("road", run) }
 
 func run(ctx context.Context, controlPlane, berth, policy, config string) error {
 	settings, err := bench.ReadSettings([]int{1000, 5000}, 5)
