@@ -94,9 +94,7 @@ static void find_limits(const struct plan_names *names, struct map *map)
 static int64_t free_of(const struct gathering *gathering, const struct node *node, resource_id id)
 {
 	int64_t used = node_used(node, id);
-	size_t at = gathering->returned_count == 0
-	                ? 0
-	                : first_of(gathering->returned, gathering->returned_count, sizeof(*gathering->returned), node);
+	size_t at = first_of(gathering->returned, gathering->returned_count, sizeof(*gathering->returned), node);
 	for (; at < gathering->returned_count && gathering->returned[at].node == node; at++)
 		used -= resources_get(&gathering->returned[at].entry->demand, id);
 	at = first_of(gathering->fixtures, gathering->fixture_count, sizeof(*gathering->fixtures), node);

@@ -15,7 +15,7 @@
  * are hinted where the API server has time for it, and while kube-scheduler leaves them unasked. */
 #define HINT_FLEET_LARGE 2000
 #define HINT_FLEET_SMALL 500
-#define HINT_LEAD 48                   /* pods: their cycles take longer than a write does while others write, too */
+#define HINT_AHEAD 48                  /* pods: their cycles take longer than a write does while others write, too */
 #define HINT_QUICK_NS (15 * NS_PER_MS) /* a write that takes longer has waited for others */
 #define HINT_MEMORY 8                  /* writes, that the mean goes over */
 #define HINT_UNASKED_MS 250
@@ -126,7 +126,7 @@ static bool is_full(const struct scheduler *s)
 }
 
 /* Pods that stand before the first in line and are not asked about yet. */
-static size_t lead(const struct scheduler *s)
+static size_t ahead(const struct scheduler *s)
 {
 	return s->fleet->ledger.count[LEDGER_PLANNED] + s->roster->left_count;
 }
@@ -137,7 +137,7 @@ static void leave_the_near(struct scheduler *s)
 	size_t nodes = fleet_node_count(s->fleet);
 	if (nodes < HINT_FLEET_SMALL || nodes >= HINT_FLEET_LARGE)
 		return;
-	while (lead(s) < HINT_LEAD && lead(s) + s->roster->backlog_count > HINT_LEAD)
+	while (ahead(s) < HINT_AHEAD && ahead(s) + s->roster->backlog_count > HINT_AHEAD)
 		roster_leave(s->roster);
 }
 
@@ -154,7 +154,7 @@ static bool pays(const struct scheduler *s, int64_t now)
 	size_t nodes = fleet_node_count(s->fleet);
 	if (nodes >= HINT_FLEET_LARGE)
 		return true;
-	return nodes >= HINT_FLEET_SMALL ? lead(s) >= HINT_LEAD : writes_are_quick(s, now);
+	return nodes >= HINT_FLEET_SMALL ? ahead(s) >= HINT_AHEAD : writes_are_quick(s, now);
 }
 
 /* How long to wait before the next look, in ms; 0 when it is time to hint. */

@@ -47,7 +47,7 @@ class Hints(WireTest):
         wait_for(lambda: self.daemon.state()["ledger"], what="hints for what is gated no more")
 
 
-class Lead(unittest.TestCase):
+class Ahead(unittest.TestCase):
     def test_in_a_fleet_of_some_size_the_first_in_line_are_left_to_their_own_cycles(self):
         cluster = Cluster()
         self.addCleanup(cluster.stop)
