@@ -9,10 +9,18 @@ import (
 // Two pairs of kube-scheduler and berth; the active one goes in the middle of
 // what it does, the other finishes it, and nobody else writes.
 
-func TestTheActivePairIsKilledMidBurst(t *testing.T) {
+// takeovers is what a test begins with, and how many rounds it goes: one of so
+// many of those that are asked for.
+func takeovers(t *testing.T, share int) (*takeover, int) {
+	t.Helper()
 	rounds, seed := number(t, "TAKEOVER_ROUNDS", 5), uint64(number(t, "TAKEOVER_SEED", int(time.Now().UnixNano()%1e6)))
+	rounds = (rounds + share - 1) / share
 	t.Logf("%d rounds, TAKEOVER_SEED=%d", rounds, seed)
-	k := newTakeover(t, seed)
+	return newTakeover(t, seed), rounds
+}
+
+func TestTheActivePairIsKilledMidBurst(t *testing.T) {
+	k, rounds := takeovers(t, 1)
 	for round := range rounds {
 		active, standby := k.active()
 		t.Logf("round %d: %s is active", round+1, active.Host)
@@ -38,10 +46,7 @@ func TestTheActivePairIsKilledMidBurst(t *testing.T) {
 // A pair that stands still for longer than its Lease holds goes on where it
 // was, with writes that it had decided on: none may come.
 func TestTheActivePairIsStoppedMidBurstAndGoesOn(t *testing.T) {
-	rounds, seed := number(t, "TAKEOVER_ROUNDS", 5), uint64(number(t, "TAKEOVER_SEED", int(time.Now().UnixNano()%1e6)))
-	rounds = (rounds + 1) / 2
-	t.Logf("%d rounds, TAKEOVER_SEED=%d", rounds, seed)
-	k := newTakeover(t, seed)
+	k, rounds := takeovers(t, 2)
 	for round := range rounds {
 		active, standby := k.active()
 		t.Logf("round %d: %s is active", round+1, active.Host)
@@ -76,10 +81,7 @@ func TestTheActivePairIsStoppedMidBurstAndGoesOn(t *testing.T) {
 // that harms nobody, for longer the active pair is fenced, its kube-scheduler
 // ends, and whoever gets the Lease then finishes.
 func TestTheAPIServerStandsStillMidBurst(t *testing.T) {
-	rounds, seed := number(t, "TAKEOVER_ROUNDS", 5), uint64(number(t, "TAKEOVER_SEED", int(time.Now().UnixNano()%1e6)))
-	rounds = (rounds + 1) / 2
-	t.Logf("%d rounds, TAKEOVER_SEED=%d", rounds, seed)
-	k := newTakeover(t, seed)
+	k, rounds := takeovers(t, 2)
 	k.supervise()
 	for round := range rounds {
 		active, _ := k.active()
