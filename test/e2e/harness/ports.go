@@ -6,31 +6,57 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
+	"sync"
 	"time"
 )
 
 // Ports below the range from which the kernel takes those of outgoing
 // connections: a port that is free when it is picked is still free when the
-// program that is to have it binds it, a moment later.
+// program that is to have it binds it, a moment later. Each process of tests
+// has a block of them for itself, so that what one of them kills finds its port
+// free when it is started again.
 const (
-	firstPort = 20000
-	lastPort  = 29999
+	firstPort     = 20000
+	lastPort      = 29999
+	portsPerBlock = 500
 )
 
-var nextPort = firstPort + os.Getpid()%(lastPort-firstPort)
+// ports are those of the process; as long as it lives it listens on the first,
+// which says that the block is taken.
+var ports struct {
+	sync.Mutex
+	claim             net.Listener
+	first, last, next int
+}
+
+func claimPorts() error {
+	for first := firstPort; first+portsPerBlock-1 <= lastPort; first += portsPerBlock {
+		if claim, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first)); err == nil {
+			ports.claim, ports.first, ports.last, ports.next = claim, first+1, first+portsPerBlock-1, first+1
+			return nil
+		}
+	}
+	return errors.New("no block of ports on 127.0.0.1 is free")
+}
 
 // freePort returns a loopback port that nothing listens on; ports are handed
 // out in turn.
 func freePort() (int, error) {
-	for range lastPort - firstPort {
-		nextPort++
-		if nextPort > lastPort {
-			nextPort = firstPort
+	ports.Lock()
+	defer ports.Unlock()
+	if ports.claim == nil {
+		if err := claimPorts(); err != nil {
+			return 0, err
 		}
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", nextPort))
+	}
+	for range ports.last - ports.first + 1 {
+		port := ports.next
+		if ports.next++; ports.next > ports.last {
+			ports.next = ports.first
+		}
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
-			return nextPort, listener.Close()
+			return port, listener.Close()
 		}
 	}
 	return 0, errors.New("no free port on 127.0.0.1")
