@@ -42,6 +42,7 @@ static void print_counts(const json_t *gang)
 	static const char *const counted[] = {"gated", "parked", "bound", "holes"};
 	int64_t quorum = number_of(gang, "quorum"), size = number_of(gang, "size");
 	int64_t missing = number_of(gang, "missing");
+	const char *ranks = text_of(gang, "missingRanks");
 	printf("  members: %" PRId64, number_of(gang, "present"));
 	if (quorum > 0 && size <= quorum)
 		printf(" of %" PRId64, quorum);
@@ -49,7 +50,7 @@ static void print_counts(const json_t *gang)
 	if (size > quorum)
 		printf(" of %" PRId64 ", %" PRId64 " needed", size, quorum);
 	if (missing > 0)
-		printf(", %" PRId64 " missing", missing);
+		printf(", %" PRId64 " missing%s%s%s", missing, *ranks ? " (rank " : "", ranks, *ranks ? ")" : "");
 	for (size_t i = 0; i < sizeof counted / sizeof *counted; i++)
 		if (number_of(gang, counted[i]) > 0)
 			printf(", %" PRId64 " %s", number_of(gang, counted[i]), counted[i]);

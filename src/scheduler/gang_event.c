@@ -5,7 +5,8 @@
 #define AGAIN_NS (300 * NS_PER_S)   /* the same change */
 #define ANOTHER_NS (60 * NS_PER_S)  /* it still waits, for another reason */
 #define EXPLAINED_NS (2 * NS_PER_S) /* one that finds room at once does not wait */
-#define UNKNOWN_NS (5 * NS_PER_S)   /* what tells the size may come a little later than the pods */
+#define UNKNOWN_NS (5 * NS_PER_S)   /* what tells the size may come a little later than the pods … */
+#define MISSING_NS (10 * NS_PER_S)  /* … and so may members */
 
 static void write_within(const struct scheduler *s, const struct gang *gang, struct buf *out)
 {
@@ -18,7 +19,7 @@ static void write_within(const struct scheduler *s, const struct gang *gang, str
 static void write_note(struct scheduler *s, const struct gang *gang, enum gang_event event, struct buf *out)
 {
 	size_t quorum = gang_quorum(gang);
-	if (event == GANG_EVENT_UNKNOWN) {
+	if (event == GANG_EVENT_UNKNOWN || event == GANG_EVENT_INCOMPLETE) {
 		gang_line(s, gang, 0, out);
 		return;
 	}
@@ -77,27 +78,42 @@ static void emit(struct scheduler *s, const struct pod *pod, bool owner, enum ga
 	    NULL, NULL);
 }
 
+/* Whether the gang has been for long enough in what the Event tells. */
+static bool is_true_by_now(const struct gang *gang, enum gang_event event, int64_t now)
+{
+	int64_t since = now - gang->since_ns;
+	switch (event) {
+	case GANG_EVENT_UNKNOWN:
+		return gang->state == GANG_GATHERING && since >= UNKNOWN_NS && gang_quorum(gang) == 0;
+	case GANG_EVENT_INCOMPLETE:
+		return gang->state == GANG_GATHERING && since >= MISSING_NS && gang_quorum(gang) > 0 &&
+		       !gang_is_complete(gang);
+	case GANG_EVENT_WAITING:
+		return gang->state == GANG_QUEUED && since >= EXPLAINED_NS;
+	default:
+		return true;
+	}
+}
+
 /* Whether it still says something new, and is true. */
 static bool is_worth_it(const struct gang *gang, const struct gang_news *news, enum gang_event event, int64_t now)
 {
-	int64_t sent = news->sent_ns[event], since = now - gang->since_ns;
-	if (event == GANG_EVENT_WAITING && (gang->state != GANG_QUEUED || since < EXPLAINED_NS))
+	int64_t sent = news->sent_ns[event];
+	bool waits = event == GANG_EVENT_UNKNOWN || event == GANG_EVENT_INCOMPLETE || event == GANG_EVENT_WAITING;
+	if (!is_true_by_now(gang, event, now))
 		return false;
-	if (event == GANG_EVENT_UNKNOWN &&
-	    (gang->state != GANG_GATHERING || gang_quorum(gang) > 0 || since < UNKNOWN_NS))
-		return false;
-	if (event == GANG_EVENT_WAITING && sent != 0 && sent >= gang->since_ns)
-		return news->sent_why != gang_why(gang) && now - sent >= ANOTHER_NS;
-	if (event == GANG_EVENT_UNKNOWN && sent != 0 && sent >= gang->since_ns)
-		return false;
-	return sent == 0 || now - sent >= AGAIN_NS;
+	if (!waits || sent == 0 || sent < gang->since_ns)
+		return sent == 0 || now - sent >= AGAIN_NS;
+	bool differs = (event == GANG_EVENT_WAITING && news->sent_why != gang_why(gang)) ||
+	               (event == GANG_EVENT_INCOMPLETE && news->sent_present != gang_present(gang));
+	return differs && now - sent >= ANOTHER_NS;
 }
 
 /* Whether it is to be looked at again later. */
 static bool is_to_come(const struct gang *gang, enum gang_event event)
 {
 	return (event == GANG_EVENT_WAITING && gang->state == GANG_QUEUED) ||
-	       (event == GANG_EVENT_UNKNOWN && gang->state == GANG_GATHERING);
+	       ((event == GANG_EVENT_UNKNOWN || event == GANG_EVENT_INCOMPLETE) && gang->state == GANG_GATHERING);
 }
 
 bool gang_event_send(struct scheduler *s, struct gang *gang, struct gang_news *news)
@@ -120,7 +136,10 @@ bool gang_event_send(struct scheduler *s, struct gang *gang, struct gang_news *n
 		emit(s, first->pod, true, event, note.data);
 		buf_free(&note);
 		news->sent_ns[event] = now;
-		news->sent_why = gang_why(gang);
+		if (event == GANG_EVENT_WAITING)
+			news->sent_why = gang_why(gang);
+		else if (event == GANG_EVENT_INCOMPLETE)
+			news->sent_present = gang_present(gang);
 	}
 	return first != NULL;
 }

@@ -1,5 +1,6 @@
 /* What a gang waits for, in one line. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "scheduler/gang_news.h"
 
@@ -64,6 +65,15 @@ static void write_short_groups(const struct gang *gang, struct buf *out)
 	}
 }
 
+static void write_missing(const struct gang *gang, struct buf *out)
+{
+	struct buf ranks;
+	buf_init(&ranks, GANG_RANKS_TEXT_MAX);
+	if (gang_missing_ranks(gang, &ranks))
+		buf_printf(out, ", missing rank%s %s", strpbrk(ranks.data, ",-") ? "s" : "", ranks.data);
+	buf_free(&ranks);
+}
+
 void gang_line(struct scheduler *s, const struct gang *gang, size_t position, struct buf *out)
 {
 	const struct gang_shortage *shortage = &gang_news_of(s, gang)->shortage;
@@ -82,6 +92,7 @@ void gang_line(struct scheduler *s, const struct gang *gang, size_t position, st
 			    gang->held_nodes == 1 ? " is" : "s are");
 	} else {
 		buf_printf(out, "%zu of %zu members present", present, quorum);
+		write_missing(gang, out);
 		write_short_groups(gang, out);
 	}
 }

@@ -188,11 +188,12 @@ static void tell_events(struct scheduler *s)
 {
 	size_t cursor = 0, told = 0;
 	for (struct gang *gang; told < EVENTS_A_TURN && (gang = gangs_next(s->gangs, &cursor));) {
-		bool unknown = gang->state == GANG_GATHERING && gang_quorum(gang) == 0;
-		if (!unknown && !map_get(&s->gang_news, slice_of(gang->key)))
+		bool gathers = gang->state == GANG_GATHERING && gang->count > 0;
+		if (!gathers && !map_get(&s->gang_news, slice_of(gang->key)))
 			continue;
 		struct gang_news *news = gang_news_of(s, gang);
-		news->due[GANG_EVENT_UNKNOWN] |= unknown;
+		news->due[GANG_EVENT_UNKNOWN] |= gathers && gang_quorum(gang) == 0;
+		news->due[GANG_EVENT_INCOMPLETE] |= gathers && gang_quorum(gang) > 0;
 		told += gang_event_send(s, gang, news);
 	}
 }

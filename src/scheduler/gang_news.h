@@ -26,6 +26,7 @@ struct gang_shortage {
 /* X(id, "Reason", "Type", "Action") */
 #define GANG_EVENTS(X)                                                                                                 \
 	X(UNKNOWN, "GangSizeUnknown", "Warning", "Gather")                                                             \
+	X(INCOMPLETE, "GangIncomplete", "Warning", "Gather")                                                           \
 	X(WAITING, "GangWaiting", "Warning", "Plan")                                                                   \
 	X(PLANNED, "GangPlanned", "Normal", "Plan")                                                                    \
 	X(WHOLE, "GangWhole", "Normal", "Bind")                                                                        \
@@ -45,6 +46,7 @@ struct gang_news {
 	bool due[GANG_EVENT_COUNT];
 	int64_t sent_ns[GANG_EVENT_COUNT]; /* 0 = not yet */
 	enum reason sent_why;              /* of the last WAITING */
+	size_t sent_present;               /* of the last INCOMPLETE */
 	size_t taken_back;                 /* pods that were bound when it was last undone */
 	char *line;                        /* what its gated members are to say, or NULL */
 	int64_t looked_ns;                 /* when that was last thought about; 0 = not yet */

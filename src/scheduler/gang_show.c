@@ -24,6 +24,19 @@ static bool waits(const struct gang *gang)
 	return gang->state == GANG_GATHERING || gang->state == GANG_QUEUED;
 }
 
+static void write_missing_ranks(const struct gang *gang, struct buf *out)
+{
+	struct buf ranks;
+	if (gang->state != GANG_GATHERING)
+		return;
+	buf_init(&ranks, GANG_RANKS_TEXT_MAX);
+	if (gang_missing_ranks(gang, &ranks)) {
+		buf_char(out, ',');
+		member(out, "missingRanks", ranks.data);
+	}
+	buf_free(&ranks);
+}
+
 void gang_write(const struct scheduler *s, const struct gang *gang, struct buf *out)
 {
 	int64_t now = clock_now();
@@ -38,6 +51,7 @@ void gang_write(const struct scheduler *s, const struct gang *gang, struct buf *
 	member(out, "code", waits(gang) ? reason_code(gang_why(gang)) : NULL);
 	buf_printf(out, ",\"seconds\":%lld,\"quorum\":%zu,\"present\":%zu,\"missing\":%zu",
 	    (long long)((now - gang->since_ns) / NS_PER_S), quorum, present, quorum > present ? quorum - present : 0);
+	write_missing_ranks(gang, out);
 	buf_printf(out, ",\"gated\":%zu,\"placed\":%zu,\"parked\":%zu,\"bound\":%zu,\"holes\":%zu,",
 	    gang->in_state[GANG_GATED], gang->placed, gang->in_state[GANG_PARKED], gang->in_state[GANG_BOUND],
 	    gang->hole_count);
@@ -90,31 +104,6 @@ struct gang **gang_line_up(const struct scheduler *s, size_t *count)
 
 /* --- members --- */
 
-static int32_t rank_of(const struct gang_member *member)
-{
-	const struct gang_terms *terms = &member->gang->terms;
-	return gang_rank(member->pod->gang, terms->group_count > 0 ? terms : &member->pod->gang->terms);
-}
-
-/* By rank, those without one behind the others; then by name. */
-static int by_rank(const void *a, const void *b)
-{
-	const struct gang_member *left = *(struct gang_member *const *)a, *right = *(struct gang_member *const *)b;
-	uint32_t left_rank = (uint32_t)rank_of(left), right_rank = (uint32_t)rank_of(right);
-	if (left_rank != right_rank)
-		return left_rank < right_rank ? -1 : 1;
-	return strcmp(left->pod->name, right->pod->name);
-}
-
-struct gang_member *gang_first_member(const struct gang *gang)
-{
-	struct gang_member *first = gang->count > 0 ? gang->members[0] : NULL;
-	for (size_t i = 1; i < gang->count; i++)
-		if (by_rank(&gang->members[i], &first) < 0)
-			first = gang->members[i];
-	return first;
-}
-
 static const struct node *node_of(const struct scheduler *s, const struct gang_member *of)
 {
 	const struct ledger_entry *entry = of->placed ? ledger_find(s->fleet, slice_of(of->pod->uid)) : NULL;
@@ -142,10 +131,10 @@ static void write_each(const struct scheduler *s, const struct gang *gang, struc
 	struct gang_member **line = xcalloc(gang->count + 1, sizeof *line);
 	for (size_t i = 0; i < gang->count; i++)
 		line[i] = gang->members[i];
-	qsort(line, gang->count, sizeof *line, by_rank);
+	qsort(line, gang->count, sizeof *line, gang_by_rank);
 	for (size_t i = 0; i < gang->count; i++) {
 		const struct node *node = node_of(s, line[i]);
-		int32_t rank = rank_of(line[i]);
+		int32_t rank = gang_rank_of(line[i]);
 		buf_text(out, i ? ",\n{" : "\n{");
 		member(out, "pod", line[i]->pod->name);
 		buf_char(out, ',');

@@ -299,8 +299,15 @@ struct plan_request;
 struct plan;
 void gang_write_shortage(
     const struct scheduler *s, const struct plan_request *request, const struct plan *plan, struct buf *out);
+/* gang_ranks.c: a member's rank, -1 = not known; of pointers to members, by rank, then by name */
+#define GANG_RANKS_TEXT_MAX 128
+int32_t gang_rank_of(const struct gang_member *member);
+int gang_by_rank(const void *a, const void *b);
 /* The member by which people know the gang: of the lowest rank, then by name. NULL of one without members. */
 struct gang_member *gang_first_member(const struct gang *gang);
+/* "3, 5-7": the ranks that nobody has of a gang that members are missing of; false: not known, and nothing is written.
+ */
+bool gang_missing_ranks(const struct gang *gang, struct buf *out);
 
 /* The object that tells its size, and why it does not: `error` may come out NULL. NULL where only pods say it. */
 const char *gang_source_kind(const struct scheduler *s, const struct gang *gang, const char **name, const char **error);

@@ -154,7 +154,7 @@ func (c *chaos) begin(round int) {
 		spec := harness.PodSpec(int64(1 + c.random.IntN(4)))
 		spec.RestartPolicy = v1.RestartPolicyNever
 		if class != "batch" {
-			spec.SchedulingGates = []v1.PodSchedulingGate{{Name: "berth.dev/plan"}}
+			spec.SchedulingGates = planGate
 		}
 		c.sizes[name] = size
 		_, err := plane.Client.BatchV1().Jobs(c.namespace).Create(c.t.Context(), &batchv1.Job{

@@ -18,10 +18,10 @@ import (
 
 const gangPolicy = "testdata/gangs.yaml"
 
+var planGate = []v1.PodSchedulingGate{{Name: "berth.dev/plan"}}
+
 // behindGate is how the admission policy would make the pod.
-func behindGate(pod *v1.Pod) {
-	pod.Spec.SchedulingGates = []v1.PodSchedulingGate{{Name: "berth.dev/plan"}}
-}
+func behindGate(pod *v1.Pod) { pod.Spec.SchedulingGates = planGate }
 
 // gang makes members of one gang, by berth's own annotations.
 func gang(namespace, name, class string, size int, gpus int64, options ...harness.PodOption) []*v1.Pod {

@@ -44,7 +44,7 @@ func TestWhatBecomesOfAGangIsTold(t *testing.T) {
 	namespace := namespaceOf(t)
 	spec := harness.PodSpec(8)
 	spec.RestartPolicy = v1.RestartPolicyNever
-	spec.SchedulingGates = []v1.PodSchedulingGate{{Name: "berth.dev/plan"}}
+	spec.SchedulingGates = planGate
 	job, err := plane.Client.BatchV1().Jobs(namespace).Create(t.Context(), &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{Name: "train"},
 		Spec: batchv1.JobSpec{

@@ -36,11 +36,11 @@ func saysGang(name, class string, size int32) map[string]string {
 
 // gangJob makes an Indexed Job, whose pods are one gang of that size by that
 // alone; `said` is what they say beside.
-func gangJob(t *testing.T, namespace, name string, said map[string]string, size int32, gpus int64) {
+func gangJob(t *testing.T, namespace, name string, said map[string]string, size int32, gpus int64, options ...func(*v1.PodTemplateSpec)) {
 	t.Helper()
 	spec := harness.PodSpec(gpus)
 	spec.RestartPolicy = v1.RestartPolicyNever
-	_, err := plane.Client.BatchV1().Jobs(namespace).Create(t.Context(), &batchv1.Job{
+	job := &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: batchv1.JobSpec{
 			Parallelism: &size, Completions: &size, BackoffLimit: ptr.To[int32](0),
@@ -50,7 +50,11 @@ func gangJob(t *testing.T, namespace, name string, said map[string]string, size 
 				Spec:       spec,
 			},
 		},
-	}, metav1.CreateOptions{})
+	}
+	for _, option := range options {
+		option(&job.Spec.Template)
+	}
+	_, err := plane.Client.BatchV1().Jobs(namespace).Create(t.Context(), job, metav1.CreateOptions{})
 	must(t, err)
 }
 
@@ -150,20 +154,24 @@ func TestGangOfAJobBrokenByADeletedNodeIsUndoneUncountedAndThenBound(t *testing.
 }
 
 // gangStatefulSet makes one whose pods, all made at once, are one gang.
-func gangStatefulSet(t *testing.T, namespace, name string, size int32, gpus int64) {
+func gangStatefulSet(t *testing.T, namespace, name, class string, size int32, gpus int64, options ...func(*appsv1.StatefulSetSpec)) {
 	t.Helper()
 	labels := map[string]string{"app": name}
-	_, err := plane.Client.AppsV1().StatefulSets(namespace).Create(t.Context(), &appsv1.StatefulSet{
+	set := &appsv1.StatefulSet{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: appsv1.StatefulSetSpec{
 			Replicas: &size, PodManagementPolicy: appsv1.ParallelPodManagement,
 			Selector: &metav1.LabelSelector{MatchLabels: labels},
 			Template: v1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: saysGang(name, "", size)},
+				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: saysGang(name, class, size)},
 				Spec:       harness.PodSpec(gpus),
 			},
 		},
-	}, metav1.CreateOptions{})
+	}
+	for _, option := range options {
+		option(&set.Spec)
+	}
+	_, err := plane.Client.AppsV1().StatefulSets(namespace).Create(t.Context(), set, metav1.CreateOptions{})
 	must(t, err)
 }
 
@@ -214,7 +222,7 @@ func undoesGangs(t *testing.T, namespace string) {
 	t.Helper()
 	for name, create := range map[string]func(){
 		"trainer": func() { gangJob(t, namespace, "trainer", saysGang("trainer", "", 3), 3, 1) },
-		"server":  func() { gangStatefulSet(t, namespace, "server", 3, 1) },
+		"server":  func() { gangStatefulSet(t, namespace, "server", "", 3, 1) },
 	} {
 		end := refuseBindings(t, name+"-2")
 		create()

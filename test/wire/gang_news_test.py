@@ -149,6 +149,21 @@ class Events(NewsTest):
         time.sleep(3)
         self.assertEqual(len(self.events()), 1)
 
+    def test_one_whose_members_stay_away_says_so_once(self):
+        for i in (0, 1, 3):
+            self.seen(self.cluster.pod(f"m{i}", owner=OWNER, annotations=says("g", 6, **{"berth.dev/rank": str(i)})))
+        wanted = "gang team/g: 3 of 6 members present, missing ranks 2, 4-5"
+        for event in self.event("GangIncomplete", 2):
+            self.assertEqual((event["type"], event["note"]), ("Warning", wanted))
+        self.assertEqual(self.said_of("GangIncomplete"), {("Pod", "m0"): 1, ("Job", "job"): 1})
+        code, text = self.run_berth("explain", "team/m0")
+        self.assertEqual(code, 1)
+        self.assertIn("  members: 3 of 6 present, 3 missing (rank 2, 4-5)\n", text)
+        # Another one comes: that is told, but not at once.
+        self.seen(self.cluster.pod("m4", owner=OWNER, annotations=says("g", 6, **{"berth.dev/rank": "4"})))
+        time.sleep(3)
+        self.assertEqual(len(self.events()), 2)
+
     def test_a_gang_that_was_whole_is_no_news_after_a_restart(self):
         things = self.members("abc")
         plans = self.planned(things)
