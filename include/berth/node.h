@@ -25,6 +25,9 @@ struct gpu_lane {
 	const struct gpu_profile *profile; /* slices only; NULL unknown */
 };
 
+/* An annotation, RFC 3339: what failed to start on the node before then speaks against it no more. */
+#define NODE_RELEASED "berth.dev/quarantine-released"
+
 struct node_condition {
 	const char *type, *status;
 };
@@ -49,6 +52,7 @@ struct node_spec {
 	bool mixed_models;
 	enum node_upgrade upgrade; /* of the GPU driver */
 	bool for_machines;         /* its GPUs are for virtual machines */
+	int64_t released_ns;       /* NODE_RELEASED: wall clock; 0 = not said */
 };
 
 void node_spec_free(struct node_spec *spec);
@@ -82,6 +86,7 @@ struct node {
 	uint16_t pool; /* index into the policy's pools, or POOL_NONE */
 	bool in_two_pools;
 	bool avoided;                              /* by a health rule of the policy */
+	bool quarantined;                          /* see fleet_quarantine */
 	uint8_t held;                              /* for whom, a bit each: see berth/hold.h */
 	bool foreign_gpus;                         /* a bound pod of another scheduler holds GPUs here */
 	struct slice domains[TOPOLOGY_LEVELS_MAX]; /* of label values, widest level first; at NULL = not labelled */

@@ -43,6 +43,9 @@ struct node_terms {
 	struct node_term *terms;
 };
 
+/* How it started on its node; what counts, cluster/start says. */
+enum pod_start { POD_START_UNKNOWN, POD_START_WELL, POD_START_FAILED };
+
 struct pod {
 	struct arena arena;
 	const char *uid, *namespace_, *name;
@@ -55,6 +58,9 @@ struct pod {
 	bool terminal;        /* phase Succeeded or Failed: counts for nothing */
 	bool succeeded;       /* the first of them */
 	bool rejected;        /* Failed, because its kubelet did not take it: it never ran */
+	enum pod_start start; /* of one with a node */
+	int64_t start_ns;     /* when that was, by the wall clock; 0 = not said */
+	int64_t restarts;     /* of its containers, in all */
 	bool deleting;        /* counts until it is gone */
 	bool gated;           /* has scheduling gates */
 	bool gate_ours;       /* berth.dev/plan is among them */

@@ -94,6 +94,12 @@ struct policy_avoid {
 	const char *taint_key;      /* … a taint's key */
 };
 
+/* When a node on which pods do not start is left alone: see berth/quarantine.h. */
+struct policy_quarantine {
+	uint32_t after; /* failed starts; 0 = never */
+	int64_t within_ns, release_ns;
+};
+
 struct policy {
 	struct arena arena;
 	char hash[POLICY_HASH_LEN + 1]; /* hex of a hash of the file's bytes */
@@ -106,6 +112,7 @@ struct policy {
 	uint16_t fallback; /* class */
 	size_t avoid_count;
 	struct policy_avoid *avoid;
+	struct policy_quarantine quarantine;
 	bool gates;                /* some class is gated */
 	int64_t release_after_ns;  /* no pod stays gated for longer once no berth is active */
 	int64_t scale_up_after_ns; /* a complete gang without room is ungated after so long: autoscalers see it then */

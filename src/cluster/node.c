@@ -1,5 +1,6 @@
 #include "cluster/node.h"
 
+#include "base/clock.h"
 #include "cluster/fields.h"
 #include "cluster/lanes.h"
 #include "cluster/placement.h"
@@ -98,6 +99,21 @@ static void read_taints(struct reader *json, struct node_spec *spec)
 	}
 }
 
+/* A time to come counts as now wherever it is compared; what is no time says nothing. */
+static void read_annotations(struct reader *json, struct node_spec *spec)
+{
+	struct slice key, text;
+
+	if (!reader_object(json))
+		return;
+	while (reader_key(json, &key)) {
+		if (!slice_is(key, NODE_RELEASED))
+			reader_skip(json);
+		else if (reader_string(json, &text) && !clock_parse(text, &spec->released_ns))
+			spec->released_ns = 0;
+	}
+}
+
 static void read_metadata(struct reader *json, struct node_spec *spec)
 {
 	if (reader_object(json))
@@ -107,6 +123,8 @@ static void read_metadata(struct reader *json, struct node_spec *spec)
 				    reader_string(json, &name) && name.len ? field_name(&spec->arena, name) : NULL;
 			else if (slice_is(key, "labels"))
 				spec->labels = field_labels(json, &spec->arena);
+			else if (slice_is(key, "annotations"))
+				read_annotations(json, spec);
 			else
 				reader_skip(json);
 		}

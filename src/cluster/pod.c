@@ -8,6 +8,7 @@
 #include "cluster/owners.h"
 #include "cluster/placement.h"
 #include "cluster/pod_affinity.h"
+#include "cluster/start.h"
 
 /* First the pass over the document, which notes slices of its text, since what is worth keeping is only known at its
  * end (a pod with a node keeps less, and spec comes behind metadata); then the pod is written into an arena made to
@@ -29,7 +30,8 @@ struct reading {
 	struct slice labels, node_selector, affinity, tolerations, spread, volumes; /* JSON text */
 	struct said by_annotation, by_label;
 	struct owner owner;
-	struct slice phase_reason, unschedulable;
+	struct slice phase_reason, unschedulable, start_time;
+	struct start start;
 	bool deleting, gated, gate_ours, gate_other, slow_binding, gang_whole;
 	int64_t priority, grace_s;
 	struct demand demand;
@@ -284,6 +286,12 @@ static void read_unschedulable(struct reader json, struct slice *text)
 	}
 }
 
+static void read_starts(struct reader *json, struct reading *reading)
+{
+	if (reader_peek(json) == READER_ARRAY && reading->node.len > 0)
+		start_read_containers(*json, &reading->start);
+}
+
 static void read_status(struct reader *json, struct reading *reading)
 {
 	struct demand *demand = &reading->demand;
@@ -296,15 +304,19 @@ static void read_status(struct reader *json, struct reading *reading)
 				reader_string(json, &reading->nominated);
 			else if (slice_is(key, "reason"))
 				reader_string(json, &reading->phase_reason);
+			else if (slice_is(key, "startTime"))
+				reader_string(json, &reading->start_time);
 			else if (slice_is(key, "conditions")) {
 				if (reader_peek(json) == READER_ARRAY && reading->node.len == 0)
 					read_unschedulable(*json, &reading->unschedulable);
 				demand_read_conditions(demand, json);
-			} else if (slice_is(key, "containerStatuses"))
+			} else if (slice_is(key, "containerStatuses")) {
+				read_starts(json, reading);
 				demand_read_container_statuses(demand, json, false);
-			else if (slice_is(key, "initContainerStatuses"))
+			} else if (slice_is(key, "initContainerStatuses")) {
+				read_starts(json, reading);
 				demand_read_container_statuses(demand, json, true);
-			else if (slice_is(key, "resources"))
+			} else if (slice_is(key, "resources"))
 				demand_read_status_resources(demand, json);
 			else if (slice_is(key, "allocatedResources"))
 				demand_read_allocated(demand, json);
@@ -465,6 +477,14 @@ static void keep_end(const struct reading *reading, struct pod *pod)
 	pod->succeeded = slice_is(reading->phase, "Succeeded");
 	pod->terminal = pod->succeeded || slice_is(reading->phase, "Failed");
 	pod->rejected = pod->terminal && !pod->succeeded && is_rejection(reading->phase_reason);
+	pod->start = reading->start.how;
+	pod->start_ns = reading->start.at_ns;
+	pod->restarts = reading->start.restarts;
+	if (pod->rejected && start_is_refusal(reading->phase_reason)) {
+		pod->start = POD_START_FAILED;
+		if (!clock_parse(reading->start_time, &pod->start_ns))
+			pod->start_ns = 0;
+	}
 }
 
 static bool keep_identity(const struct reading *reading, struct arena *arena, struct pod *pod)

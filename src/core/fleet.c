@@ -193,6 +193,17 @@ struct node *fleet_put_node(struct fleet *fleet, struct node_spec *spec)
 	return node;
 }
 
+void fleet_quarantine(struct fleet *fleet, struct node *node, bool quarantined)
+{
+	if (node->quarantined == quarantined || !node->spec)
+		return;
+	index_take(fleet->index, node);
+	node->quarantined = quarantined;
+	index_put(fleet->index, node);
+	if (!quarantined)
+		fleet__improve(fleet, node);
+}
+
 void fleet_remove_node(struct fleet *fleet, struct slice name)
 {
 	struct node *node = fleet_find(fleet, name);
@@ -202,6 +213,7 @@ void fleet_remove_node(struct fleet *fleet, struct slice name)
 	unlink_improved(node);
 	node_spec_free(node->spec);
 	node->spec = NULL;
+	node->quarantined = false;
 	fleet__classify(NULL, node);
 	usage_rebuild_devices(node);
 	fleet__drop_if_gone(fleet, node);

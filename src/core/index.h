@@ -5,7 +5,7 @@
  * names. So a bucket is judged once for all its nodes, and which node of a bucket comes first does not depend on
  * history.
  *
- * A node is placeable while it has a spec, is ready and not avoided: no pod goes to any other. */
+ * A node is placeable while it has a spec, is ready, not avoided and not quarantined: no pod goes to any other. */
 #ifndef CORE_INDEX_H
 #define CORE_INDEX_H
 

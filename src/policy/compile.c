@@ -1,5 +1,7 @@
 #include "policy/compile.h"
 
+#include <stdlib.h>
+
 #include "berth/gpu.h"
 #include "berth/topology.h"
 #include "policy/preset.h"
@@ -235,6 +237,15 @@ static void compile_avoid(struct policy *policy, struct arena *arena, const stru
 	}
 }
 
+static void compile_quarantine(struct policy *policy, const struct doc_quarantine *in)
+{
+	const struct doc_number *after = &in->after_failed_starts;
+
+	policy->quarantine.after = (uint32_t)(after->node ? (long)after->value : atol(FAILED_STARTS_DEFAULT));
+	policy->quarantine.within_ns = compile_duration(&in->within, FAILED_WITHIN_DEFAULT);
+	policy->quarantine.release_ns = compile_duration(&in->release, QUARANTINE_RELEASE_DEFAULT);
+}
+
 static void compile_gate(
     struct policy *policy, struct arena *arena, const struct doc_gate *gate, const struct doc_list *classes)
 {
@@ -269,6 +280,7 @@ struct policy *policy_compile(const struct doc *doc)
 	}
 	compile_gate(policy, &arena, &doc->gate, &doc->classes);
 	compile_avoid(policy, &arena, &doc->health.avoid);
+	compile_quarantine(policy, &doc->health.quarantine);
 	policy->arena = arena;
 	return policy;
 }

@@ -97,9 +97,15 @@ struct doc_avoid {
 	const struct yaml_node *node_condition, *is, *taint_key;
 };
 
+struct doc_quarantine {
+	struct doc_head head;
+	struct doc_number after_failed_starts, within, release;
+};
+
 struct doc_health {
 	struct doc_head head;
 	struct doc_list avoid;
+	struct doc_quarantine quarantine;
 };
 
 struct doc_gate {

@@ -408,6 +408,38 @@ static const struct object avoid_object = {
     FIELDS(avoid_fields),
 };
 
+static const struct field quarantine_fields[] = {
+    {.key = "afterFailedStarts",
+        .kind = FIELD_INTEGER,
+        .offset = offsetof(struct doc_quarantine, after_failed_starts),
+        .min = 0,
+        .max = FAILED_STARTS_MAX,
+        .default_text = FAILED_STARTS_DEFAULT,
+        .help = "How many starts of pods of different owners fail on a node on which others start before it is left "
+                "alone. Where nothing starts between, the second owner's failure decides. 0: no node ever is."},
+    {.key = "within",
+        .kind = FIELD_DURATION,
+        .offset = offsetof(struct doc_quarantine, within),
+        .min = DURATION_SECOND,
+        .max = DURATION_MAX,
+        .default_text = FAILED_WITHIN_DEFAULT,
+        .help = "How long a failed start counts."},
+    {.key = "release",
+        .kind = FIELD_DURATION,
+        .offset = offsetof(struct doc_quarantine, release),
+        .min = DURATION_SECOND,
+        .max = DURATION_MAX,
+        .default_text = QUARANTINE_RELEASE_DEFAULT,
+        .help = "How long the node is left alone, unless a person releases it before: berth quarantine release NODE."},
+};
+static const struct object quarantine_object = {
+    .name = "quarantine",
+    .help = "Nodes on which pods of different owners fail to start are left alone for a while.",
+    .size = sizeof(struct doc_quarantine),
+    .needs_key = true,
+    FIELDS(quarantine_fields),
+};
+
 static const struct field health_fields[] = {
     {.key = "avoid",
         .kind = FIELD_OBJECT,
@@ -415,6 +447,12 @@ static const struct field health_fields[] = {
         .list_max = DOC_CHOICES_MAX,
         .offset = offsetof(struct doc_health, avoid),
         .help = "No pods are placed on nodes that show one of these."},
+    {.key = "quarantine",
+        .kind = FIELD_OBJECT,
+        .object = &quarantine_object,
+        .offset = offsetof(struct doc_health, quarantine),
+        .default_text = "on",
+        .help = "Nodes on which pods of different owners fail to start are left alone for a while."},
 };
 static const struct object health_object = {
     .name = "health",

@@ -57,6 +57,10 @@ struct object {
 #define HOLD_DOMAIN_AFTER_DEFAULT "30m"
 #define RELEASE_AFTER_DEFAULT "10m"
 #define SCALE_UP_AFTER_DEFAULT "5m"
+#define FAILED_STARTS_DEFAULT "3"
+#define FAILED_STARTS_MAX 32
+#define FAILED_WITHIN_DEFAULT "10m"
+#define QUARANTINE_RELEASE_DEFAULT "1h"
 #define UP_TO_LAST_DOT "lastDot"
 
 extern const struct object policy_object;
