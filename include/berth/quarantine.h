@@ -47,9 +47,14 @@ void quarantine_free(struct quarantine *quarantine);
 struct quarantine_node *quarantine_find(const struct quarantine *quarantine, struct slice node);
 bool quarantine_holds(const struct quarantine *quarantine, struct slice node);
 
-/* True: the node is in quarantine from now on. Rules that are off remember nothing. */
-bool quarantine_failed(struct quarantine *quarantine, const struct policy_quarantine *rules, struct slice node,
-    const struct failed_start *failed, int64_t now_ns);
+enum quarantine_change {
+	QUARANTINE_SAME, /* it does not count, or was counted before */
+	QUARANTINE_COUNTED,
+	QUARANTINE_BEGINS, /* the node is in quarantine from now on */
+};
+/* Rules that are off count nothing. */
+enum quarantine_change quarantine_failed(struct quarantine *quarantine, const struct policy_quarantine *rules,
+    struct slice node, const struct failed_start *failed, int64_t now_ns);
 void quarantine_started(struct quarantine *quarantine, struct slice node, int64_t at_ns);
 /* A person's word of that time. True: the node was in quarantine until now. */
 bool quarantine_release(struct quarantine *quarantine, struct slice node, int64_t at_ns);

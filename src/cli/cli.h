@@ -14,6 +14,7 @@ int cli_serve(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_queue(int argc, char **argv);
+int cli_quarantine(int argc, char **argv);
 int cli_policy(int argc, char **argv);
 int cli_guard(int argc, char **argv);
 int cli_release(int argc, char **argv);

@@ -13,6 +13,7 @@ static const struct subcommand {
     {"explain", cli_explain, "where a pod stands and why"},
     {"status", cli_status, "the fleet by pool, and whether berth is well"},
     {"queue", cli_queue, "what waits: gangs in line, pods by reason"},
+    {"quarantine", cli_quarantine, "nodes that pods do not start on, and their release"},
     {"policy", cli_policy, "check a policy file, print its JSON Schema or its gate"},
     {"topology", cli_topology, "check the nodes' labels against the policy's topology"},
     {"guard", cli_guard, "lets go what waits behind berth's gate while no berth is active"},
@@ -29,7 +30,7 @@ static void print_help(FILE *out)
 	      "usage: berth SUBCOMMAND [OPTION ...]\n\n",
 	    out);
 	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
-		fprintf(out, "  %-8s %s\n", subcommands[i].name, subcommands[i].summary);
+		fprintf(out, "  %-10s %s\n", subcommands[i].name, subcommands[i].summary);
 	fputs("\n  --help, --version; `berth SUBCOMMAND --help` for its options\n"
 	      "exit codes: 0 ok, 1 no, 2 bad usage or file, 3 unreachable\n",
 	    out);

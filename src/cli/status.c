@@ -65,6 +65,20 @@ static void print_waiting(const json_t *waiting)
 	printf("\n");
 }
 
+static void print_quarantine(const json_t *nodes)
+{
+	size_t i;
+	json_t *node;
+	if (json_array_size(nodes) == 0)
+		return;
+	printf("quarantine    %zu: ", json_array_size(nodes));
+	json_array_foreach(nodes, i, node)
+	{
+		printf("%s%s until %s", i ? ", " : "", text_or(node, "node", ""), text_or(node, "until", ""));
+	}
+	printf("\n");
+}
+
 static void print_watches(const json_t *watches)
 {
 	size_t i;
@@ -93,6 +107,7 @@ static void print_text(const json_t *answer)
 	print_waiting(json_object_get(answer, "waiting"));
 	printf("reservations  planned %" PRId64 ", assumed %" PRId64 ", bound %" PRId64 "\n",
 	    number_of(held, "planned"), number_of(held, "assumed"), number_of(held, "bound"));
+	print_quarantine(json_object_get(answer, "quarantine"));
 	printf("policy        %s since %s\n", text_or(policy, "hash", ""), text_or(policy, "loaded", ""));
 	if (error)
 		printf("              the newest file is not in force: %s\n", error);

@@ -122,23 +122,23 @@ static void end(struct quarantine *quarantine, struct quarantine_node *node)
 	node->failed = node->owners = 0;
 }
 
-bool quarantine_failed(struct quarantine *quarantine, const struct policy_quarantine *rules, struct slice name,
-    const struct failed_start *failed, int64_t now_ns)
+enum quarantine_change quarantine_failed(struct quarantine *quarantine, const struct policy_quarantine *rules,
+    struct slice name, const struct failed_start *failed, int64_t now_ns)
 {
 	if (rules->after == 0 || failed->at_ns <= now_ns - rules->within_ns)
-		return false;
+		return QUARANTINE_SAME;
 	struct quarantine_node *node = node_of(quarantine, name);
-	if (is_known(node, failed))
-		return false;
+	if (is_known(node, failed) || !counts(node, rules, failed, now_ns))
+		return QUARANTINE_SAME;
 	make_room(node, failed->owner);
 	node->starts[node->count++] = *failed;
 	struct evidence evidence = weigh(node, rules, now_ns);
 	if (node->until_ns != 0 || evidence.owners < 2 || (!evidence.nothing_between && evidence.failed < rules->after))
-		return false;
+		return QUARANTINE_COUNTED;
 	begin(quarantine, node, now_ns, now_ns + rules->release_ns);
 	node->failed = evidence.failed;
 	node->owners = evidence.owners;
-	return true;
+	return QUARANTINE_BEGINS;
 }
 
 void quarantine_started(struct quarantine *quarantine, struct slice name, int64_t at_ns)

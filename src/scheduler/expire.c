@@ -70,6 +70,7 @@ void sweep_on_timer(uv_timer_t *timer)
 	struct scheduler *s = timer->data;
 	int64_t now = clock_now();
 	gang_sweep(s);
+	quarantine_tick(s);
 	bool known = pods_known(s);
 	size_t cursor = 0, count = 0;
 	char **unseen = xcalloc(roster_count(s->roster) + 1, sizeof *unseen);

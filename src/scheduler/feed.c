@@ -48,6 +48,7 @@ static void forget_node(struct scheduler *s, struct slice name)
 	if (!node || !node->spec)
 		return;
 	waiting_forget_node(s->waiting, node);
+	quarantine_node_gone(s, node->name);
 	fleet_remove_node(s->fleet, name);
 	gang_node_lost(s);
 }
@@ -65,7 +66,9 @@ static void nodes_object(void *ctx, enum kube_change change, struct slice object
 		log_error("a node cannot be read", "error=%s", log_quote(err.text));
 		return;
 	}
-	fleet_put_node(s->fleet, spec)->mark = s->node_list;
+	struct node *node = fleet_put_node(s->fleet, spec);
+	node->mark = s->node_list;
+	quarantine_node_seen(s, node);
 	wake_soon(s, REASON_CODE_WAKE_NODE);
 }
 
@@ -81,6 +84,7 @@ static void nodes_synced(void *ctx)
 		forget_node(s, gone[--count]);
 	free(gone);
 	s->nodes_synced = true;
+	quarantine_nodes_listed(s);
 	s->nodes_due = false;
 	log_info("nodes listed", "nodes=%zu", fleet_node_count(s->fleet));
 	/* Whichever of the two first lists ends last: what waited for both goes on now. */
@@ -195,6 +199,7 @@ static void pods_object(void *ctx, enum kube_change change, struct slice object)
 		log_error("a pod cannot be read", "error=%s", log_quote(err.text));
 		return;
 	}
+	quarantine_pod(s, pod);
 	if (pod->terminal) {
 		pod_ended(s, pod);
 	} else if (pod->node) {

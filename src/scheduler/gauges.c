@@ -9,9 +9,10 @@ void instruments_open(struct instruments *m)
 {
 	static const char *const verb_code[] = {"verb", "status", NULL},
 	                         *const result_code[] = {"result", "code", NULL}, *const code[] = {"code", NULL},
-	                         *const state[] = {"state", NULL}, *const pool_state[] = {"pool", "state", NULL},
-	                         *const resource[] = {"resource", NULL}, *const hash[] = {"hash", NULL},
-	                         *const version[] = {"version", NULL}, *const role[] = {"role", NULL};
+	                         *const state[] = {"state", NULL}, *const pool[] = {"pool", NULL},
+	                         *const pool_state[] = {"pool", "state", NULL}, *const resource[] = {"resource", NULL},
+	                         *const hash[] = {"hash", NULL}, *const version[] = {"version", NULL},
+	                         *const role[] = {"role", NULL};
 	struct metrics *r = m->registry = metrics_new();
 	m->filter_seconds = metrics_add(r, METRIC_HISTOGRAM, "berth_filter_duration_seconds",
 	    "Time from the first byte of a filter call to its answer.", no_labels);
@@ -37,6 +38,7 @@ void instruments_open(struct instruments *m)
 	m->role = metrics_add(r, METRIC_GAUGE, "berth_role", "1 for the role that this berth has.", role);
 	m->gpus = metrics_add(r, METRIC_GAUGE, "berth_gpus",
 	    "GPUs, slices and shares by pool and state (free, bound, reserved, unhealthy).", pool_state);
+	m->quarantined = metrics_add(r, METRIC_GAUGE, "berth_nodes_quarantined", "Nodes in quarantine, by pool.", pool);
 	m->watch_age = metrics_add(
 	    r, METRIC_GAUGE, "berth_watch_age_seconds", "Time since a watch last heard from the API server.", resource);
 	m->watch_relists = metrics_add(r, METRIC_GAUGE, "berth_watch_relists", "Lists read since the start.", resource);
@@ -51,6 +53,7 @@ static void gather_gpus(struct scheduler *s)
 		if (!node->spec)
 			continue;
 		const char *pool = node->pool == POOL_NONE ? "" : s->policy.inforce->pools[node->pool].name;
+		metric_add(s->instruments.quarantined, node->quarantined, pool, NULL);
 		for (size_t i = 0; i < node->spec->lane_count; i++) {
 			resource_id id = node->spec->lanes[i].resource;
 			int64_t bound = 0, used = node_used(node, id);
@@ -79,6 +82,7 @@ void instruments_print(void *ctx, struct buf *out)
 	struct scheduler *s = ctx;
 	struct instruments *m = &s->instruments;
 	metric_reset(m->gpus);
+	metric_reset(m->quarantined);
 	gather_gpus(s);
 	for (enum ledger_state state = LEDGER_PLANNED; state <= LEDGER_BOUND; state++)
 		metric_set(m->reservations, (double)s->fleet->ledger.count[state], ledger_state_name(state), NULL);

@@ -6,6 +6,7 @@
 #include "berth/decide.h"
 #include "berth/fleet.h"
 #include "berth/gangs.h"
+#include "berth/quarantine.h"
 #include "berth/shortage.h"
 #include "berth/waiting.h"
 #include "cluster/gang_objects.h"
@@ -18,6 +19,7 @@
 #include "kube/watch.h"
 #include "policy/load.h"
 #include "scheduler/gang_source.h"
+#include "scheduler/keep.h"
 #include "scheduler/lead.h"
 #include "scheduler/roster.h"
 #include "scheduler/scheduler.h"
@@ -41,7 +43,8 @@ struct instruments {
 	struct metrics *registry;
 	struct metric *filter_seconds, *bind_seconds, *calls, *decisions, *wakeups, *hints, *hints_followed,
 	    *reload_success, *reload_time;
-	struct metric *pods, *reservations, *gpus, *gangs, *role, *watch_age, *watch_relists, *build_info, *policy_info;
+	struct metric *pods, *reservations, *gpus, *gangs, *role, *quarantined, *watch_age, *watch_relists, *build_info,
+	    *policy_info;
 };
 
 struct scheduler {
@@ -66,6 +69,9 @@ struct scheduler {
 	int64_t undo_lists_ns;   /* no sooner */
 	struct undo_listing *undo_listings;
 	bool gang_nodes_lost; /* a node went away since gangs were looked at */
+	struct quarantine quarantine;
+	struct keep quarantine_kept;
+	bool quarantine_unread; /* what was kept of it is to be read before anything is placed */
 	struct owners *owners;
 	struct volumes *volumes;
 	struct policy_file policy;
@@ -99,7 +105,7 @@ struct scheduler {
 	struct instruments instruments;
 
 	uv_timer_t wake_timer, sleepers_timer, hint_timer, gang_timer, gang_feed_timer, news_timer, expiry_timer,
-	    sweep_timer, lease_timer, beat_timer;
+	    sweep_timer, lease_timer, beat_timer, quarantine_timer;
 	enum reason wake_cause;
 	bool wake_due;
 
@@ -117,7 +123,7 @@ struct scheduler {
 
 static inline bool scheduler_synced(const struct scheduler *s)
 {
-	return s->nodes_synced && s->pods_synced;
+	return s->nodes_synced && s->pods_synced && !s->quarantine_unread;
 }
 static inline int64_t scheduler_ttl(const struct scheduler *s, const struct pod *pod)
 {
@@ -256,6 +262,23 @@ void gang_refused_forgive(struct gang *gang, int64_t now);
 
 /* gang_hold.c: gangs that starve get nodes kept free */
 void gang_hold(struct scheduler *s, int64_t now);
+
+/* quarantine.c: nodes that pods do not start on. Open comes once there is a client. */
+void quarantine_open(struct scheduler *s);
+/* What another berth kept meanwhile is taken up, too. */
+void quarantine_read(struct scheduler *s);
+void quarantine_on_timer(uv_timer_t *timer);
+/* The watch shows them; a pod before it is taken over. */
+void quarantine_pod(struct scheduler *s, struct pod *pod);
+void quarantine_node_seen(struct scheduler *s, struct node *node);
+void quarantine_node_gone(struct scheduler *s, const char *name);
+void quarantine_nodes_listed(struct scheduler *s);
+void quarantine_rules_changed(struct scheduler *s);
+void quarantine_tick(struct scheduler *s);
+void quarantine_close(struct scheduler *s);
+/* Its lines of /readyz, and a list for JSON. */
+void quarantine_line(const struct scheduler *s, struct buf *out);
+void quarantine_write(const struct scheduler *s, struct buf *out);
 
 /* gang_undo.c */
 void gang_undo(struct scheduler *s, struct gang *gang);

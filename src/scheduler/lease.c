@@ -60,6 +60,8 @@ void lease_take_up(struct scheduler *s)
 		s->taken_up = true;
 		hint_adopt(s);
 		wake_sleepers_later(s);
+		if (s->lease_name)
+			quarantine_read(s); /* another may have led until now */
 	}
 	gang_synced(s);
 	lease_look(s);

@@ -46,6 +46,7 @@ static void put_in_force(struct scheduler *s, struct policy *policy)
 	metric_set(s->instruments.reload_time, (double)s->policy.loaded_wall / (double)NS_PER_S, NULL);
 	metric_reset(s->instruments.policy_info);
 	metric_set(s->instruments.policy_info, 1, policy->hash, NULL);
+	quarantine_rules_changed(s);
 	log_info("policy in force", "file=%s hash=%s pools=%zu classes=%zu", s->policy.path, policy->hash,
 	    policy->pool_count, policy->class_count);
 }

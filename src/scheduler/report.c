@@ -44,6 +44,7 @@ bool report_ready(void *ctx, struct buf *out)
 	else
 		buf_text(out, "info jobs: the first list is not done\n");
 	gang_feed_report(s, out);
+	quarantine_line(s, out);
 	if (s->policy.error)
 		buf_printf(out, "warn policy: %s; %s stays in force\n", s->policy.error, s->policy.inforce->hash);
 	else
@@ -105,7 +106,7 @@ static void free_amounts(const struct scheduler *s, struct buf *out, const struc
 
 static void node_codes(struct buf *out, const struct node *node)
 {
-	enum reason codes[8];
+	enum reason codes[9];
 	size_t count = 0;
 	if (!node->spec->ready)
 		codes[count++] = REASON_CODE_NODE_NOT_READY;
@@ -113,6 +114,8 @@ static void node_codes(struct buf *out, const struct node *node)
 		codes[count++] = REASON_CODE_NODE_CORDONED;
 	if (node->avoided)
 		codes[count++] = REASON_CODE_NODE_AVOIDED;
+	if (node->quarantined)
+		codes[count++] = REASON_CODE_NODE_QUARANTINED;
 	if (node->spec->upgrade == UPGRADE_UNDER_WAY)
 		codes[count++] = REASON_CODE_DRIVER_UPGRADE;
 	if (node->spec->for_machines)

@@ -39,6 +39,7 @@ static int open_kube(struct scheduler *s, const struct kube_config *config, stru
 	if (!s->kube)
 		return err_wrap(err, "cannot use the kubeconfig");
 	lease_open(s);
+	quarantine_open(s);
 	list(s);
 	kube_watch_start(
 	    s->kube, &(struct kube_watch_options){.path = "/api/v1/persistentvolumes", .optional = true}, &volumes);
@@ -83,6 +84,7 @@ static void free_state(struct scheduler *s)
 	volumes_free(s->volumes);
 	fleet_free(s->fleet);
 	reload_close(s);
+	quarantine_close(s);
 	metrics_free(s->instruments.registry);
 	free(s->jobs_missing);
 	free(s->volumes_missing);
@@ -118,6 +120,7 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	start_timer(s, &s->sweep_timer);
 	start_timer(s, &s->lease_timer);
 	start_timer(s, &s->beat_timer);
+	start_timer(s, &s->quarantine_timer);
 	start_timer(s, &s->policy.timer);
 	if (lease_init(s, options, err) != 0 || reload_first(s, options->policy_file, err) != 0 ||
 	    open_listeners(s, options, err) != 0 || open_kube(s, options->kube, err) != 0) {
@@ -163,7 +166,8 @@ static void timer_closed(uv_handle_t *handle)
 void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 {
 	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->gang_feed_timer,
-	    &s->news_timer, &s->expiry_timer, &s->sweep_timer, &s->lease_timer, &s->beat_timer, &s->policy.timer};
+	    &s->news_timer, &s->expiry_timer, &s->sweep_timer, &s->lease_timer, &s->beat_timer, &s->quarantine_timer,
+	    &s->policy.timer};
 	s->stopping = true;
 	s->done = done;
 	s->done_ctx = ctx;

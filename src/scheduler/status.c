@@ -49,8 +49,8 @@ static int by_pool(const void *a, const void *b)
 static bool is_open(const struct node *node)
 {
 	const struct node_spec *spec = node->spec;
-	return spec->ready && !spec->unschedulable && !node->avoided && spec->upgrade != UPGRADE_UNDER_WAY &&
-	       !spec->for_machines;
+	return spec->ready && !spec->unschedulable && !node->avoided && !node->quarantined &&
+	       spec->upgrade != UPGRADE_UNDER_WAY && !spec->for_machines;
 }
 
 static void add_entries(struct row *row, const struct node *node, resource_id id)
@@ -218,7 +218,9 @@ void status_answer(void *ctx, struct buf *out)
 	for (enum ledger_state state = LEDGER_PLANNED; state <= LEDGER_BOUND; state++)
 		buf_printf(
 		    out, "%s\"%s\":%zu", state ? "," : "", ledger_state_name(state), s->fleet->ledger.count[state]);
-	buf_text(out, "},\n\"policy\":");
+	buf_text(out, "},\n\"quarantine\":");
+	quarantine_write(s, out);
+	buf_text(out, ",\n\"policy\":");
 	write_policy(s, out);
 	buf_text(out, ",\n\"watches\":[");
 	write_watch("nodes", s->nodes, NULL, out);

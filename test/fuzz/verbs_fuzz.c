@@ -202,7 +202,7 @@ static void open_once(struct scheduler *s)
 {
 	static uv_loop_t loop;
 	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->gang_feed_timer,
-	    &s->expiry_timer, &s->sweep_timer, &s->policy.timer};
+	    &s->expiry_timer, &s->sweep_timer, &s->quarantine_timer, &s->policy.timer};
 	const struct catalogue *catalogue;
 	struct policy_report report;
 	struct err err;
@@ -237,6 +237,7 @@ static void begin(struct scheduler *s)
 	s->owners = owners_new();
 	s->volumes = volumes_new();
 	s->wake_due = false;
+	keep_open(&s->quarantine_kept, NULL, "default", "none");
 	fleet_set_policy(s->fleet, s->policy.inforce);
 	feed_nodes.begin(s);
 	for (size_t i = 0; i < sizeof node_texts / sizeof *node_texts; i++)
@@ -269,6 +270,8 @@ static void end(struct scheduler *s)
 	gang_undo_close(s);
 	s->undo_listings = NULL;
 	gangs_free(s->gangs);
+	quarantine_close(s);
+	uv_timer_stop(&s->quarantine_timer);
 	gang_feed_free(s);
 	uv_timer_stop(&s->gang_feed_timer);
 	roster_free(s->roster);
