@@ -17,18 +17,16 @@
 
 /* --- whose pod it is --- */
 
-/* What several objects with UIDs of their own are made from: their name up to what its controller put behind. */
-static struct slice stem_of(const struct pod *pod)
+/* What a controller makes anew under a UID of its own counts by its name, up to what the controller put behind: a
+ * Deployment's ReplicaSets, a CronJob's Jobs. The length of that name; 0 where the UID tells. */
+static size_t stem_length(const struct pod *pod)
 {
-	struct slice name = slice_of(pod->owner_name);
-	const char *hash = labels_get(&pod->labels, "pod-template-hash");
-	size_t cut = hash ? strlen(hash) + 1 : 0;
-	if (cut > 0 && name.len > cut && strcmp(name.at + name.len - cut + 1, hash) == 0)
-		name.len -= cut; /* of a Deployment's ReplicaSet */
-	const char *dash = strrchr(pod->owner_name, '-');
-	if (cut == 0 && dash && pod_has_owner_kind(pod, "CronJob"))
-		name.len = (size_t)(dash - pod->owner_name);
-	return name;
+	size_t len = strlen(pod->owner_name);
+	const char *hash = labels_get(&pod->labels, "pod-template-hash"), *dash = strrchr(pod->owner_name, '-');
+	size_t tail = hash ? strlen(hash) : 0;
+	if (tail > 0 && len > tail + 1 && strcmp(pod->owner_name + len - tail, hash) == 0)
+		return len - tail - 1;
+	return dash && pod_has_owner_kind(pod, "CronJob") ? (size_t)(dash - pod->owner_name) : 0;
 }
 
 /* Pods that fail for one fault of their own count as one owner's: those of one workload, whatever stands between, and
@@ -42,8 +40,11 @@ static uint64_t owner_of(const struct pod *pod)
 		label = labels_get(&pod->labels, labels[i]);
 	if (label)
 		return in * 31 + map_hash(slice_of(label));
-	if (pod->owner_name)
-		return in * 37 + map_hash(stem_of(pod));
+	size_t stem = pod->owner_name ? stem_length(pod) : 0;
+	if (stem > 0)
+		return in * 37 + map_hash((struct slice){pod->owner_name, stem});
+	if (pod->owner_uid)
+		return map_hash(slice_of(pod->owner_uid));
 	return pod->said_gang ? in * 41 + map_hash(slice_of(pod->said_gang->name)) : in;
 }
 

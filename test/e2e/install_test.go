@@ -123,6 +123,7 @@ func TestInstallIsAdmittedAndRunsWithExactlyItsRights(t *testing.T) {
 	saysThatAPolicyIsBad(t, s)
 	readsAPodItDoesNotKnow(t, s)
 	undoesGangs(t, namespaceOf(t, "-gangs"))
+	quarantinesANode(t, namespaceOf(t, "-refused"), "berth-system", "l4-000")
 	goesOnWithAnotherToken(t, installed)
 	must(t, s.berth.MatchesFreshList(t.Context(), plane, 15*time.Second))
 

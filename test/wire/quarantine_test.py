@@ -123,6 +123,15 @@ class Begins(QuarantineTest):
         self.refused("a-2", namespace="other")
         self.is_quarantined()
 
+    def test_a_deployments_replica_sets_are_one_owner(self):
+        for hash_ in ("5d9", "7f6"):
+            thing = pod("web-" + hash_, owner={"apiVersion": "apps/v1", "kind": "ReplicaSet",
+                                               "metadata": {"name": "web-" + hash_, "uid": "uid-" + hash_}})
+            thing["metadata"]["labels"] = {"pod-template-hash": hash_}
+            thing["spec"]["nodeName"] = "n0"
+            self.status(self.cluster.create("pods", thing), {"phase": "Failed", "reason": "UnexpectedAdmissionError"})
+        self.is_not()
+
     def test_images_crashes_and_pods_without_gpus_do_not_count(self):
         for name in "abc":
             self.waiting(name, "ImagePullBackOff", "nvidia-container-toolkit: not found")

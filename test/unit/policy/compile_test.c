@@ -39,7 +39,8 @@ static const char full[] =
     "fallback: other\n"
     "gate: {classes: [dev], releaseAfter: 90s, scaleUpAfter: 500m}\n"
     "health:\n"
-    "  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n";
+    "  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n"
+    "  quarantine: {afterFailedStarts: 4, within: 5m, release: 2h}\n";
 
 static void test_levels_and_pools(void **state)
 {
@@ -199,6 +200,9 @@ static void test_health(void **state)
 	assert_null(policy->avoid[0].taint_key);
 	assert_null(policy->avoid[1].condition);
 	assert_string_equal(policy->avoid[1].taint_key, "ill");
+	assert_int_equal(policy->quarantine.after, 4);
+	assert_int_equal(policy->quarantine.within_ns, INT64_C(300000000000));
+	assert_int_equal(policy->quarantine.release_ns, INT64_C(7200000000000));
 	policy_free(policy);
 }
 
@@ -327,6 +331,8 @@ static struct buf dump(const char *text)
 		buf_printf(&out, "avoid %s %s %s\n", avoid->condition ? avoid->condition : "-",
 		    avoid->is ? avoid->is : "-", avoid->taint_key ? avoid->taint_key : "-");
 	}
+	buf_printf(&out, "quarantine %u %" PRId64 " %" PRId64 "\n", policy->quarantine.after,
+	    policy->quarantine.within_ns, policy->quarantine.release_ns);
 	policy_free(policy);
 	return out;
 }
@@ -387,11 +393,16 @@ static const struct change {
     {"gate.classes", "classes: [dev]", "classes: [dev, other]"},
     {"gate.releaseAfter", "90s", "1m31s"},
     {"gate.scaleUpAfter", "500m", "8h"},
-    {"health", "health:\n  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n", ""},
+    {"health", "health:\n  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n"
+               "  quarantine: {afterFailedStarts: 4, within: 5m, release: 2h}\n", ""},
     {"health.avoid", ", {taintKey: ill}", ""},
     {"health.avoid.nodeCondition", "Bad", "Worse"},
     {"health.avoid.is", "'True'", "'Unknown'"},
     {"health.avoid.taintKey", "ill", "very-ill"},
+    {"health.quarantine", "  quarantine: {afterFailedStarts: 4, within: 5m, release: 2h}\n", ""},
+    {"health.quarantine.afterFailedStarts", "4", "0"},
+    {"health.quarantine.within", "within: 5m", "within: 6m"},
+    {"health.quarantine.release", "2h", "90m"},
 };
 
 static void check_change(const struct change *change)

@@ -291,7 +291,6 @@ static void test_later_keys_are_refused_by_name(void **state)
 	    HEAD TAIL "unlisted: {}\n",
 	    HEAD TAIL "headroom: []\n",
 	    HEAD TAIL "moves: {mode: act}\n",
-	    HEAD TAIL "health: {avoid: [{taintKey: a}], quarantine: {within: 10m}}\n",
 	    HEAD "classes: [{name: c, asVictim: {unit: gang}}]\nfallback: c\n",
 	};
 
