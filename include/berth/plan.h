@@ -90,6 +90,9 @@ struct plan_request {
 	const struct plan_group *groups;
 	size_t quorum; /* at least so many members are placed, or none; 0 = all */
 	struct plan_topology topology;
+	/* Taken as gone: their room is free, though none that they empty is a free block, and no rule counts them. */
+	size_t gone_count;
+	const struct ledger_entry *const *gone;
 };
 
 /* The published terms; less is better. */

@@ -48,6 +48,14 @@ struct policy_gang {
 	bool restart_on_loss;     /* onNodeLoss: restart; else replace */
 };
 
+/* How work of a class is ended for other work. */
+struct policy_victim {
+	bool single;            /* unit: pod: each pod by itself; else everything that its way of ending ends */
+	int64_t min_runtime_ns; /* since its start, or its resumption, in which it is not ended */
+	int64_t grace_ns;       /* notice before the act */
+	bool evict;             /* also where nothing is known to make it anew */
+};
+
 /* The score terms that a class may weigh; core/score says what each measures. Order here is the order of explanation.
  */
 #define SCORE_TERMS(X)                                                                                                 \
@@ -85,8 +93,9 @@ struct policy_class {
 	int64_t max_gpus_per_pod; /* 0 = no limit */
 	bool advise;              /* mode: advise; its pods are told all nodes that fit, scored */
 	double weights[SCORE_TERM_COUNT];
-	struct policy_gang gang; /* the defaults where the class has none */
-	bool gated;              /* named under gate: its pods wait behind berth's gate */
+	struct policy_gang gang;     /* the defaults where the class has none */
+	struct policy_victim victim; /* asVictim */
+	bool gated;                  /* named under gate: its pods wait behind berth's gate */
 };
 
 struct policy_avoid {

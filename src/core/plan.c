@@ -136,6 +136,18 @@ static void solve_elastic(struct plan_problem *problem)
 	add_singles(problem, keep, fits);
 }
 
+void plan__anew(struct plan_problem *problem)
+{
+	problem->reason = REASON_CODE_FITS;
+	problem->blocking = SIZE_MAX;
+	problem->lacks_resource = false;
+	problem->solved = problem->exact = problem->explained = false;
+	problem->offers = 0;
+	problem->best.count = 0;
+	for (uint32_t s = 0; s < problem->shape_count; s++)
+		problem->shapes[s].total = problem->shapes[s].sum[0];
+}
+
 void plan_solve(struct plan_problem *problem)
 {
 	if (problem->reason != REASON_CODE_FITS || problem->request->count == 0)

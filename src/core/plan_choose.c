@@ -108,6 +108,22 @@ static bool may_try(struct plan_problem *problem, const struct plan_scope *scope
 	return true;
 }
 
+bool plan__try_scope(struct plan_problem *problem, const struct plan_scope *scope, uint32_t failures, bool search)
+{
+	bool packed = false;
+	for (uint32_t way = 0; !packed && may_try(problem, scope, failures + way) && plan__aim(problem, scope, way);
+	     way++) {
+		packed = plan__pack(problem, 0, scope) && accept(problem);
+		plan__undo(problem, 0);
+	}
+	if (!packed && search && plan__searchable(problem, scope)) {
+		size_t before = problem->offers;
+		plan__search(problem, scope, false);
+		packed = problem->offers > before;
+	}
+	return packed;
+}
+
 bool plan__try_level(struct plan_problem *problem, int level, bool search)
 {
 	struct plan_scope all = plan__scope(problem, TOPOLOGY_ROOT, 0);
@@ -115,18 +131,7 @@ bool plan__try_level(struct plan_problem *problem, int level, bool search)
 	uint32_t successes = 0, failures = 0;
 	collect(problem, 0, level, &all, &candidates);
 	for (size_t i = 0; i < candidates.count && successes < SUCCESSES && failures < FAILURES; i++) {
-		const struct plan_scope *scope = &candidates.items[i].scope;
-		bool packed = false;
-		for (uint32_t way = 0;
-		     !packed && may_try(problem, scope, failures + way) && plan__aim(problem, scope, way); way++) {
-			packed = plan__pack(problem, 0, scope) && accept(problem);
-			plan__undo(problem, 0);
-		}
-		if (!packed && search && plan__searchable(problem, scope)) {
-			size_t before = problem->offers;
-			plan__search(problem, scope, false);
-			packed = problem->offers > before;
-		}
+		bool packed = plan__try_scope(problem, &candidates.items[i].scope, failures, search);
 		successes += packed;
 		failures += !packed;
 	}

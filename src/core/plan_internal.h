@@ -182,6 +182,12 @@ void plan__rules_undo(struct plan_problem *problem, uint32_t shape, uint32_t sit
  * `coming`. */
 bool plan__rules_bar(const struct plan_problem *problem, uint32_t shape, uint32_t site, uint32_t coming);
 
+/* Whether a bound pod counts for the rule, under which value of its k-th key, and who has fewest by the counts now. */
+bool plan__rule_counts(const struct plan_rule *rule, const struct pod *pod, const struct node *node);
+uint32_t plan__rule_value(
+    const struct plan_problem *problem, const struct plan_rule *rule, uint32_t k, const struct node *node);
+void plan__rule_low(const struct plan_problem *problem, struct plan_rule *rule);
+
 /* A member and where it goes. */
 struct plan_unit {
 	uint32_t shape, site;
@@ -227,11 +233,15 @@ bool plan__might(const struct plan_problem *problem, uint32_t bundle, const stru
 /* Tries the domains of a level for the gang, the most promising first, each by packing and, if `search`, by searching
  * where packing fails; true once some plan holds. */
 bool plan__try_level(struct plan_problem *problem, int level, bool search);
+/* The same for one scope, after so many tries in vain. */
+bool plan__try_scope(struct plan_problem *problem, const struct plan_scope *scope, uint32_t failures, bool search);
 /* Places what the bundle's kinds want in a domain of the level it prefers, or else requires, within the scope; or
  * nothing. */
 bool plan__choose(struct plan_problem *problem, uint32_t bundle, const struct plan_scope *within);
 
 /* ---- plan_pack: greedy ---- */
+/* What is free on the site changed. */
+void plan__refit(struct plan_problem *problem, uint32_t site);
 void plan__take(struct plan_problem *problem, uint32_t kind, uint32_t site, uint32_t count);
 /* Takes back all steps beyond the first so many. */
 void plan__undo(struct plan_problem *problem, size_t steps);
@@ -239,6 +249,39 @@ void plan__undo(struct plan_problem *problem, size_t steps);
 bool plan__pack(struct plan_problem *problem, uint32_t bundle, const struct plan_scope *scope);
 /* As many of what all kinds want as fit in the scope, bundles left aside; the caller undoes it. */
 uint32_t plan__pour(struct plan_problem *problem, const struct plan_scope *scope);
+
+/* ---- plan_lift: room given back ---- */
+/* What comes back when some entries of the ledger go: amounts by site, and what rules counted of their pods. The room
+ * is as that of plan_request.gone, but put in and taken out while solving. */
+struct plan_tally {
+	uint32_t rule, key, value; /* of the rule's keys; PLAN_NONE: counted at all */
+};
+struct plan_lift {
+	uint32_t count;
+	size_t room, amount_room;
+	uint32_t *sites;
+	int64_t *amounts; /* by site and column */
+	size_t tally_count, tally_room;
+	struct plan_tally *tallies;
+};
+/* For making lifts, one after the other: where the one that is being made has its row of a site. */
+struct plan_lifter {
+	struct plan_problem *problem;
+	struct map sites; /* name → site + 1 */
+	uint32_t lift;    /* number of the one being made */
+	struct plan_lift_row {
+		uint32_t lift, row;
+	} * rows; /* by site */
+};
+void plan__lifter_init(struct plan_lifter *lifter, struct plan_problem *problem);
+void plan__lifter_free(struct plan_lifter *lifter);
+void plan__lifter_next(struct plan_lifter *lifter);
+void plan__lifter_add(struct plan_lifter *lifter, struct plan_lift *lift, const struct ledger_entry *entry);
+void plan__lift_free(struct plan_lift *lift);
+/* Gives the room back, or takes it away again. */
+void plan__lift(struct plan_problem *problem, const struct plan_lift *lift, bool back);
+/* Forgets what was found, so that plan_solve can begin again. */
+void plan__anew(struct plan_problem *problem);
 
 /* ---- plan_search: exact ---- */
 #define PLAN_SEARCH_MEMBERS 12

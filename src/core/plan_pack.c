@@ -12,11 +12,10 @@ static uint32_t fit(const struct plan_problem *problem, const struct plan_shape 
 	for (uint32_t c = 0; c < problem->columns && most > 0; c++)
 		if (shape->demand[c] > 0 && row[c] / shape->demand[c] < most)
 			most = row[c] / shape->demand[c];
-	return (uint32_t)most;
+	return most > 0 ? (uint32_t)most : 0;
 }
 
-/* What is free on the site changed. */
-static void refit(struct plan_problem *problem, uint32_t site)
+void plan__refit(struct plan_problem *problem, uint32_t site)
 {
 	for (uint32_t s = 0; s < problem->shape_count; s++) {
 		struct plan_shape *shape = &problem->shapes[s];
@@ -35,7 +34,7 @@ static void move(struct plan_problem *problem, const struct plan_step *step, boo
 	uint32_t add = back ? 0u - step->count : step->count; /* unsigned arithmetic wraps */
 	for (uint32_t c = 0; c < problem->columns; c++)
 		row[c] += (back ? 1 : -1) * shape->demand[c] * (int64_t)step->count;
-	refit(problem, step->site);
+	plan__refit(problem, step->site);
 	problem->kinds[step->kind].placed += add;
 	problem->site_used[step->site] += add;
 	for (uint32_t d = problem->sites[step->site].leaf; d != PLAN_NONE; d = problem->domains[d].parent)

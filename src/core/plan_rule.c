@@ -125,6 +125,12 @@ static uint32_t value_of(const struct plan_key *key, const struct node *node)
 	return known ? (uint32_t)known - 1 : PLAN_NONE;
 }
 
+uint32_t plan__rule_value(
+    const struct plan_problem *problem, const struct plan_rule *rule, uint32_t k, const struct node *node)
+{
+	return value_of(&problem->keys[rule->keys[k]], node);
+}
+
 /* Every node of the fleet, in the order of the sites. */
 struct walk {
 	struct plan_problem *problem;
@@ -243,15 +249,20 @@ static void find_values(struct plan_problem *problem, const struct fleet *fleet)
 
 /* ---- pods that are there already ---- */
 
+bool plan__rule_counts(const struct plan_rule *rule, const struct pod *pod, const struct node *node)
+{
+	return rule_means(rule, pod) && (rule->kind != RULE_SPREAD || spread_counts(rule, node));
+}
+
 static void count_bound(struct plan_problem *problem, const struct pod *pod, const struct node *node)
 {
 	for (uint32_t r = 0; r < problem->rule_count; r++) {
 		struct plan_rule *rule = &problem->rules[r];
-		if (!rule_means(rule, pod) || (rule->kind == RULE_SPREAD && !spread_counts(rule, node)))
+		if (!plan__rule_counts(rule, pod, node))
 			continue;
 		bool counted = false;
 		for (uint32_t k = 0; k < rule->key_count; k++) {
-			uint32_t value = value_of(&problem->keys[rule->keys[k]], node);
+			uint32_t value = plan__rule_value(problem, rule, k, node);
 			if (value == PLAN_NONE)
 				continue;
 			rule->count[k][value]++;
@@ -277,6 +288,8 @@ static void find_bound(struct plan_problem *problem, const struct fleet *fleet)
 	size_t cursor = 0;
 	for (size_t i = 0; i < problem->request->count; i++)
 		map_put(&members, slice_of(problem->request->members[i].pod->uid), problem);
+	for (size_t i = 0; i < problem->request->gone_count; i++)
+		map_put(&members, slice_of(problem->request->gone[i]->uid), problem);
 	for (const struct ledger_entry *entry; (entry = map_next(&fleet->ledger.by_uid, &cursor));) {
 		if (!entry->traits || !entry->node->spec || map_get(&members, slice_of(entry->uid)))
 			continue;
@@ -300,7 +313,7 @@ static void find_bound(struct plan_problem *problem, const struct fleet *fleet)
 	shape_key_free(&key);
 }
 
-static void find_low(struct plan_problem *problem, struct plan_rule *rule)
+void plan__rule_low(const struct plan_problem *problem, struct plan_rule *rule)
 {
 	uint32_t values = problem->keys[rule->keys[0]].values;
 	rule->low = UINT32_MAX;
@@ -322,7 +335,7 @@ void plan__rules(struct plan_problem *problem, const struct fleet *fleet)
 	find_bound(problem, fleet);
 	for (uint32_t r = 0; r < problem->rule_count; r++)
 		if (problem->rules[r].kind == RULE_SPREAD)
-			find_low(problem, &problem->rules[r]);
+			plan__rule_low(problem, &problem->rules[r]);
 	for (size_t i = 0; i < problem->request->count; i++)
 		if (problem->fixed[i] != PLAN_NONE)
 			plan__rules_take(problem, problem->shape_of[i], problem->fixed[i], 1);
@@ -352,7 +365,7 @@ static void count_spread(struct plan_problem *problem, struct plan_rule *rule, u
 	} else if (now == rule->low) {
 		rule->at_low++;
 	} else if (before == rule->low && --rule->at_low == 0) {
-		find_low(problem, rule);
+		plan__rule_low(problem, rule);
 	}
 }
 

@@ -9,10 +9,11 @@
 
 #define CPU_WHOLE_SIXTEENTHS 14 /* a node without GPUs is whole while no more than daemons are on it */
 
-/* An entry of a member, which does not stand in the gang's way. */
+/* An entry of a member, or one taken as gone, which does not stand in the gang's way. */
 struct returned {
 	const struct node *node;
 	const struct ledger_entry *entry;
+	bool member;
 };
 
 struct fixture {
@@ -70,16 +71,19 @@ static size_t first_of(const void *items, size_t count, size_t size, const struc
 static void find_entries(struct gathering *gathering)
 {
 	const struct plan_request *request = gathering->problem->request;
-	gathering->returned = xcalloc(request->count, sizeof(*gathering->returned));
+	gathering->returned = xcalloc(request->count + request->gone_count, sizeof(*gathering->returned));
 	gathering->fixtures = xcalloc(request->count, sizeof(*gathering->fixtures));
 	for (uint32_t i = 0; i < request->count; i++) {
 		const struct plan_member *member = &request->members[i];
 		const struct ledger_entry *entry = ledger_find(gathering->fleet, slice_of(member->pod->uid));
 		if (entry)
-			gathering->returned[gathering->returned_count++] = (struct returned){entry->node, entry};
+			gathering->returned[gathering->returned_count++] = (struct returned){entry->node, entry, true};
 		if (member->fixed)
 			gathering->fixtures[gathering->fixture_count++] = (struct fixture){member->fixed, i};
 	}
+	for (size_t i = 0; i < request->gone_count; i++)
+		gathering->returned[gathering->returned_count++] =
+		    (struct returned){request->gone[i]->node, request->gone[i], false};
 	qsort(gathering->returned, gathering->returned_count, sizeof(*gathering->returned), pointer_order);
 	qsort(gathering->fixtures, gathering->fixture_count, sizeof(*gathering->fixtures), pointer_order);
 }
@@ -90,20 +94,27 @@ static void find_limits(const struct plan_names *names, struct map *map)
 		map_put(map, slice_of(names->names[i]), (void *)(uintptr_t)names->names[i]);
 }
 
-/* What of it would be free with all members away and the fixed ones back. */
-static int64_t free_of(const struct gathering *gathering, const struct node *node, resource_id id)
+/* What of it would be free with all members away and the fixed ones back, and with those that are taken as gone away or
+ * not. Less than nothing where more is used than there is. */
+static int64_t left_of(const struct gathering *gathering, const struct node *node, resource_id id, bool gone)
 {
 	int64_t used = node_used(node, id);
 	size_t at = first_of(gathering->returned, gathering->returned_count, sizeof(*gathering->returned), node);
 	for (; at < gathering->returned_count && gathering->returned[at].node == node; at++)
-		used -= resources_get(&gathering->returned[at].entry->demand, id);
+		if (gone || gathering->returned[at].member)
+			used -= resources_get(&gathering->returned[at].entry->demand, id);
 	at = first_of(gathering->fixtures, gathering->fixture_count, sizeof(*gathering->fixtures), node);
 	for (; at < gathering->fixture_count && gathering->fixtures[at].node == node; at++) {
 		const struct plan_member *member =
 		    &gathering->problem->request->members[gathering->fixtures[at].member];
 		used = resource_sum(used, resources_get(&member->pod->demand, id));
 	}
-	int64_t left = node_allocatable(node, id) - used;
+	return node_allocatable(node, id) - used;
+}
+
+static int64_t whole_of(const struct gathering *gathering, const struct node *node, resource_id id)
+{
+	int64_t left = left_of(gathering, node, id, false);
 	return left > 0 ? left : 0;
 }
 
@@ -120,7 +131,7 @@ static bool counts_for_blocks(const struct gathering *gathering, const struct no
 	if (!node->spec->ready || node->avoided || node->quarantined)
 		return false;
 	if (!gathering->problem->gpus) {
-		int64_t left = free_of(gathering, node, RESOURCE_CPU), all = node_allocatable(node, RESOURCE_CPU);
+		int64_t left = whole_of(gathering, node, RESOURCE_CPU), all = node_allocatable(node, RESOURCE_CPU);
 		*whole = index_cpu_sixteenths(left, all) >= CPU_WHOLE_SIXTEENTHS;
 		return true;
 	}
@@ -129,7 +140,7 @@ static bool counts_for_blocks(const struct gathering *gathering, const struct no
 	for (size_t i = 0; i < node->spec->lane_count; i++) {
 		int64_t all = node_allocatable(node, node->spec->lanes[i].resource);
 		has |= all > 0;
-		*whole &= free_of(gathering, node, node->spec->lanes[i].resource) == all;
+		*whole &= whole_of(gathering, node, node->spec->lanes[i].resource) == all;
 	}
 	*whole &= has;
 	return has;
@@ -171,7 +182,7 @@ static uint32_t fit(const struct plan_problem *problem, const struct plan_shape 
 	for (uint32_t c = 0; c < problem->columns && most > 0; c++)
 		if (shape->demand[c] > 0 && row[c] / shape->demand[c] < most)
 			most = row[c] / shape->demand[c];
-	return (uint32_t)most;
+	return most > 0 ? (uint32_t)most : 0;
 }
 
 static void note_lack(const struct gathering *gathering, uint32_t s, const struct node *node)
@@ -202,7 +213,7 @@ static void add_site(struct gathering *gathering, struct node *node, uint32_t le
 			continue;
 		}
 		for (uint32_t c = 0; c < problem->columns && !known_free; c++)
-			gathering->row[c] = free_of(gathering, node, problem->resources[c]);
+			gathering->row[c] = left_of(gathering, node, problem->resources[c], true);
 		known_free = may_any = true;
 		shape->may[site] = 1;
 		shape->left[site] = fit(problem, shape, gathering->row);
@@ -424,7 +435,8 @@ bool plan__still_there(const struct plan_problem *problem, const struct fleet *f
 				asked =
 				    resource_sum(asked, resources_get(&request->members[chosen[i].member].pod->demand,
 				                            problem->resources[c]));
-			there = asked <= free_of(&gathering, chosen[first].node, problem->resources[c]);
+			there =
+			    asked == 0 || asked <= left_of(&gathering, chosen[first].node, problem->resources[c], true);
 		}
 	}
 	free(gathering.returned);

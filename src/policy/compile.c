@@ -189,6 +189,14 @@ static void compile_gang(const struct policy *policy, const struct doc_gang *in,
 	gang->restart_on_loss = in->on_node_loss && slice_is(in->on_node_loss->text, "restart");
 }
 
+static void compile_victim(const struct doc_victim *in, struct policy_victim *victim)
+{
+	victim->single = in->unit && slice_is(in->unit->text, "pod");
+	victim->min_runtime_ns = compile_duration(&in->min_runtime, MIN_RUNTIME_DEFAULT);
+	victim->grace_ns = compile_duration(&in->grace, VICTIM_GRACE_DEFAULT);
+	victim->evict = in->evict && slice_is(in->evict->text, "true");
+}
+
 /* One place in a long list of preferred pools counts as much as one in a list of four, so that prefer goes before
  * packing by default. */
 static double default_weight(enum score_term term, size_t prefer_count)
@@ -220,6 +228,7 @@ static void compile_class(
 	class->max_gpus_per_pod = (int64_t)in->max_gpus_per_pod.value;
 	class->advise = in->mode && slice_is(in->mode->text, "advise");
 	compile_gang(policy, &in->gang, &class->gang);
+	compile_victim(&in->as_victim, &class->victim);
 	for (size_t i = 0; i < SCORE_TERM_COUNT; i++)
 		class->weights[i] = in->place.terms[i].node ? in->place.terms[i].value
 		                                            : default_weight((enum score_term)i, class->prefer_count);

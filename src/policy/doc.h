@@ -77,6 +77,12 @@ struct doc_gang {
 	struct doc_number members_within, hold_domain_after;
 };
 
+struct doc_victim {
+	struct doc_head head;
+	const struct yaml_node *unit, *evict;
+	struct doc_number min_runtime, grace;
+};
+
 struct doc_weights {
 	struct doc_head head;
 	struct doc_number terms[SCORE_TERM_COUNT];
@@ -89,6 +95,7 @@ struct doc_class {
 	struct doc_replicas replicas;
 	struct doc_number max_gpus_per_pod;
 	struct doc_gang gang;
+	struct doc_victim as_victim;
 	struct doc_weights place;
 };
 

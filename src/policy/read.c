@@ -165,6 +165,18 @@ static void read_duration(
 	*out = (struct doc_number){node, value};
 }
 
+/* Only as both versions of YAML read it. */
+static void read_boolean(struct reader *reader, const struct yaml_node *node, const struct yaml_node **out)
+{
+	bool plain = node->type == YAML_SCALAR && !node->quoted;
+
+	if (!plain || !(slice_is(node->text, "true") || slice_is(node->text, "false")))
+		PROBLEM(reader, PROBLEM_WRONG_TYPE, node, "%s must be true or false, not %s", path(reader),
+		    node->type == YAML_SCALAR ? show(node->text).text : type_of(node));
+	else
+		*out = node;
+}
+
 static void read_labels(
     struct reader *reader, const struct field *field, const struct yaml_node *node, struct doc_list *out)
 {
@@ -262,6 +274,8 @@ static void read_value(struct reader *reader, const struct field *field, const s
 		read_object(reader, field->object, node, out);
 	else if (field->kind == FIELD_TEXT)
 		read_text(reader, field, node, out);
+	else if (field->kind == FIELD_BOOLEAN)
+		read_boolean(reader, node, out);
 	else if (field->kind == FIELD_DURATION)
 		read_duration(reader, field, node, out);
 	else

@@ -62,6 +62,9 @@ static json_t *value_schema(const struct field *field)
 	case FIELD_TEXT:
 		item = text_schema(field);
 		break;
+	case FIELD_BOOLEAN:
+		item = json_pack("{s:s}", "type", "boolean");
+		break;
 	case FIELD_DURATION:
 		item = json_pack(
 		    "{s:s, s:s, s:s}", "type", "string", "pattern", DURATION_PATTERN, "default", field->default_text);

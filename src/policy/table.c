@@ -59,6 +59,13 @@ static const char *loss_word(size_t i)
 	return word_at(words, sizeof words / sizeof *words, i);
 }
 
+static const char *unit_word(size_t i)
+{
+	static const char *const words[] = {"gang", "pod"};
+
+	return word_at(words, sizeof words / sizeof *words, i);
+}
+
 static const struct field level_fields[] = {
     {.key = "level",
         .offset = offsetof(struct doc_level, level),
@@ -282,6 +289,45 @@ static const struct object gang_object = {
     FIELDS(gang_fields),
 };
 
+static const struct field victim_fields[] = {
+    {.key = "unit",
+        .offset = offsetof(struct doc_victim, unit),
+        .word = unit_word,
+        .word_problem = PROBLEM_UNKNOWN_VALUE,
+        .default_text = "gang",
+        .help =
+            "What is ended at once. gang: all pods under the topmost owner that can be suspended, or all of a gang; "
+            "pod: pods whose controller makes them anew one by one, each by itself."},
+    {.key = "minRuntime",
+        .kind = FIELD_DURATION,
+        .offset = offsetof(struct doc_victim, min_runtime),
+        .min = 0,
+        .max = DURATION_MAX,
+        .default_text = MIN_RUNTIME_DEFAULT,
+        .help = "How long it runs at least, from its start and from each resumption on."},
+    {.key = "grace",
+        .kind = FIELD_DURATION,
+        .offset = offsetof(struct doc_victim, grace),
+        .min = 0,
+        .max = DURATION_MAX,
+        .default_text = VICTIM_GRACE_DEFAULT,
+        .help = "Notice before it is ended: an Event and the annotation berth.dev/ending-at. The pods' own termination "
+                "grace comes after."},
+    {.key = "evict",
+        .kind = FIELD_BOOLEAN,
+        .offset = offsetof(struct doc_victim, evict),
+        .default_text = "false",
+        .help = "Whether pods that nothing is known to make anew may be ended, too: those without a controller or with "
+                "one of an unknown kind."},
+};
+static const struct object victim_object = {
+    .name = "asVictim",
+    .help = "How work of the class is ended for other work that has the right to it.",
+    .size = sizeof(struct doc_victim),
+    .needs_key = true,
+    FIELDS(victim_fields),
+};
+
 static const struct field weight_fields[] = {
 #define X(id, name, weight)                                                                                            \
 	{.key = (name),                                                                                                \
@@ -367,6 +413,11 @@ static const struct field class_fields[] = {
         .object = &gang_object,
         .offset = offsetof(struct doc_class, gang),
         .help = "What holds for gangs of the class."},
+    {.key = "asVictim",
+        .kind = FIELD_OBJECT,
+        .object = &victim_object,
+        .offset = offsetof(struct doc_class, as_victim),
+        .help = "How work of the class is ended for other work that has the right to it."},
     {.key = "place",
         .kind = FIELD_OBJECT,
         .object = &weights_object,

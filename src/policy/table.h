@@ -8,7 +8,7 @@
 
 #include "policy/syntax.h"
 
-enum field_kind { FIELD_TEXT, FIELD_NUMBER, FIELD_INTEGER, FIELD_DURATION, FIELD_OBJECT, FIELD_LABELS };
+enum field_kind { FIELD_TEXT, FIELD_NUMBER, FIELD_INTEGER, FIELD_DURATION, FIELD_BOOLEAN, FIELD_OBJECT, FIELD_LABELS };
 
 struct object;
 
@@ -61,6 +61,8 @@ struct object {
 #define FAILED_STARTS_MAX 32
 #define FAILED_WITHIN_DEFAULT "10m"
 #define QUARANTINE_RELEASE_DEFAULT "1h"
+#define MIN_RUNTIME_DEFAULT "0s"
+#define VICTIM_GRACE_DEFAULT "0s"
 #define UP_TO_LAST_DOT "lastDot"
 
 extern const struct object policy_object;

@@ -23,7 +23,13 @@ static const struct case_ cases[] = {
         "\"poools\", which is not known by this version of berth. Did you mean \"pools\"?"},
     {HEAD TAIL "teams: []\n", "P002", 5, 1, "key \"teams\", which is not known by this version of berth."},
     {HEAD TAIL "\"no\\eway\\n\": 1\n", "P002", 5, 1, "\"no\\x1bway\\x0a\""},
-    {HEAD "classes: [{name: c, asVictim: {}}]\nfallback: c\n", "P002", 3, 21, "classes[0] has the key \"asVictim\""},
+    {HEAD "classes: [{name: c, asVictim: {runtime: 1m}}]\nfallback: c\n", "P002", 3, 32,
+        "classes[0].asVictim has the key \"runtime\""},
+    {HEAD "classes: [{name: c, asVictim: {}}]\nfallback: c\n", "P007", 3, 31, "classes[0].asVictim is empty"},
+    {HEAD "classes: [{name: c, asVictim: {evict: \"true\"}}]\nfallback: c\n", "P004", 3, 39,
+        "classes[0].asVictim.evict must be true or false, not \"true\""},
+    {HEAD "classes: [{name: c, asVictim: {evict: [true]}}]\nfallback: c\n", "P004", 3, 39, "not a list"},
+    {HEAD "classes: [{name: c, asVictim: {evict: Yes}}]\nfallback: c\n", "P004", 3, 39, "not \"Yes\""},
     {HEAD "classes: [{name: c, gang: {required: host}}]\nfallback: c\n", "P002", 3, 28, "Did you mean \"require\"?"},
     {HEAD "classes: [{name: c, Only: [x]}]\nfallback: c\n", "P002", 3, 21, "Did you mean \"only\"?"},
 
@@ -291,7 +297,6 @@ static void test_later_keys_are_refused_by_name(void **state)
 	    HEAD TAIL "unlisted: {}\n",
 	    HEAD TAIL "headroom: []\n",
 	    HEAD TAIL "moves: {mode: act}\n",
-	    HEAD "classes: [{name: c, asVictim: {unit: gang}}]\nfallback: c\n",
 	};
 
 	(void)state;

@@ -63,6 +63,9 @@ static void check_field(const struct field *field, json_t *schema)
 		for (size_t i = 0; field->word && field->word(i); i++)
 			assert_true(has_text(json_object_get(item, "enum"), field->word(i)));
 		break;
+	case FIELD_BOOLEAN:
+		assert_string_equal(string_at(item, "type"), "boolean");
+		break;
 	case FIELD_DURATION:
 		assert_string_equal(string_at(item, "type"), "string");
 		assert_string_equal(string_at(item, "default"), field->default_text);
