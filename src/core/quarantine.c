@@ -5,7 +5,7 @@
 
 #include "berth/alloc.h"
 
-static void node_free(struct quarantine_node *node)
+static void dispose(struct quarantine_node *node)
 {
 	free(node->name);
 	free(node);
@@ -15,7 +15,7 @@ void quarantine_free(struct quarantine *quarantine)
 {
 	size_t cursor = 0;
 	for (struct quarantine_node *node; (node = map_next(&quarantine->nodes, &cursor));)
-		node_free(node);
+		dispose(node);
 	map_free(&quarantine->nodes);
 	*quarantine = (struct quarantine){0};
 }
@@ -45,7 +45,7 @@ static struct quarantine_node *node_of(struct quarantine *quarantine, struct sli
 static void drop(struct quarantine *quarantine, struct quarantine_node *node)
 {
 	map_remove(&quarantine->nodes, slice_of(node->name));
-	node_free(node);
+	dispose(node);
 }
 
 /* --- what counts against a node --- */
