@@ -7,21 +7,21 @@
  *
  * A unit is never in the set
  *   without a right        mayPreempt of the demand's class, its room lent from the headroom of that class, or reclaim:
- *                          the demand's team stays within its guarantee with the whole demand, and the unit's team is
- *                          above its own, in every pool where the unit holds GPUs
+ *                          in every pool where the unit holds GPUs the demand's team, or one above it, stays within its
+ *                          guarantee with the whole demand, and the unit's team and those above it are beyond theirs
  *   of higher priority     than the demand; of equal priority by mayPreempt alone
  *   within minRuntime      of its class
  *   that is kept           by one of its members or by its owner
  *   moved too often        today
  *   that nobody makes anew unless its class says evict
  * and the set as a whole never draws more on a disruption budget than that allows, however its units end, nor takes a
- * team other than the demand's below its guarantee in any pool, whatever the right.
+ * team below its guarantee in any pool, whatever the right, but the demand's own and those above it.
  *
  * Whether the demand fits is the planner's word (berth/plan.h) on the fleet without the units, and where it is to
  * stand is its plan. Domains come first: of each domain of the level that the demand requires (the whole fleet where it
  * requires none) that would hold it with all units gone, the cheapest set is sought, and the cheapest of these is
  * taken. Up to VICTIMS_EXACT units the set is the cheapest of all; beyond that it is found greedily and made better
- * within a bounded effort. Equal costs go to fewer units, then to the ids that sort first.
+ * within a bounded effort. The same fleet and request give the same set, in whatever order the units come.
  *
  * The cost of a set is in GPU-seconds, the sum of:
  *   lost work   of each unit the GPUs it holds x the time since its last checkpoint, or since its start without one; a
@@ -34,7 +34,8 @@
  *               what the set itself empties is not part of one
  *   moves       VICTIMS_COST_MOVE for each move of the unit today
  *
- * Texts and arrays of a request are the caller's and live until victims_finish. */
+ * The search goes on in steps, so that the loop that owns the fleet never waits long. The fleet may change meanwhile,
+ * but not its policy; texts and arrays of a request, and the pods of its demand, live until victims_finish. */
 #ifndef BERTH_VICTIMS_H
 #define BERTH_VICTIMS_H
 
@@ -92,9 +93,10 @@ struct victims_unit {
 	size_t part_of; /* index of the unit that it is the surplus of, which ends with it; or VICTIMS_WHOLE */
 };
 
-/* By pool of the policy, in thousandths of a GPU. */
+/* By pool of the policy, in thousandths of a GPU; what a team uses includes what those below it use. */
 struct victims_team {
 	const char *name;
+	uint16_t parent; /* index, or VICTIMS_NONE */
 	const int64_t *used, *guaranteed;
 };
 
@@ -168,8 +170,7 @@ struct victims_answer {
 	enum victims_bar missing;       /* BARRED: what would have to be otherwise for the demand to fit */
 };
 
-/* Reads the fleet: some microseconds a node. What comes after looks at nothing but the search, so the fleet may change
- * meanwhile. Never NULL. */
+/* Looks at each node once: about half a microsecond a node. Never NULL. */
 struct victims_search *victims_begin(const struct fleet *fleet, const struct victims_request *request);
 /* Goes on for about so much effort, some nanoseconds each; true when there is nothing more to do. */
 bool victims_step(struct victims_search *search, size_t effort);

@@ -53,6 +53,31 @@ void usage_subtract(struct node *node, const struct resources *demand)
 	}
 }
 
+/* Of so many units, the parts of one GPU rounded down once. */
+int64_t usage_lane_milli(const struct gpu_lane *lane, int64_t amount)
+{
+	int64_t milli, parts = lane->model && lane->model->slices == 4 ? 4 : 7;
+	amount = amount < INT32_MAX ? amount : INT32_MAX; /* so that products stay in range */
+	milli = amount * MILLI_GPU;
+	if (lane->unit == GPU_SHARE)
+		return lane->replicas > 0 ? milli / lane->replicas : milli;
+	if (lane->unit != GPU_SLICE)
+		return milli;
+	/* An instance of unknown size counts as the whole. */
+	return lane->profile ? milli * lane->profile->compute / parts : milli;
+}
+
+int64_t usage_milli(const struct node_spec *spec, const struct resources *demand)
+{
+	int64_t sum = 0;
+	for (uint16_t i = 0; i < demand->count && spec->lane_count > 0; i++) {
+		const struct gpu_lane *lane = node_spec_lane(spec, demand->items[i].id);
+		sum = resource_sum(
+		    sum, lane && demand->items[i].amount > 0 ? usage_lane_milli(lane, demand->items[i].amount) : 0);
+	}
+	return sum < INT32_MAX ? sum : INT32_MAX;
+}
+
 static int64_t milli_of(const struct gpu_lane *lane)
 {
 	switch (lane->unit) {

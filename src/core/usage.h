@@ -13,6 +13,10 @@ void usage_add(struct node *node, const struct resources *demand);
  * left. */
 void usage_subtract(struct node *node, const struct resources *demand);
 
+/* Thousandths of a GPU that the demand takes of a node like this. */
+int64_t usage_lane_milli(const struct gpu_lane *lane, int64_t amount);
+int64_t usage_milli(const struct node_spec *spec, const struct resources *demand);
+
 /* The node's devices, and each of its entries' share of them, as the spec now allows to know them. */
 void usage_rebuild_devices(struct node *node);
 /* The entry comes to stand on the node, or is about to leave it. */
