@@ -1,0 +1,176 @@
+/* What a unit bears, and what it costs. */
+#include "core/victims_internal.h"
+
+#include <stdlib.h>
+
+#include "core/usage.h"
+
+#define SECOND_NS 1e9
+#define HOUR_NS (3600 * SECOND_NS)
+
+const char *victims_bar_text(enum victims_bar bar)
+{
+	static const char *const texts[] = {
+#define X(id, text) [VICTIMS_BAR_##id] = (text),
+	    VICTIMS_BAR_TABLE(X)
+#undef X
+	};
+	return texts[bar];
+}
+
+const char *victims_right_text(enum victims_right right)
+{
+	static const char *const texts[] = {
+	    [VICTIMS_BY_PREEMPT] = "mayPreempt", [VICTIMS_BY_LENT] = "lendTo", [VICTIMS_BY_RECLAIM] = "reclaim"};
+	return texts[right];
+}
+
+double victims_cost_total(const struct victims_cost *cost)
+{
+	return cost->lost_work + cost->class_ + cost->age + cost->units + cost->budgets + cost->blocks + cost->moves;
+}
+
+const struct ledger_entry **victims__entries(const struct fleet *fleet, const struct victims_unit *unit, size_t *count)
+{
+	const struct ledger_entry **entries = xcalloc(unit->member_count + 1, sizeof(*entries));
+	*count = 0;
+	for (size_t i = 0; i < unit->member_count; i++) {
+		const struct ledger_entry *entry = ledger_find(fleet, slice_of(unit->members[i]));
+		if (entry)
+			entries[(*count)++] = entry;
+	}
+	return entries;
+}
+
+/* ---- rights ---- */
+
+static const struct victims_team *team_at(const struct victims_request *request, uint16_t team)
+{
+	return team < request->team_count ? &request->teams[team] : NULL;
+}
+
+/* Whether `above` is the team or one above it. */
+static bool is_within(const struct victims_request *request, uint16_t team, uint16_t above)
+{
+	while (team != above && team_at(request, team))
+		team = request->teams[team].parent;
+	return team == above;
+}
+
+/* What the whole demand takes of nodes like this one. */
+static int64_t demand_on(struct victims_search *search, const struct node *node)
+{
+	const struct plan_request *demand = &search->request.demand;
+	int64_t *milli = &search->demand_milli[node->pool];
+	if (*milli < 0) {
+		*milli = 0;
+		for (size_t i = 0; i < demand->count; i++)
+			*milli = resource_sum(*milli, usage_milli(node->spec, &demand->members[i].pod->demand));
+	}
+	return *milli;
+}
+
+/* Some team of the demand's, but none that the unit is of as well, stays within its guarantee. */
+static bool may_claim(struct victims_search *search, const struct victims_unit *unit, const struct node *node)
+{
+	const struct victims_request *request = &search->request;
+	for (uint16_t t = request->team; team_at(request, t); t = request->teams[t].parent) {
+		const struct victims_team *team = &request->teams[t];
+		int64_t left = team->guaranteed[node->pool] - team->used[node->pool];
+		if (!is_within(request, unit->team, t) && demand_on(search, node) <= left)
+			return true;
+	}
+	return false;
+}
+
+static bool may_reclaim(struct victims_search *search, const struct victims_unit *unit,
+    const struct ledger_entry *const *entries, size_t count)
+{
+	const struct victims_team *team = team_at(&search->request, unit->team);
+	bool any = false;
+	for (size_t i = 0; team && i < count; i++) {
+		const struct node *node = entries[i]->node;
+		if (!node->spec || node->pool == POOL_NONE || usage_milli(node->spec, &entries[i]->demand) == 0)
+			continue;
+		any = true;
+		if (team->used[node->pool] <= team->guaranteed[node->pool] || !may_claim(search, unit, node))
+			return false;
+	}
+	return any;
+}
+
+static enum victims_bar judge_right(struct victims_search *search, const struct victims_unit *unit,
+    const struct ledger_entry *const *entries, size_t count, enum victims_right *right)
+{
+	const struct victims_request *request = &search->request;
+	const struct policy *policy = search->fleet->policy;
+	bool preempt = policy_may_preempt(policy, &policy->classes[request->class_], &policy->classes[unit->class_]);
+	bool lent = unit->lent_by != VICTIMS_NONE && unit->lent_by == request->class_;
+	bool lower = unit->priority < request->priority;
+	if (lent && lower) {
+		*right = VICTIMS_BY_LENT;
+	} else if (preempt && unit->priority <= request->priority) {
+		*right = VICTIMS_BY_PREEMPT;
+	} else if (may_reclaim(search, unit, entries, count)) {
+		*right = VICTIMS_BY_RECLAIM;
+		return lower ? VICTIMS_BAR_NONE : VICTIMS_BAR_PRIORITY;
+	} else {
+		return preempt || lent ? VICTIMS_BAR_PRIORITY : VICTIMS_BAR_NO_RIGHT;
+	}
+	return VICTIMS_BAR_NONE;
+}
+
+static int64_t since(const struct victims_search *search, int64_t start_ns)
+{
+	return start_ns < search->request.now_ns ? search->request.now_ns - start_ns : 0;
+}
+
+enum victims_bar victims__judge(struct victims_search *search, size_t number, const struct ledger_entry *const *entries,
+    size_t count, enum victims_right *right)
+{
+	const struct victims_request *request = &search->request;
+	const struct victims_unit *unit = &request->units[number];
+	const struct policy *policy = search->fleet->policy;
+	if (!policy || unit->class_ >= policy->class_count || request->class_ >= policy->class_count)
+		return VICTIMS_BAR_NO_RIGHT;
+	const struct policy_victim *rules = &policy->classes[unit->class_].victim;
+	enum victims_bar bar = judge_right(search, unit, entries, count, right);
+	if (bar != VICTIMS_BAR_NONE)
+		return bar;
+	if (unit->keep)
+		return VICTIMS_BAR_KEPT;
+	if (!unit->recreated && !rules->evict)
+		return VICTIMS_BAR_NOT_RECREATED;
+	if (since(search, unit->start_ns) < rules->min_runtime_ns)
+		return VICTIMS_BAR_MIN_RUNTIME;
+	return request->moves_max > 0 && unit->moves >= request->moves_max ? VICTIMS_BAR_MOVED : VICTIMS_BAR_NONE;
+}
+
+/* ---- cost ---- */
+
+void victims__price(struct victims_search *search, struct victim *victim)
+{
+	const struct victims_unit *unit = &search->request.units[victim->unit];
+	int64_t saved = unit->checkpoint_ns > unit->start_ns ? unit->checkpoint_ns : unit->start_ns, pods = 0;
+	double hours = (double)since(search, unit->start_ns) / HOUR_NS;
+	for (size_t i = 0; i < unit->draw_count; i++)
+		pods = resource_sum(pods, unit->draws[i].pods);
+	victim->cost = (struct victims_cost){
+	    .lost_work = (double)victim->milli / MILLI_GPU * ((double)since(search, saved) / SECOND_NS),
+	    .class_ = VICTIMS_COST_CLASS * (double)(search->fleet->policy->class_count - 1 - unit->class_),
+	    .age = VICTIMS_COST_HOUR * (hours < VICTIMS_HOURS_MAX ? hours : VICTIMS_HOURS_MAX),
+	    .units = VICTIMS_COST_UNIT,
+	    .budgets = VICTIMS_COST_DRAW * (double)pods,
+	    .moves = VICTIMS_COST_MOVE * (double)unit->moves};
+	victim->price = victims_cost_total(&victim->cost);
+}
+
+bool victims__allowed(const struct victims_search *search, const struct victim *victim)
+{
+	for (size_t i = 0; i < victim->draw_count; i++) {
+		uint32_t budget = victim->draws[i].budget;
+		if (resource_sum(search->drawn[budget], victim->draws[i].amount) > search->allowed[budget])
+			return false;
+	}
+	return true;
+}
