@@ -98,6 +98,15 @@ struct policy_class {
 	bool gated;                  /* named under gate: its pods wait behind berth's gate */
 };
 
+/* Whether units of work are ended for pods that may preempt them: not at all, reported only, or done. */
+enum policy_moves_mode { MOVES_OFF, MOVES_OBSERVE, MOVES_ACT };
+
+struct policy_moves {
+	enum policy_moves_mode mode;
+	int64_t cooldown_ns, give_back_after_ns;
+	unsigned per_unit_and_day;
+};
+
 struct policy_avoid {
 	const char *condition, *is; /* node condition type and status, or … */
 	const char *taint_key;      /* … a taint's key */
@@ -122,8 +131,9 @@ struct policy {
 	size_t avoid_count;
 	struct policy_avoid *avoid;
 	struct policy_quarantine quarantine;
-	bool gates;                /* some class is gated */
-	int64_t release_after_ns;  /* no pod stays gated for longer once no berth is active */
+	bool gates;               /* some class is gated */
+	int64_t release_after_ns; /* no pod stays gated for longer once no berth is active */
+	struct policy_moves moves;
 	int64_t scale_up_after_ns; /* a complete gang without room is ungated after so long: autoscalers see it then */
 };
 

@@ -267,6 +267,20 @@ static void compile_gate(
 	policy->scale_up_after_ns = compile_duration(&gate->scale_up_after, SCALE_UP_AFTER_DEFAULT);
 }
 
+/* What is not said by a file that has no moves has its default, too. */
+static void compile_moves(struct policy *policy, const struct doc_moves *moves)
+{
+	policy->moves = (struct policy_moves){
+	    .mode = !moves->mode                                      ? MOVES_OFF
+	            : slice_is(moves->mode->text, MOVES_OBSERVE_WORD) ? MOVES_OBSERVE
+	                                                              : MOVES_ACT,
+	    .cooldown_ns = compile_duration(&moves->cooldown, MOVES_COOLDOWN_DEFAULT),
+	    .give_back_after_ns = compile_duration(&moves->give_back_after, MOVES_GIVE_BACK_DEFAULT),
+	    .per_unit_and_day =
+	        moves->per_unit_and_day.node ? (unsigned)moves->per_unit_and_day.value : MOVES_PER_UNIT_DEFAULT,
+	};
+}
+
 struct policy *policy_compile(const struct doc *doc)
 {
 	struct arena arena;
@@ -288,6 +302,7 @@ struct policy *policy_compile(const struct doc *doc)
 			policy->fallback = (uint16_t)i;
 	}
 	compile_gate(policy, &arena, &doc->gate, &doc->classes);
+	compile_moves(policy, &doc->moves);
 	compile_avoid(policy, &arena, &doc->health.avoid);
 	compile_quarantine(policy, &doc->health.quarantine);
 	policy->arena = arena;

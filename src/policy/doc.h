@@ -121,11 +121,18 @@ struct doc_gate {
 	struct doc_number release_after, scale_up_after;
 };
 
+struct doc_moves {
+	struct doc_head head;
+	const struct yaml_node *mode;
+	struct doc_number cooldown, per_unit_and_day, give_back_after;
+};
+
 struct doc {
 	struct doc_head head;
 	const struct yaml_node *api_version, *kind, *fallback;
 	struct doc_list topology, pools, classes;
 	struct doc_gate gate;
+	struct doc_moves moves;
 	struct doc_health health;
 };
 

@@ -170,6 +170,20 @@ static void check_gate(const struct doc *doc, struct policy_report *report)
 	}
 }
 
+static void check_moves(const struct doc *doc, struct policy_report *report)
+{
+	if (!doc->moves.head.node)
+		return;
+	for (size_t i = 0; i < doc->classes.count; i++) {
+		const struct doc_class *class = DOC_ITEM(doc_class, &doc->classes, i);
+
+		if (class->may_preempt.node || class->head.broken)
+			return;
+	}
+	PROBLEM(report, PROBLEM_NO_EFFECT, doc->moves.head.node,
+	    "moves has no effect: no class has \"mayPreempt\", so nobody may take room from anybody");
+}
+
 static void check_class(const struct doc *doc, const struct doc_class *class, size_t i, struct policy_report *report)
 {
 	const struct doc_number *apart = &class->place.terms[SCORE_SIBLINGS_APART];
@@ -207,4 +221,5 @@ void policy_check_effect(const struct doc *doc, struct policy_report *report)
 		check_class(doc, class, i, report);
 	}
 	check_gate(doc, report);
+	check_moves(doc, report);
 }

@@ -39,6 +39,7 @@ static const char full[] =
     "- {name: other, replicas: {spreadOver: host}}\n"
     "fallback: other\n"
     "gate: {classes: [dev], releaseAfter: 90s, scaleUpAfter: 500m}\n"
+    "moves: {mode: act, cooldown: 90m, perUnitAndDay: 3, giveBackAfter: 20m}\n"
     "health:\n"
     "  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n"
     "  quarantine: {afterFailedStarts: 4, within: 5m, release: 2h}\n";
@@ -150,11 +151,17 @@ static void test_gangs(void **state)
 	assert_true(policy->gates);
 	assert_int_equal(policy->release_after_ns, INT64_C(90000000000));
 	assert_int_equal(policy->scale_up_after_ns, INT64_C(30000000000000));
+	assert_int_equal(policy->moves.mode, MOVES_ACT);
+	assert_int_equal(policy->moves.cooldown_ns, INT64_C(5400000000000));
 	policy_free(policy);
 	policy = load_valid(HEAD TAIL);
 	assert_false(policy->gates);
 	assert_int_equal(policy->release_after_ns, INT64_C(600000000000));
 	assert_int_equal(policy->scale_up_after_ns, INT64_C(300000000000));
+	assert_int_equal(policy->moves.mode, MOVES_OFF);
+	assert_int_equal(policy->moves.cooldown_ns, INT64_C(3600000000000));
+	assert_int_equal(policy->moves.give_back_after_ns, INT64_C(600000000000));
+	assert_int_equal(policy->moves.per_unit_and_day, 2);
 	policy_free(policy);
 }
 
@@ -333,6 +340,8 @@ static struct buf dump(const char *text)
 		dump_class(&out, &policy->classes[i]);
 	buf_printf(&out, "fallback %u gates %d %" PRId64 " %" PRId64 "\n", policy->fallback, policy->gates,
 	    policy->release_after_ns, policy->scale_up_after_ns);
+	buf_printf(&out, "moves %d %" PRId64 " %u %" PRId64 "\n", policy->moves.mode, policy->moves.cooldown_ns,
+	    policy->moves.per_unit_and_day, policy->moves.give_back_after_ns);
 	for (size_t i = 0; i < policy->avoid_count; i++) {
 		const struct policy_avoid *avoid = &policy->avoid[i];
 
@@ -406,8 +415,15 @@ static const struct change {
     {"gate.classes", "classes: [dev]", "classes: [dev, other]"},
     {"gate.releaseAfter", "90s", "1m31s"},
     {"gate.scaleUpAfter", "500m", "8h"},
-    {"health", "health:\n  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n"
-               "  quarantine: {afterFailedStarts: 4, within: 5m, release: 2h}\n", ""},
+    {"health",
+        "health:\n  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n"
+        "  quarantine: {afterFailedStarts: 4, within: 5m, release: 2h}\n",
+        ""},
+    {"moves", "moves: {mode: act, cooldown: 90m, perUnitAndDay: 3, giveBackAfter: 20m}\n", ""},
+    {"moves.mode", "mode: act", "mode: observe"},
+    {"moves.cooldown", "90m", "1h31m"},
+    {"moves.perUnitAndDay", "perUnitAndDay: 3", "perUnitAndDay: 4"},
+    {"moves.giveBackAfter", "20m", "21m"},
     {"health.avoid", ", {taintKey: ill}", ""},
     {"health.avoid.nodeCondition", "Bad", "Worse"},
     {"health.avoid.is", "'True'", "'Unknown'"},

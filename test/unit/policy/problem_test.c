@@ -296,7 +296,6 @@ static void test_later_keys_are_refused_by_name(void **state)
 	    HEAD TAIL "teams: []\n",
 	    HEAD TAIL "unlisted: {}\n",
 	    HEAD TAIL "headroom: []\n",
-	    HEAD TAIL "moves: {mode: act}\n",
 	};
 
 	(void)state;
