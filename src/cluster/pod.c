@@ -30,9 +30,9 @@ struct reading {
 	struct slice labels, node_selector, affinity, tolerations, spread, volumes; /* JSON text */
 	struct said by_annotation, by_label;
 	struct owner owner;
-	struct slice phase_reason, unschedulable, start_time;
+	struct slice phase_reason, unschedulable, checkpoint, started, ending_at;
 	struct start start;
-	bool deleting, gated, gate_ours, gate_other, slow_binding, gang_whole;
+	bool deleting, gated, gate_ours, gate_other, slow_binding, gang_whole, not_safe, do_not_disrupt;
 	int64_t priority, grace_s;
 	struct demand demand;
 	struct gang_notes *gang;
@@ -65,6 +65,26 @@ static bool read_said(struct reader *json, struct slice key, struct said *said)
 	return true;
 }
 
+/* Words on whether the pod may be ended, and what that would cost. */
+static bool read_ending(struct reader *json, struct slice key, struct reading *reading)
+{
+	struct slice value;
+
+	if (slice_is(key, POD_CHECKPOINT))
+		reader_string(json, &reading->checkpoint);
+	else if (slice_is(key, POD_ENDING_AT))
+		reader_string(json, &reading->ending_at);
+	else if (slice_is(key, POD_SAFE_TO_EVICT)) {
+		if (reader_string(json, &value))
+			reading->not_safe = slice_is(value, "false");
+	} else if (slice_is(key, POD_DO_NOT_DISRUPT)) {
+		if (reader_string(json, &value))
+			reading->do_not_disrupt = !slice_is(value, "false");
+	} else
+		return false;
+	return true;
+}
+
 static void read_annotations(struct reader *json, struct reading *reading)
 {
 	if (reader_object(json))
@@ -80,7 +100,7 @@ static void read_annotations(struct reader *json, struct reading *reading)
 			else if (slice_is(key, POD_GANG_WHOLE)) {
 				reader_skip(json);
 				reading->gang_whole = true;
-			} else if (!read_said(json, key, &reading->by_annotation) &&
+			} else if (!read_said(json, key, &reading->by_annotation) && !read_ending(json, key, reading) &&
 			           !read_gang(json, key, false, reading->gang))
 				reader_skip(json);
 		}
@@ -300,12 +320,12 @@ static void read_status(struct reader *json, struct reading *reading)
 		for (struct slice key; reader_key(json, &key);) {
 			if (slice_is(key, "phase"))
 				reader_string(json, &reading->phase);
+			else if (slice_is(key, "startTime"))
+				reader_string(json, &reading->started);
 			else if (slice_is(key, "nominatedNodeName"))
 				reader_string(json, &reading->nominated);
 			else if (slice_is(key, "reason"))
 				reader_string(json, &reading->phase_reason);
-			else if (slice_is(key, "startTime"))
-				reader_string(json, &reading->start_time);
 			else if (slice_is(key, "conditions")) {
 				if (reader_peek(json) == READER_ARRAY && reading->node.len == 0)
 					read_unschedulable(*json, &reading->unschedulable);
@@ -482,7 +502,7 @@ static void keep_end(const struct reading *reading, struct pod *pod)
 	pod->restarts = reading->start.restarts;
 	if (pod->rejected && start_is_refusal(reading->phase_reason)) {
 		pod->start = POD_START_FAILED;
-		if (!clock_parse(reading->start_time, &pod->start_ns))
+		if (!clock_parse(reading->started, &pod->start_ns))
 			pod->start_ns = 0;
 	}
 }
@@ -494,6 +514,18 @@ static bool keep_identity(const struct reading *reading, struct arena *arena, st
 	pod->namespace_ = reading->namespace_.len ? field_name(arena, reading->namespace_) : "default";
 	pod->node = reading->node.len ? field_name(arena, reading->node) : NULL;
 	return pod->uid && pod->name && pod->namespace_ && (pod->node || reading->node.len == 0);
+}
+
+static void keep_ending(const struct reading *reading, struct arena *arena, struct pod *pod)
+{
+	if (!clock_parse(reading->checkpoint, &pod->checkpoint_ns))
+		pod->checkpoint_ns = 0;
+	if (!clock_parse(reading->started, &pod->started_ns))
+		pod->started_ns = 0;
+	if (reading->ending_at.len <= CLOCK_TEXT_MAX)
+		pod->ending_at = kept_text(arena, reading->ending_at);
+	pod->not_safe = reading->not_safe;
+	pod->do_not_disrupt = reading->do_not_disrupt;
 }
 
 static struct pod *keep(struct reading *reading, bool whole, struct err *err)
@@ -531,6 +563,7 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 		pod->created_ns = 0;
 	keep_end(reading, pod);
 	pod->gang_whole = reading->gang_whole;
+	keep_ending(reading, &arena, pod);
 	if (reading->unschedulable.len <= DECISION_MAX)
 		pod->unschedulable = kept_text(&arena, reading->unschedulable);
 	pod->deleting = reading->deleting;

@@ -3,23 +3,28 @@
 #include <string.h>
 
 #include "base/reader.h"
+#include "berth/pod.h"
 #include "cluster/fields.h"
 
-/* Fields by the APIs' types of these releases: batch/v1; JobSet v0.10; Kubeflow training operator v1.9 (runPolicy of
- * the common types, and of MPIJob v2beta1); Kubeflow trainer v2.0; KubeRay v1.4, whose
- * validation refuses a suspended RayJob that would leave its cluster behind. */
+/* Fields by the APIs' types of these releases: batch/v1 of Kubernetes 1.36; JobSet v0.10; Kubeflow training operator
+ * v1.9 (runPolicy of the common types, and of MPIJob v2beta1); Kubeflow trainer v2.0; KubeRay v1.4, whose validation
+ * refuses a suspended RayJob that would leave its cluster behind, or that runs on a cluster not its own. managedBy
+ * stands beside suspend. */
+#define TRAINING_OPERATOR "kubeflow.org/training-operator"
+#define KUBERAY_OPERATOR "ray.io/kuberay-operator"
 static const struct suspend_kind known[] = {
-    {"batch/v1", "Job", "jobs", "suspend", NULL},
-    {"jobset.x-k8s.io/v1alpha2", "JobSet", "jobsets", "suspend", NULL},
-    {"trainer.kubeflow.org/v1alpha1", "TrainJob", "trainjobs", "suspend", NULL},
-    {"kubeflow.org/v1", "PyTorchJob", "pytorchjobs", "runPolicy.suspend", NULL},
-    {"kubeflow.org/v1", "TFJob", "tfjobs", "runPolicy.suspend", NULL},
-    {"kubeflow.org/v1", "XGBoostJob", "xgboostjobs", "runPolicy.suspend", NULL},
-    {"kubeflow.org/v1", "JAXJob", "jaxjobs", "runPolicy.suspend", NULL},
-    {"kubeflow.org/v1", "PaddleJob", "paddlejobs", "runPolicy.suspend", NULL},
-    {"kubeflow.org/v2beta1", "MPIJob", "mpijobs", "runPolicy.suspend", NULL},
-    {"ray.io/v1", "RayCluster", "rayclusters", "suspend", NULL},
-    {"ray.io/v1", "RayJob", "rayjobs", "suspend", "shutdownAfterJobFinishes"},
+    {"batch/v1", "Job", "jobs", "suspend", NULL, NULL, "kubernetes.io/job-controller"},
+    {"jobset.x-k8s.io/v1alpha2", "JobSet", "jobsets", "suspend", NULL, NULL, "jobset.sigs.k8s.io/jobset-controller"},
+    {"trainer.kubeflow.org/v1alpha1", "TrainJob", "trainjobs", "suspend", NULL, NULL,
+        "trainer.kubeflow.org/trainjob-controller"},
+    {"kubeflow.org/v1", "PyTorchJob", "pytorchjobs", "runPolicy.suspend", NULL, NULL, TRAINING_OPERATOR},
+    {"kubeflow.org/v1", "TFJob", "tfjobs", "runPolicy.suspend", NULL, NULL, TRAINING_OPERATOR},
+    {"kubeflow.org/v1", "XGBoostJob", "xgboostjobs", "runPolicy.suspend", NULL, NULL, TRAINING_OPERATOR},
+    {"kubeflow.org/v1", "JAXJob", "jaxjobs", "runPolicy.suspend", NULL, NULL, TRAINING_OPERATOR},
+    {"kubeflow.org/v1", "PaddleJob", "paddlejobs", "runPolicy.suspend", NULL, NULL, TRAINING_OPERATOR},
+    {"kubeflow.org/v2beta1", "MPIJob", "mpijobs", "runPolicy.suspend", NULL, NULL, "kubeflow.org/mpi-operator"},
+    {"ray.io/v1", "RayCluster", "rayclusters", "suspend", NULL, NULL, KUBERAY_OPERATOR},
+    {"ray.io/v1", "RayJob", "rayjobs", "suspend", "shutdownAfterJobFinishes", "clusterSelector", KUBERAY_OPERATOR},
 };
 
 const struct suspend_kind *suspend_kinds(size_t *count)
@@ -54,14 +59,15 @@ void suspend_path(const struct suspend_kind *kind, const char *namespace_, const
 
 /* --- reading --- */
 
-static void read_labels(struct reader *json, struct suspend_object *object)
+static void read_labels(struct reader *json, struct arena *arena, struct suspend_object *object)
 {
 	if (!reader_object(json))
 		return;
 	for (struct slice key, value; reader_key(json, &key);) {
 		if (!reader_string(json, &value))
 			continue;
-		object->marked |= slice_is(key, SUSPENDED_BY) && slice_is(value, SUSPENDED_BY_BERTH);
+		if (slice_is(key, SUSPENDED_BY))
+			object->mark = field_text(arena, value);
 		object->queued |= slice_is(key, "kueue.x-k8s.io/queue-name") && value.len > 0;
 	}
 }
@@ -70,9 +76,22 @@ static void read_annotations(struct reader *json, struct arena *arena, struct su
 {
 	if (!reader_object(json))
 		return;
-	for (struct slice key, value; reader_key(json, &key);)
-		if (reader_string(json, &value) && slice_is(key, SUSPENDED_GANG))
+	for (struct slice key, value; reader_key(json, &key);) {
+		if (!reader_string(json, &value))
+			continue;
+		if (slice_is(key, SUSPENDED_GANG))
 			object->gang = field_text(arena, value);
+		else if (slice_is(key, SUSPENDED_SINCE))
+			object->since = field_text(arena, value);
+		else if (slice_is(key, POD_CHECKPOINT))
+			object->checkpoint = field_text(arena, value);
+		else if (slice_is(key, SUSPENDED_REVERTS))
+			object->reverts = value.len == 1 && value.at[0] >= '0' && value.at[0] <= '9'
+			                      ? (unsigned)(value.at[0] - '0')
+			                      : SUSPENDED_REVERTS_MAX;
+		object->kept |= (slice_is(key, POD_SAFE_TO_EVICT) && slice_is(value, "false")) ||
+		                (slice_is(key, POD_DO_NOT_DISRUPT) && !slice_is(value, "false"));
+	}
 }
 
 static void read_text(struct reader *json, struct arena *arena, const char **text)
@@ -94,10 +113,12 @@ static void read_metadata(struct reader *json, struct arena *arena, struct suspe
 			read_text(json, arena, &object->name);
 		else if (slice_is(key, "uid"))
 			read_text(json, arena, &object->uid);
+		else if (slice_is(key, "resourceVersion"))
+			read_text(json, arena, &object->version);
 		else if (slice_is(key, "ownerReferences"))
 			field_owner(json, &owner);
 		else if (slice_is(key, "labels"))
-			read_labels(json, object);
+			read_labels(json, arena, object);
 		else if (slice_is(key, "annotations"))
 			read_annotations(json, arena, object);
 		else
@@ -110,31 +131,44 @@ static void read_metadata(struct reader *json, struct arena *arena, struct suspe
 	}
 }
 
-/* `field` is what is left of the path; the object that has it is ahead. */
-static void read_field(struct reader *json, const char *field, bool *value)
+/* What stands at a dotted path of the object; empty where nothing does. */
+static struct slice value_at(struct slice object, const char *path)
 {
-	const char *dot = strchr(field, '.');
-	struct slice first = {field, dot ? (size_t)(dot - field) : strlen(field)};
-	if (!reader_object(json))
-		return;
-	for (struct slice key; reader_key(json, &key);) {
-		if (slice_equal(key, first) && dot)
-			read_field(json, dot + 1, value);
-		else if (slice_equal(key, first))
-			reader_bool(json, value);
+	const char *dot = strchr(path, '.');
+	struct slice first = {path, dot ? (size_t)(dot - path) : strlen(path)}, value = {NULL, 0};
+	struct reader json;
+	reader_open(&json, object);
+	if (object.len == 0 || reader_peek(&json) != READER_OBJECT || !reader_object(&json))
+		return value;
+	for (struct slice key; reader_key(&json, &key);) {
+		if (slice_equal(key, first))
+			reader_value(&json, &value);
 		else
-			reader_skip(json);
+			reader_skip(&json);
 	}
+	return dot && value.len > 0 ? value_at(value, dot + 1) : value;
 }
 
 static bool read_flag(struct slice spec, const char *field)
 {
-	struct reader json;
-	bool value = false;
-	reader_open(&json, spec);
-	if (spec.len > 0)
-		read_field(&json, field, &value);
-	return value;
+	return slice_is(value_at(spec, field), "true");
+}
+
+/* Whether the field holds anything but null and what is empty. */
+static bool is_there(struct slice spec, const char *field)
+{
+	struct slice value = value_at(spec, field);
+	return value.len > 2 && !slice_is(value, "null");
+}
+
+/* managedBy stands where the field does. */
+static bool is_managed(struct slice spec, const struct suspend_kind *kind)
+{
+	bool below = strchr(kind->field, '.') != NULL;
+	struct slice value = value_at(spec, below ? "runPolicy.managedBy" : "managedBy");
+	if (value.len <= 2 || value.at[0] != '"')
+		return false;
+	return !slice_is((struct slice){value.at + 1, value.len - 2}, kind->manager);
 }
 
 bool suspend_read(
@@ -156,7 +190,9 @@ bool suspend_read(
 	if (!reader_close(&reader))
 		return false;
 	object->suspended = read_flag(spec, kind->field);
-	object->barred = kind->needs && !read_flag(spec, kind->needs);
+	object->marked = object->mark && strcmp(object->mark, SUSPENDED_BY_BERTH) == 0;
+	object->barred = (kind->needs && !read_flag(spec, kind->needs)) || (kind->bars && is_there(spec, kind->bars));
+	object->managed = is_managed(spec, kind);
 	return object->namespace_ && object->name && object->uid;
 }
 
@@ -180,23 +216,57 @@ bool suspend_read_list(struct slice json, void (*each)(void *ctx, struct slice i
 
 /* --- writing --- */
 
+static void write_field(const struct suspend_kind *kind, bool suspend, struct buf *out)
+{
+	const char *dot = strchr(kind->field, '.');
+	buf_text(out, ",\"spec\":{");
+	if (dot)
+		buf_printf(out, "\"%.*s\":{", (int)(dot - kind->field), kind->field);
+	buf_printf(out, "\"%s\":%s}", dot ? dot + 1 : kind->field, suspend ? "true" : "false");
+	if (dot)
+		buf_char(out, '}');
+}
+
+static void write_text(const char *text, struct buf *out)
+{
+	if (text)
+		buf_json_string(out, slice_of(text));
+	else
+		buf_text(out, "null");
+}
+
 void suspend_write(const struct suspend_kind *kind, const struct suspend_object *object, bool suspend, const char *gang,
     struct buf *out)
 {
-	const char *dot = strchr(kind->field, '.');
 	buf_text(out, "{\"metadata\":{\"uid\":");
 	buf_json_string(out, slice_of(object->uid));
 	buf_text(out, ",\"labels\":{\"" SUSPENDED_BY "\":");
-	buf_text(out, suspend ? "\"" SUSPENDED_BY_BERTH "\"" : "null");
+	write_text(suspend ? SUSPENDED_BY_BERTH : NULL, out);
 	buf_text(out, "},\"annotations\":{\"" SUSPENDED_GANG "\":");
-	if (suspend)
-		buf_json_string(out, slice_of(gang));
-	else
-		buf_text(out, "null");
-	buf_text(out, "}},\"spec\":{");
-	if (dot)
-		buf_printf(out, "\"%.*s\":{", (int)(dot - kind->field), kind->field);
-	buf_printf(out, "\"%s\":%s}}", dot ? dot + 1 : kind->field, suspend ? "true" : "false");
-	if (dot)
-		buf_char(out, '}');
+	write_text(suspend ? gang : NULL, out);
+	buf_text(out, "}}");
+	write_field(kind, suspend, out);
+	buf_char(out, '}');
+}
+
+void suspend_change(const struct suspend_kind *kind, const struct suspend_object *object,
+    const struct suspend_change *change, struct buf *out)
+{
+	buf_text(out, "{\"metadata\":{\"uid\":");
+	buf_json_string(out, slice_of(object->uid));
+	if (object->version) {
+		buf_text(out, ",\"resourceVersion\":");
+		buf_json_string(out, slice_of(object->version));
+	}
+	buf_text(out, ",\"labels\":{\"" SUSPENDED_BY "\":");
+	write_text(change->mark, out);
+	buf_text(out, "},\"annotations\":{\"" SUSPENDED_SINCE "\":");
+	write_text(change->since, out);
+	if (change->reverts > 0)
+		buf_printf(out, ",\"" SUSPENDED_REVERTS "\":\"%u\"",
+		    change->reverts < SUSPENDED_REVERTS_MAX ? change->reverts : SUSPENDED_REVERTS_MAX);
+	buf_text(out, "}}");
+	if (change->spec)
+		write_field(kind, change->mark != NULL, out);
+	buf_char(out, '}');
 }

@@ -1,8 +1,8 @@
 /* Owners of pods that can be suspended: their controller then deletes the pods and counts none of them as failed, and
  * makes them anew when the owner is resumed. What such an object says, and the patches that suspend and resume it.
  *
- * A mark on the object itself, a label so that it can be listed by it, says that berth is to resume it: it outlives
- * berth. */
+ * A mark on the object itself, a label so that it can be listed by it, says that berth is to resume it, and for what it
+ * was suspended: the undo of a gang, or a move, whose id it is. It outlives berth. */
 #ifndef CLUSTER_SUSPENSION_H
 #define CLUSTER_SUSPENSION_H
 
@@ -15,12 +15,18 @@
 
 #define SUSPENDED_BY "berth.dev/suspended-by"
 #define SUSPENDED_BY_BERTH "berth"
-#define SUSPENDED_GANG "berth.dev/undoes" /* annotation: the key of the gang that is undone */
+#define SUSPENDED_GANG "berth.dev/undoes"           /* annotation: the key of the gang that is undone */
+#define SUSPENDED_SINCE "berth.dev/suspended-since" /* annotation: when a move suspended it */
+#define SUSPENDED_REVERTS                                                                                              \
+	"berth.dev/resumed-by-others" /* annotation: how often somebody resumed what a move had suspended */
+#define SUSPENDED_REVERTS_MAX 2       /* then it is left alone for good */
 
 struct suspend_kind {
 	const char *api_version, *kind, *plural;
-	const char *field; /* of spec: "suspend", or "runPolicy.suspend" */
-	const char *needs; /* of spec: true, or its controller takes the suspension for a mistake. NULL = nothing */
+	const char *field;   /* of spec: "suspend", or "runPolicy.suspend" */
+	const char *needs;   /* of spec: true, or its controller takes the suspension for a mistake. NULL = nothing */
+	const char *bars;    /* of spec: there, its controller refuses the suspension. NULL = nothing */
+	const char *manager; /* what spec's managedBy says of the kind's own controller; NULL = it has no such field */
 };
 
 const struct suspend_kind *suspend_kinds(size_t *count);
@@ -36,18 +42,35 @@ struct suspend_object {
 	const char *namespace_, *name, *uid;
 	const char *owner_kind, *owner_name, *owner_uid; /* its controller, or NULL */
 	const char *gang;                                /* SUSPENDED_GANG, or NULL */
+	const char *mark;                                /* SUSPENDED_BY, or NULL */
+	const char *since;                               /* SUSPENDED_SINCE, or NULL */
+	const char *checkpoint;                          /* berth.dev/last-checkpoint, or NULL */
+	const char *version;                             /* resourceVersion */
+	unsigned reverts;                                /* SUSPENDED_REVERTS */
 	bool suspended;
-	bool marked; /* by berth */
-	bool barred; /* what its kind needs is not there */
-	bool queued; /* Kueue suspends and resumes it, and nobody else may */
+	bool marked;  /* for an undo */
+	bool barred;  /* what its kind needs is not there, or what bars it is */
+	bool queued;  /* Kueue suspends and resumes it, and nobody else may */
+	bool managed; /* by another than its kind's own controller, who may suspend and resume it, too */
+	bool kept;    /* one of its annotations asks not to be disturbed */
 };
 /* False where it cannot be read. */
 bool suspend_read(
     struct slice json, const struct suspend_kind *kind, struct arena *arena, struct suspend_object *object);
 /* The items of a list, each given to `each`; false where it cannot be read. */
 bool suspend_read_list(struct slice json, void (*each)(void *ctx, struct slice item), void *ctx);
-/* A merge patch that suspends or resumes it and sets or takes away the mark. */
+/* A merge patch that suspends or resumes it for an undo, and sets or takes away the mark. */
 void suspend_write(const struct suspend_kind *kind, const struct suspend_object *object, bool suspend, const char *gang,
     struct buf *out);
+
+/* The same for a move, on exactly the object that was read. */
+struct suspend_change {
+	const char *mark;  /* the move's id; NULL: taken away */
+	const char *since; /* SUSPENDED_SINCE; NULL: taken away */
+	bool spec;         /* the field is written; else the mark alone */
+	unsigned reverts;  /* SUSPENDED_REVERTS; 0: left as it is */
+};
+void suspend_change(const struct suspend_kind *kind, const struct suspend_object *object,
+    const struct suspend_change *change, struct buf *out);
 
 #endif

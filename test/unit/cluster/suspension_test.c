@@ -66,6 +66,85 @@ static void test_what_bars_a_suspension(void **state)
 	}
 }
 
+/* Whoever else may suspend and resume it goes first. */
+static void test_what_is_not_to_be_moved(void **state)
+{
+	(void)state;
+	struct arena arena;
+	static const struct {
+		const char *kind, *spec;
+		bool managed, barred;
+	} cases[] = {
+	    {"Job", "{\"managedBy\":\"kueue.x-k8s.io/multikueue\"}", true, false},
+	    {"Job", "{\"managedBy\":\"kubernetes.io/job-controller\"}", false, false},
+	    {"Job", "{\"managedBy\":\"\"}", false, false},
+	    {"PyTorchJob", "{\"managedBy\":\"x/y\"}", false, false},
+	    {"PyTorchJob", "{\"runPolicy\":{\"managedBy\":\"x/y\"}}", true, false},
+	    {"TrainJob", "{\"managedBy\":\"trainer.kubeflow.org/trainjob-controller\"}", false, false},
+	    {"RayJob", "{\"shutdownAfterJobFinishes\":true,\"clusterSelector\":{\"a\":\"b\"}}", false, true},
+	    {"RayJob", "{\"shutdownAfterJobFinishes\":true,\"clusterSelector\":{}}", false, false},
+	    {"RayJob", "{\"shutdownAfterJobFinishes\":true,\"clusterSelector\":null}", false, false},
+	};
+	char json[512];
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		snprintf(json, sizeof json,
+		    "{\"metadata\":{\"name\":\"j\",\"namespace\":\"n\",\"uid\":\"u\"},\"spec\":%s}", cases[i].spec);
+		struct suspend_object object = read_object(cases[i].kind, json, &arena);
+		if (object.managed != cases[i].managed || object.barred != cases[i].barred)
+			fail_msg("case %zu: managed %d, barred %d", i, object.managed, object.barred);
+		arena_free(&arena);
+	}
+}
+
+static void test_what_moves_left(void **state)
+{
+	(void)state;
+	struct arena arena;
+	struct suspend_object object = read_object("Job",
+	    "{\"metadata\":{\"name\":\"j\",\"namespace\":\"n\",\"uid\":\"u\",\"resourceVersion\":\"17\",\"labels\":"
+	    "{\"berth.dev/suspended-by\":\"m-1\"},\"annotations\":{\"berth.dev/suspended-since\":\"s\","
+	    "\"berth.dev/resumed-by-others\":\"1\",\"karpenter.sh/"
+	    "do-not-disrupt\":\"true\"}},\"spec\":{\"suspend\":true}}",
+	    &arena);
+	assert_string_equal(object.mark, "m-1");
+	assert_string_equal(object.since, "s");
+	assert_string_equal(object.version, "17");
+	assert_int_equal(object.reverts, 1);
+	assert_true(object.suspended && !object.marked && object.kept);
+	arena_free(&arena);
+	object = read_object("Job",
+	    "{\"metadata\":{\"name\":\"j\",\"namespace\":\"n\",\"uid\":\"u\",\"annotations\":"
+	    "{\"berth.dev/resumed-by-others\":\"many\",\"cluster-autoscaler.kubernetes.io/safe-to-evict\":\"true\"}}}",
+	    &arena);
+	assert_int_equal(object.reverts, SUSPENDED_REVERTS_MAX);
+	assert_false(object.kept);
+	arena_free(&arena);
+}
+
+static void expect_change(const char *kind, const struct suspend_change *change, const char *expected)
+{
+	struct buf out;
+	struct suspend_object object = {.uid = "u", .version = "17"};
+	buf_init(&out, 4096);
+	suspend_change(suspend_kind_of(kind), &object, change, &out);
+	assert_string_equal(out.data, expected);
+	buf_free(&out);
+}
+
+static void test_patches_of_moves(void **state)
+{
+	(void)state;
+	expect_change("PyTorchJob", &(struct suspend_change){.mark = "m-1", .since = "s", .spec = true},
+	    "{\"metadata\":{\"uid\":\"u\",\"resourceVersion\":\"17\",\"labels\":{\"berth.dev/suspended-by\":\"m-1\"},"
+	    "\"annotations\":{\"berth.dev/suspended-since\":\"s\"}},\"spec\":{\"runPolicy\":{\"suspend\":true}}}");
+	expect_change("Job", &(struct suspend_change){.spec = true},
+	    "{\"metadata\":{\"uid\":\"u\",\"resourceVersion\":\"17\",\"labels\":{\"berth.dev/suspended-by\":null},"
+	    "\"annotations\":{\"berth.dev/suspended-since\":null}},\"spec\":{\"suspend\":false}}");
+	expect_change("Job", &(struct suspend_change){.reverts = 1},
+	    "{\"metadata\":{\"uid\":\"u\",\"resourceVersion\":\"17\",\"labels\":{\"berth.dev/suspended-by\":null},"
+	    "\"annotations\":{\"berth.dev/suspended-since\":null,\"berth.dev/resumed-by-others\":\"1\"}}}");
+}
+
 static void test_what_cannot_be_read(void **state)
 {
 	(void)state;
@@ -145,6 +224,9 @@ int main(void)
 	    cmocka_unit_test(test_what_an_object_says),
 	    cmocka_unit_test(test_a_field_below_another),
 	    cmocka_unit_test(test_what_bars_a_suspension),
+	    cmocka_unit_test(test_what_is_not_to_be_moved),
+	    cmocka_unit_test(test_what_moves_left),
+	    cmocka_unit_test(test_patches_of_moves),
 	    cmocka_unit_test(test_what_cannot_be_read),
 	    cmocka_unit_test(test_patches),
 	    cmocka_unit_test(test_kinds),
