@@ -2,15 +2,18 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/reader.h"
 #include "berth/map.h"
 #include "cluster/fields.h"
 
+#define QUEUE_NAME "kueue.x-k8s.io/queue-name"
+
 struct job {
 	struct arena arena;     /* owns all below and the job itself */
 	struct slice uid, path; /* path: "namespace/name" */
-	const char *owner_kind; /* NULL: nobody controls it */
-	uint64_t list;          /* the last list that it was seen in */
+	struct owners_job said;
+	uint64_t list; /* the last list that it was seen in */
 };
 
 struct owners {
@@ -70,9 +73,34 @@ void owners_synced(struct owners *owners)
 }
 
 struct reading {
-	struct slice uid, namespace_, name;
+	struct slice uid, namespace_, name, checkpoint;
 	struct owner owner;
+	bool queued;
 };
+
+static void read_labels(struct reader *json, struct reading *reading)
+{
+	if (!reader_object(json))
+		return;
+	for (struct slice key, value; reader_key(json, &key);) {
+		if (!slice_is(key, QUEUE_NAME))
+			reader_skip(json);
+		else if (reader_string(json, &value))
+			reading->queued = value.len > 0;
+	}
+}
+
+static void read_annotations(struct reader *json, struct reading *reading)
+{
+	if (!reader_object(json))
+		return;
+	for (struct slice key; reader_key(json, &key);) {
+		if (slice_is(key, POD_CHECKPOINT))
+			reader_string(json, &reading->checkpoint);
+		else
+			reader_skip(json);
+	}
+}
 
 static int read_job(struct slice text, struct reading *reading, struct err *err)
 {
@@ -97,6 +125,10 @@ static int read_job(struct slice text, struct reading *reading, struct err *err)
 					reader_string(&json, &reading->name);
 				else if (slice_is(key, "ownerReferences"))
 					field_owner(&json, &reading->owner);
+				else if (slice_is(key, "labels"))
+					read_labels(&json, reading);
+				else if (slice_is(key, "annotations"))
+					read_annotations(&json, reading);
 				else
 					reader_skip(&json);
 			}
@@ -124,8 +156,14 @@ static struct job *make_job(const struct reading *reading)
 	path[namespace_.len] = '/';
 	memcpy(path + namespace_.len + 1, name.at, name.len);
 	job->path = (struct slice){path, namespace_.len + 1 + name.len};
-	if (reading->owner.kind.at)
-		job->owner_kind = field_text(&arena, reading->owner.kind);
+	if (reading->owner.kind.at) {
+		job->said.owner_kind = field_text(&arena, reading->owner.kind);
+		job->said.owner_name = field_name(&arena, reading->owner.name);
+		job->said.owner_uid = field_name(&arena, reading->owner.uid);
+	}
+	job->said.queued = reading->queued;
+	if (!clock_parse(reading->checkpoint, &job->said.checkpoint_ns))
+		job->said.checkpoint_ns = 0;
 	job->arena = arena;
 	return job;
 }
@@ -172,8 +210,17 @@ void owners_resolve(const struct owners *owners, struct pod *pod)
 	if (!pod->owner_uid)
 		return;
 	job = map_get(&owners->by_uid, slice_of(pod->owner_uid));
-	if (job && job->owner_kind && !pod_has_owner_kind(pod, job->owner_kind))
-		pod_add_owner_kind(pod, field_text(&pod->arena, slice_of(job->owner_kind)));
+	if (job && job->said.owner_kind && !pod_has_owner_kind(pod, job->said.owner_kind))
+		pod_add_owner_kind(pod, field_text(&pod->arena, slice_of(job->said.owner_kind)));
+}
+
+bool owners_find(const struct owners *owners, const char *uid, struct owners_job *said)
+{
+	const struct job *job = map_get(&owners->by_uid, slice_of(uid));
+
+	if (job)
+		*said = job->said;
+	return job != NULL;
 }
 
 const struct owner_label *owners_labels(size_t *count)

@@ -27,6 +27,14 @@ BERTH_MUST_CHECK int owners_remove(struct owners *owners, struct slice json, str
 /* Adds to the pod's chain what follows from its nearest controller and its own labels: a ReplicaSet counts as its
  * Deployment, and some controllers of controllers leave a label. */
 void owners_infer(struct pod *pod);
+/* What is known of a Job beside its pods; texts live until it changes. */
+struct owners_job {
+	const char *owner_kind, *owner_name, *owner_uid; /* its controller, or NULL */
+	bool queued;                                     /* Kueue's */
+	int64_t checkpoint_ns;                           /* berth.dev/last-checkpoint, wall clock; 0 = none */
+};
+/* False where no such Job is known. */
+bool owners_find(const struct owners *owners, const char *uid, struct owners_job *job);
 /* Adds what is known by now of the Job that owns it. */
 void owners_resolve(const struct owners *owners, struct pod *pod);
 
