@@ -45,6 +45,7 @@ struct kube_answer {
 	struct slice message, reason; /* of a metav1.Status body, raw; empty otherwise */
 	const char *error;            /* one line for people when code is not 0 or status is no 2xx */
 	bool sent;                    /* false: the server certainly did nothing */
+	bool budget;                  /* a disruption budget refuses the eviction */
 	int64_t retry_after_ns;       /* what the server asked for; -1 when it did not */
 };
 typedef void kube_done(void *ctx, const struct kube_answer *answer);
@@ -53,8 +54,9 @@ struct kube_call_spec {
 	const char *method, *path; /* path with query, from "/api…" */
 	const char *content_type;  /* NULL = application/json where there is a body */
 	struct slice body;         /* copied */
-	/* Whether the call may simply be sent again after a lost answer or a 5xx. 429 (with Retry-After) and failures
-	 * before anything was sent are retried for every call; backoff is jittered, 0.1 s doubling to 5 s. */
+	/* Whether the call may simply be sent again after a lost answer or a 5xx. 429 (with Retry-After, and not for a
+	 * disruption budget) and failures before anything was sent are retried for every call; backoff is jittered, 0.1
+	 * s doubling to 5 s. */
 	bool repeatable;
 	unsigned deadline_ms; /* over all attempts; 0 = 25 s */
 	kube_done *done;
@@ -87,8 +89,8 @@ void kube_annotate(struct kube *kube, struct kube_pod_ref pod, struct slice anno
 /* Takes a scheduling gate away, and in the same write sets annotations, unless there are none. */
 void kube_ungate(
     struct kube *kube, struct kube_pod_ref pod, const char *gate, struct slice annotations, kube_done *done, void *ctx);
-/* policy/v1 Eviction with UID precondition. */
-void kube_evict(struct kube *kube, struct kube_pod_ref pod, kube_done *done, void *ctx);
+/* policy/v1 Eviction with UID precondition; dry: whether it would be taken. */
+void kube_evict(struct kube *kube, struct kube_pod_ref pod, bool dry, kube_done *done, void *ctx);
 struct kube_event {
 	const char *api_version, *kind, *namespace_, *name, *uid; /* what it is about */
 	const char *type, *reason, *action, *note; /* type "Normal" or "Warning"; note is cut at 1,024 bytes */

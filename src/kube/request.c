@@ -102,6 +102,7 @@ static void end_with_result(struct kube_request *request, const struct http_resu
 		status_decode(result->body, &status);
 		answer.message = status.message;
 		answer.reason = status.reason;
+		answer.budget = status.budget && result->status == 429;
 		snprintf(text, sizeof(text), "HTTP %u: %.*s", result->status,
 		    (int)(status.message.len < 400 ? status.message.len : 400), status.message.at);
 		answer.error = text;
@@ -142,9 +143,20 @@ static void delay(struct kube_request *request, int64_t wait_ns)
 	uv_timer_start(&request->timer, timer_fired, timer_ms(wait_ns), 0);
 }
 
+/* The API server answers so when a disruption budget refuses an eviction, at times with the time to try again. */
+static bool is_budget(const struct http_result *result)
+{
+	struct status_text status;
+
+	if (result->code != 0 || result->status != 429)
+		return false;
+	status_decode(result->body, &status);
+	return status.budget;
+}
+
 static bool may_retry(const struct kube_request *request, const struct http_result *result)
 {
-	if (request->once)
+	if (request->once || is_budget(result))
 		return false;
 	if (result->code == ERR_UNREACHABLE && !result->sent)
 		return true;

@@ -198,6 +198,35 @@ bool list_item_next(struct reader *json, struct slice *item)
 
 /* --- small answers --- */
 
+/* details.causes: whether one is a disruption budget's, which asking again would not change. */
+static bool read_causes(struct reader *json)
+{
+	struct slice key, reason;
+	bool budget = false;
+
+	if (!reader_object(json))
+		return false;
+	while (reader_key(json, &key)) {
+		if (!slice_is(key, "causes")) {
+			reader_skip(json);
+			continue;
+		}
+		if (!reader_array(json))
+			continue;
+		while (reader_next(json)) {
+			if (!reader_object(json))
+				continue;
+			while (reader_key(json, &key)) {
+				if (!slice_is(key, "reason"))
+					reader_skip(json);
+				else if (reader_string(json, &reason))
+					budget |= slice_is(reason, "DisruptionBudget");
+			}
+		}
+	}
+	return budget;
+}
+
 void status_decode(struct slice body, struct status_text *status)
 {
 	struct slice key;
@@ -213,6 +242,8 @@ void status_decode(struct slice body, struct status_text *status)
 				reader_string(&json, &status->reason);
 			else if (slice_is(key, "code"))
 				reader_int(&json, &status->code);
+			else if (slice_is(key, "details"))
+				status->budget = read_causes(&json);
 			else
 				reader_skip(&json);
 		}

@@ -58,6 +58,7 @@ bool list_item_next(struct reader *json, struct slice *item);
 struct status_text {
 	struct slice message, reason; /* raw (reader_unescape); empty when the body is no Status */
 	int64_t code;
+	bool budget; /* a cause of it is a disruption budget */
 };
 void status_decode(struct slice body, struct status_text *status);
 

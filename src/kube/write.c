@@ -103,20 +103,23 @@ void kube_ungate(
 	submit(kube, "PATCH", path, STRATEGIC_MERGE, &body, done, ctx);
 }
 
-void kube_evict(struct kube *kube, struct kube_pod_ref pod, kube_done *done, void *ctx)
+void kube_evict(struct kube *kube, struct kube_pod_ref pod, bool dry, kube_done *done, void *ctx)
 {
 	char path[PATH_MAX_LEN];
 	struct buf body;
 
-	if (!pod_path(kube, &pod, "/eviction", path, done, ctx))
+	if (!pod_path(kube, &pod, dry ? "/eviction?dryRun=All" : "/eviction", path, done, ctx))
 		return;
 	buf_init(&body, KUBE_REQUEST_MAX);
 	text_member(&body, "{\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\",\"metadata\":{\"name\":", pod.name);
 	text_member(&body, ",\"namespace\":", pod.namespace_);
 	buf_char(&body, '}');
-	if (pod.uid) {
-		text_member(&body, ",\"deleteOptions\":{\"preconditions\":{\"uid\":", pod.uid);
-		buf_text(&body, "}}");
+	if (pod.uid || dry) {
+		buf_text(&body, ",\"deleteOptions\":{");
+		text_member(&body, "\"preconditions\":{\"uid\":", pod.uid);
+		buf_text(&body, pod.uid ? "}" : "");
+		buf_text(&body, pod.uid && dry ? "," : "");
+		buf_text(&body, dry ? "\"dryRun\":[\"All\"]}" : "}");
 	}
 	buf_char(&body, '}');
 	submit(kube, "POST", path, NULL, &body, done, ctx);

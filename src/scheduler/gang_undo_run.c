@@ -120,7 +120,7 @@ static void evict(struct undo *undo)
 	for (size_t i = 0; gang && i < gang->count; i++) {
 		const struct gang_member *member = gang->members[i];
 		if (member->state == GANG_BOUND && !member->pod->deleting && is_of(undo, member->pod))
-			kube_evict(undo->s->kube, pod_ref(member->pod), evicted, NULL);
+			kube_evict(undo->s->kube, pod_ref(member->pod), false, evicted, NULL);
 	}
 }
 

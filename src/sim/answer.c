@@ -1,6 +1,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sim/api_internal.h"
 
@@ -53,6 +54,13 @@ void sim_answer_version(const struct sim_call *call, unsigned status, const stru
 	buf_init(&body, 2 * SIM_OBJECT_MAX);
 	sim_write_version(&body, version, sim_wants_metadata(call));
 	answer_buf(call, status, &body);
+}
+
+void sim_answer_tree(const struct sim_call *call, unsigned status, const json_t *tree)
+{
+	char *text = json_dumps(tree, JSON_COMPACT);
+
+	sim_answer(call, status, text, strlen(text));
 }
 
 static const char *usual_reason(unsigned code)

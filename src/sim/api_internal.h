@@ -62,6 +62,10 @@ struct sim_call {
 
 /* answer.c: each ends the call. The body is taken over. */
 void sim_answer(const struct sim_call *call, unsigned status, char *body, size_t len);
+/* Takes nothing over. */
+void sim_answer_tree(const struct sim_call *call, unsigned status, const json_t *tree);
+/* The request asks what would be, and changes nothing. */
+bool sim_is_dry(const struct sim_call *call);
 void sim_answer_version(const struct sim_call *call, unsigned status, const struct sim_version *version);
 /* A metav1.Status with `code` as HTTP status; "Success" for codes below 300. */
 void sim_answer_status(const struct sim_call *call, unsigned code, const char *format, ...) BERTH_PRINTF(3, 4);

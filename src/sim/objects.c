@@ -165,6 +165,13 @@ static bool preconditions_hold(const struct sim_call *call, const json_t *sent, 
 	return true;
 }
 
+bool sim_is_dry(const struct sim_call *call)
+{
+	const char *dry = http_query(call->http, "dryRun");
+
+	return dry && strcmp(dry, "All") == 0;
+}
+
 static void store_change(const struct sim_call *call, struct sim_version *version, json_t *before, json_t *after)
 {
 	const char *why = "metadata must be an object";
@@ -184,6 +191,10 @@ static void store_change(const struct sim_call *call, struct sim_version *versio
 	}
 	if (call->route.resource == SIM_PODS && !sim_pod_change_allowed(before, after, &why)) {
 		sim_answer_status(call, 422, "Pod \"%s\" is invalid: %s", version->name, why);
+		return;
+	}
+	if (sim_is_dry(call)) {
+		sim_answer_tree(call, 200, after);
 		return;
 	}
 	struct sim_version *made = sim_store_update(call->api->store, call->route.resource, after, &err);

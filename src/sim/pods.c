@@ -160,8 +160,11 @@ void sim_evict(const struct sim_call *call)
 		const char *evictable = json_string_value(json_object_get(annotations, EVICTABLE));
 
 		if (evictable && strcmp(evictable, "false") == 0) {
-			sim_answer_status(
-			    call, 429, "Cannot evict pod as it would violate the pod's disruption budget.");
+			json_auto_t *refusal = json_pack("{s:s,s:s,s:s,s:s,s:s,s:i,s:{s:[{s:s}]}}", "kind", "Status",
+			    "apiVersion", "v1", "status", "Failure", "message",
+			    "Cannot evict pod as it would violate the pod's disruption budget.", "reason",
+			    "TooManyRequests", "code", 429, "details", "causes", "reason", "DisruptionBudget");
+			sim_answer_tree(call, 429, refusal);
 			return;
 		}
 	}
@@ -169,6 +172,8 @@ void sim_evict(const struct sim_call *call)
 	const json_t *grace = json_object_get(options, "gracePeriodSeconds");
 	const char *uid = json_string_value(json_object_get(json_object_get(options, "preconditions"), "uid"));
 
-	if (sim_delete_object(call, uid, json_is_integer(grace) ? json_integer_value(grace) : 30))
+	if (sim_is_dry(call) && version)
+		sim_answer_status(call, 201, "%s", "");
+	else if (sim_delete_object(call, uid, json_is_integer(grace) ? json_integer_value(grace) : 30))
 		sim_answer_status(call, 201, "%s", "");
 }

@@ -144,9 +144,9 @@ void kube_watch_stop(struct kube_watch *watch)
 	(void)watch;
 }
 
-void kube_evict(struct kube *kube, struct kube_pod_ref pod, kube_done *done, void *ctx)
+void kube_evict(struct kube *kube, struct kube_pod_ref pod, bool dry, kube_done *done, void *ctx)
 {
-	(void)kube, (void)pod, (void)done, (void)ctx;
+	(void)kube, (void)pod, (void)dry, (void)done, (void)ctx;
 }
 
 struct kube_watch_state kube_watch_state(const struct kube_watch *watch)

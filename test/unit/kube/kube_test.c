@@ -62,6 +62,12 @@ static void answer(struct api *api, struct http_request *request, unsigned call)
 	case 'b': /* a disruption budget says no: no time is named */
 		api_status(request, 429, "TooManyRequests", "budget");
 		break;
+	case 'd': /* it says so while its controller is behind: a time is named, and asking again would do no good */
+		http_add_header(request, "Retry-After", "1");
+		api_json(request, 429,
+		    "{\"kind\":\"Status\",\"status\":\"Failure\",\"code\":429,\"details\":{\"name\":\"p\",\"causes\":["
+		    "{\"reason\":\"DisruptionBudget\",\"message\":\"behind\"}]}}");
+		break;
 	case 'p':
 		http_park(request, on_gone, f);
 		f->parked[f->parked_count++] = request;
@@ -111,6 +117,7 @@ static void retry_rules(void **state)
 	play("p2", "PUT", true, 2, 0, 200);
 	play("r2", "POST", false, 2, 0, 200);
 	play("b2", "POST", true, 1, 0, 429);
+	play("d2", "POST", true, 1, 0, 429);
 	play("9", "PATCH", true, 1, 0, 409);
 }
 
@@ -445,13 +452,13 @@ static void writes(void **state)
 
 	kube_patch_status(f.api.kube, pod, "\"status\":{\"nominatedNodeName\":\"n\"}", on_done, &f);
 	kube_annotate(f.api.kube, pod, slice_of("{\"berth.dev/wake\":\"1\"}"), on_done, &f);
-	kube_evict(f.api.kube, pod, on_done, &f);
+	kube_evict(f.api.kube, pod, false, on_done, &f);
 	struct kube_event event = {"v1", "Pod", "ns", "p", "u1", "Normal", "Planned", "Plan", note};
 	kube_emit(f.api.kube, &event, NULL, NULL);
 	event.namespace_ = NULL;
 	kube_emit(f.api.kube, &event, on_done, &f);
 	pod.name = "..";
-	kube_evict(f.api.kube, pod, on_done, &f);
+	kube_evict(f.api.kube, pod, false, on_done, &f);
 	event.name = "a/b";
 	kube_emit(f.api.kube, &event, on_done, &f);
 	loop_until(&f.api.loop, &f.done, 6);
