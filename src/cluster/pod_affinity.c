@@ -84,6 +84,15 @@ static void read_selector(struct reader *json, struct arena *arena, struct selec
 	}
 }
 
+bool pod_affinity_read_selector(struct reader *json, struct arena *arena, struct selector *selector)
+{
+	struct selecting selecting;
+
+	read_selector(json, arena, &selecting);
+	*selector = selecting.selector;
+	return selecting.given;
+}
+
 /* The API server merges the keys into the selector as it takes a pod in; for one that it did not, the same once more
  * changes nothing. Keys that the pod does not have are left out. */
 static void merge_keys(struct arena *arena, const struct pod *pod, const struct texts *keys, enum selector_op op,

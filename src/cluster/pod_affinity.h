@@ -12,4 +12,7 @@ void pod_affinity_read(struct reader *json, struct arena *arena, struct pod *pod
 void pod_anti_affinity_read(struct reader *json, struct arena *arena, struct pod *pod);
 void pod_spread_read(struct reader *json, struct arena *arena, struct pod *pod);
 
+/* A metav1.LabelSelector; false where there is none, which selects nothing. */
+bool pod_affinity_read_selector(struct reader *json, struct arena *arena, struct selector *selector);
+
 #endif

@@ -96,6 +96,9 @@ struct scheduler {
 	void (*lost)(void *ctx);
 	void *lost_ctx;
 
+	struct moves *moves; /* NULL while the policy has none */
+	char *moves_name;    /* NAMESPACE/NAME of their ConfigMap */
+
 	struct verbs *verbs;
 	struct ops *ops;
 	struct map binds;                   /* pod UID → struct bind_job */
@@ -105,7 +108,7 @@ struct scheduler {
 	struct instruments instruments;
 
 	uv_timer_t wake_timer, sleepers_timer, hint_timer, gang_timer, gang_feed_timer, news_timer, expiry_timer,
-	    sweep_timer, lease_timer, beat_timer, quarantine_timer;
+	    sweep_timer, lease_timer, beat_timer, quarantine_timer, move_timer;
 	enum reason wake_cause;
 	bool wake_due;
 
@@ -287,6 +290,36 @@ void gang_undo_take_up(struct scheduler *s);
 void gang_undo_tick(struct scheduler *s);
 bool gang_undo_busy(const struct scheduler *s);
 void gang_undo_close(struct scheduler *s);
+
+/* move*.c: GPUs taken from units of work for pods that wait, and given back */
+/* Another policy is in force. */
+void moves_policy(struct scheduler *s);
+/* After the first lists: what the process before left is read. */
+void moves_take_up(struct scheduler *s);
+/* The pods are listed. */
+void moves_listed(struct scheduler *s);
+/* Something changed that they may wait for. */
+void moves_soon(struct scheduler *s);
+/* A pod found no room, as berth or kube-scheduler says. */
+void moves_want(struct scheduler *s, const struct pod *pod);
+/* A pod of anybody's is bound; one is gone. */
+void moves_saw(struct scheduler *s, const struct pod *pod);
+void moves_gone(struct scheduler *s, struct slice uid);
+/* Whether room is held for the pod by a move. */
+bool moves_hold(const struct scheduler *s, const char *uid);
+/* Whether pods are preempted by moves alone. */
+bool moves_act(const struct scheduler *s);
+/* A pod of a unit that returns is seen: it gets room that is held for it. */
+void moves_returning(struct scheduler *s, struct tracked *tracked);
+/* A gang is to be planned: room that is held for its return is free meanwhile. */
+void moves_let_in(struct scheduler *s, const struct gang *gang);
+/* An object that bears the mark of a move was found at the start. */
+struct suspend_kind;
+struct suspend_object;
+void moves_found(struct scheduler *s, const struct suspend_kind *kind, const struct suspend_object *object);
+void moves_on_timer(uv_timer_t *timer);
+void moves_answer(void *ctx, struct buf *out);
+void moves_close(struct scheduler *s);
 
 /* gang_call.c: its verbs. filter takes the pod over, and returns the HTTP status. */
 unsigned gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *pod, struct buf *reply);

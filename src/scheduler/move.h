@@ -1,0 +1,219 @@
+/* What the files of moves share: what bound pods belong to (work), the moves and their units, and the search for the
+ * next one. Nothing of it is kept while the policy has no moves. */
+#ifndef SCHEDULER_MOVE_H
+#define SCHEDULER_MOVE_H
+
+#include "berth/move.h"
+#include "berth/victims.h"
+#include "cluster/budget.h"
+#include "cluster/suspension.h"
+#include "scheduler/internal.h"
+
+#define MOVES_MAX 64              /* at a time */
+#define MOVE_PODS_MAX 1024        /* waiting pods of one move */
+#define MOVE_UNITS_MAX 1024       /* units of one move */
+#define MOVE_RECORD_MAX (1 << 19) /* bytes; of a ConfigMap there is 1 MiB */
+#define MOVE_ID_MAX 40
+#define MOVE_DAY_NS (86400 * NS_PER_S)
+#define MOVE_TIMES_MAX 24 /* of a unit's moves that are remembered: perUnitAndDay goes no higher */
+
+/* --- work: bound pods of ours by their nearest controller --- */
+
+enum work_way {
+	WORK_SUSPENDED, /* its pods end together, with all others of the topmost owner */
+	WORK_REPLICAS,  /* each of its pods is a unit, and made anew */
+	WORK_GROUP,     /* they are one unit, and made anew */
+	WORK_ALONE,     /* nobody is known to make them anew */
+	WORK_NEVER,     /* a DaemonSet's, a node's own */
+};
+
+struct work_pod {
+	struct work *work;
+	struct work_pod *next, **link;
+	char *uid, *name;
+	int64_t start_ns, checkpoint_ns; /* wall clock */
+	int32_t priority, grace_s;
+	unsigned keep; /* enum victims_keep */
+	bool deleting;
+	uint64_t policy_version; /* of the class */
+	uint16_t class_;         /* index, or UINT16_MAX */
+	uint32_t mark;
+};
+
+struct work {
+	char *key, *namespace_;
+	char *owner_kind, *owner_name, *owner_uid; /* NULL: nobody controls its pod */
+	char *top;                                 /* UID of its topmost owner that suspends, once that was asked for, or NULL */
+	enum work_way way;
+	struct work_pod *pods;
+	size_t count;
+};
+
+/* What is remembered of a unit by its id, as long as it matters. */
+struct unit_past {
+	char *id;
+	int64_t moved_ns[MOVE_TIMES_MAX]; /* wall clock, newest first; 0 = none */
+	int64_t alone_until_ns;           /* wall clock: it is left alone; INT64_MAX = for good */
+	const char *why;                  /* a constant text */
+};
+
+/* --- moves --- */
+
+struct move;
+
+enum unit_state {
+	UNIT_STANDS,
+	UNIT_ENDED, /* suspended by berth, or evicted */
+	UNIT_BACK,  /* resumed by berth */
+	UNIT_LEFT,  /* somebody else has taken it over */
+};
+
+struct unit_pod {
+	char *uid, *name;
+};
+
+/* Where pods alike of a unit stood, on one node. */
+struct unit_room {
+	char *node;
+	size_t count;
+	struct resource_list demand;
+};
+
+struct move_unit {
+	struct move *move;
+	enum unit_state state;
+	char *id; /* of the work: the topmost owner's UID, or a pod's */
+	char *kind, *namespace_, *name, *uid, *class_name;
+	const struct suspend_kind *suspends; /* NULL: its pods are evicted */
+	enum victims_right right;
+	int64_t milli_gpus, since_ns, back_ns; /* wall clock: when it was ended, and when it came back; 0 = not yet */
+	double cost;                           /* GPU-seconds */
+	int32_t priority;
+	size_t key_count, pod_count, room_count;
+	char **keys; /* of its works */
+	struct unit_pod *pods;
+	struct unit_room *rooms;
+
+	/* What its owner said last. */
+	char *version;
+	unsigned reverts, depth;
+	bool found, suspended, ours, alone; /* alone: not to be touched */
+	char *asked_uid;
+	const struct suspend_kind *asked;
+
+	bool busy, done, dry; /* of the phase's act */
+	int64_t look_ns;      /* it is looked at again, by clock_now */
+	size_t held;          /* holds of its room for its return */
+	int64_t held_until_ns;
+};
+
+struct move_place {
+	char *uid, *name, *node;
+	int64_t woken_ns;
+	bool bound, gone;
+};
+
+struct move {
+	struct scheduler *s;
+	struct move *next;
+	char id[MOVE_ID_MAX];
+	bool observed; /* reported only */
+	bool asking;   /* whether its units may be ended is not known yet */
+	struct move_steps steps;
+	struct move_facts facts; /* busy to failed, of the phase's acts */
+	size_t busy;             /* of its acts that are not its units' */
+	char *namespace_, *kind, *name, *uid, *class_name; /* for whom: the owner of the waiting pods, or the pod */
+	int32_t priority;
+	int64_t begun_ns, ending_ns; /* wall clock: since when; when its units are to end */
+	double cost;                 /* GPU-seconds */
+	size_t unit_count, place_count;
+	struct move_unit *units;
+	struct move_place *places;
+};
+
+/* A demand that was looked at in vain. */
+struct demand_tried {
+	char *id; /* UID of its owner, or of the pod */
+	char *namespace_, *kind, *name, *class_name;
+	size_t pods;
+	int64_t at_ns;
+	char *why; /* to be freed */
+	bool seen;
+};
+
+struct moves {
+	struct map pods;  /* UID → struct work_pod */
+	struct map works; /* key → struct work */
+	struct map past;  /* id → struct unit_past */
+	struct map by_unit; /* id → struct move_unit, of moves that are not over */
+	struct map by_place; /* UID → struct move_place */
+	struct map tried;   /* id → struct demand_tried */
+	struct budgets *budgets;
+	struct kube_watch *budget_watch;
+	bool budgets_known;
+	struct move *list;
+	size_t count;
+	bool taken_up; /* the records were read */
+	bool reading;
+	bool due; /* demands may have changed */
+	int64_t demand_ns; /* when a pod last waited for room that moves might give it, by clock_now */
+	struct move_search *search;
+	uint64_t made;
+	uint32_t marks;
+};
+
+/* move_work.c */
+struct work_pod *work_find(const struct scheduler *s, const char *uid);
+void work_free_all(struct moves *moves);
+/* The id of the unit that the work belongs to, and the owner that suspends, as far as is known; false: not to be
+ * touched, or each of its pods is a unit. */
+const char *work_unit(const struct scheduler *s, const struct work *work, const char **kind);
+const struct policy_class *work_class(struct scheduler *s, struct work_pod *pod);
+struct unit_past *past_of(struct moves *moves, const char *id);
+void past_moved(struct moves *moves, const char *id, int64_t wall_ns);
+unsigned past_today(const struct moves *moves, const char *id, int64_t wall_ns);
+bool past_alone(const struct moves *moves, const char *id, int64_t wall_ns);
+void past_leave_alone(struct moves *moves, const char *id, int64_t until_ns, const char *why);
+
+/* move_demand.c: who waits, and what the search says to it */
+void demand_look(struct scheduler *s);
+void demand_close(struct moves *moves);
+
+/* move_list.c: the moves */
+struct move *move_new(struct scheduler *s, const char *id);
+void move_free(struct move *move);
+void move_put(struct move *move);  /* its units and places are found from now on */
+void move_drop(struct move *move); /* and freed */
+struct move_unit *move_add_unit(struct move *move);
+void move_tick(struct scheduler *s);
+void move_wake(struct scheduler *s); /* move_tick soon */
+
+/* move_ask.c: what owners say, and writes on them */
+void unit_ask(struct move_unit *unit);
+void unit_suspend(struct move_unit *unit, bool dry);
+void unit_resume(struct move_unit *unit);
+void unit_forget_mark(struct move_unit *unit);
+void unit_look(struct move_unit *unit);
+
+/* move_act.c */
+void move_begin_phase(struct move *move);
+void move_again(struct move *move);
+size_t move_pods_left(const struct move *move);
+
+/* move_room.c: room held for the waiting pods, and for units that return */
+void room_hold(struct move *move);
+void room_drop(struct move *move);
+bool room_hold_unit(struct move_unit *unit);
+void room_drop_unit(struct move_unit *unit);
+
+/* move_record.c: the ConfigMap */
+void record_write(struct move *move);
+void record_erase(struct move *move);
+void record_read(struct scheduler *s);
+
+/* move_tell.c */
+void tell_begun(struct move *move);
+void tell_unit(struct move_unit *unit, const char *reason, const char *note);
+void tell_stopped(struct move *move);
+
+#endif
