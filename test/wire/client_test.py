@@ -63,7 +63,7 @@ class ClientTest(unittest.TestCase):
         self.addCleanup(self.end)
         return self.daemon
 
-    def end(self, seconds=3.0):
+    def end(self, seconds=10.0):
         if self.daemon.process.process.poll() is not None:
             return
         began = time.monotonic()

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -91,12 +92,40 @@ class Process:
         return self.errors.read().decode(errors="replace")
 
 
-def free_port():
-    import socket
+class Ports:
+    """Ports below the range of outgoing connections. Each process of tests has a block of them for itself: a port that is free when it
+    is picked still is when a program binds it, and when that is started again."""
 
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    FIRST, LAST, BLOCK = 30000, 32699, 100
+
+    def __init__(self):
+        self.claim = self.next = None
+
+    def take(self):
+        if self.claim is None:
+            self.claim = next(claim for first in range(self.FIRST, self.LAST, self.BLOCK) if (claim := self.bound(first)))
+            self.next = 0
+        first = self.claim.getsockname()[1]
+        for _ in range(1, self.BLOCK):
+            self.next = self.next % (self.BLOCK - 1) + 1
+            if (sock := self.bound(first + self.next)):
+                sock.close()
+                return first + self.next
+        raise OSError(f"no port is free from {first} on")
+
+    @staticmethod
+    def bound(port):
+        sock = socket.socket()
+        try:
+            sock.bind(("127.0.0.1", port))
+            sock.listen()
+            return sock
+        except OSError:
+            sock.close()
+            return None
+
+
+free_port = Ports().take
 
 
 def node(name, gpus=8, product="NVIDIA-H100-80GB-HBM3", memory=81559, labels=None, **more):

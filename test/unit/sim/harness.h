@@ -21,7 +21,7 @@
 struct harness {
 	uv_loop_t loop;
 	uv_timer_t clock;
-	bool rang;
+	unsigned ticks;
 	struct sim_cluster *cluster;
 	struct http_client *client;
 	char base[64];
@@ -35,18 +35,21 @@ struct reply {
 	char *body; /* freed by the next call into the same reply, or by reply_free */
 };
 
-static UNUSED void ring(uv_timer_t *timer)
+static UNUSED void tick(uv_timer_t *timer)
 {
-	*(bool *)timer->data = true;
+	--*(unsigned *)timer->data;
 }
 
-/* Runs the loop until the flag is set, or the time is over. */
+#define TICK_MS 10
+
+/* Runs the loop until the flag is set, or the time is over. That is told in rounds of the loop, one at most for each
+ * tick: a machine that is busy with others slows down what is waited for and who waits alike. */
 static UNUSED bool run_until(struct harness *h, const bool *flag, unsigned ms)
 {
-	h->rang = false;
-	h->clock.data = &h->rang;
-	uv_timer_start(&h->clock, ring, ms, 0);
-	while (!*flag && !h->rang)
+	h->ticks = ms / TICK_MS;
+	h->clock.data = &h->ticks;
+	uv_timer_start(&h->clock, tick, TICK_MS, TICK_MS);
+	while (!*flag && h->ticks > 0)
 		uv_run(&h->loop, UV_RUN_ONCE);
 	uv_timer_stop(&h->clock);
 	return *flag;

@@ -46,14 +46,14 @@ static void pods_run_end_and_go(void **state)
 	make_pod(store, "waits", 1, NULL);
 	make(store, SIM_PODS,
 	    "{\"metadata\":{\"name\":\"short\",\"namespace\":\"d\",\"annotations\":{\"sim.berth.dev/"
-	    "run-for\":\"0.2\"}},\"spec\":{"
+	    "run-for\":\"1\"}},\"spec\":{"
 	    "\"nodeName\":\"n\"},\"status\":{\"phase\":\"Pending\"}}");
 	make_pod(store, "long", 1, ",\"nodeName\":\"n\"");
 	run_ms(&h, 320);
 	assert_string_equal(sim_store_get(store, SIM_PODS, "d", "waits")->phase, "Pending");
 	assert_string_equal(sim_store_get(store, SIM_PODS, "d", "short")->phase, "Running");
 	assert_string_equal(sim_store_get(store, SIM_PODS, "d", "long")->phase, "Running");
-	run_ms(&h, 300);
+	run_ms(&h, 1200);
 	assert_string_equal(sim_store_get(store, SIM_PODS, "d", "short")->phase, "Succeeded");
 	assert_string_equal(sim_store_get(store, SIM_PODS, "d", "long")->phase, "Running");
 
