@@ -7,6 +7,18 @@ import unittest
 
 from harness import NAMES, WireTest, pod, wait_for
 
+OWNERS_POLICY = """\
+apiVersion: berth.dev/v1alpha1
+kind: PlacementPolicy
+pools:
+- {name: h100, gpu: H100}
+classes:
+- name: nightly
+  match: [{owners: [CronJob]}]
+- name: batch
+fallback: batch
+"""
+
 
 class Binds(WireTest):
     def hold_bindings(self, **more):
@@ -142,21 +154,6 @@ class Watches(WireTest):
         self.assertEqual(status, 400)
         self.assertEqual(self.daemon.state()["ledger"], [])
 
-
-OWNERS_POLICY = """\
-apiVersion: berth.dev/v1alpha1
-kind: PlacementPolicy
-pools:
-- {name: h100, gpu: H100}
-classes:
-- name: nightly
-  match: [{owners: [CronJob]}]
-- name: batch
-fallback: batch
-"""
-
-
-class Watches(WireTest):
     def test_dropped_and_expired_watches_lose_nothing(self):
         self.cluster.pod("f", gpus=8, scheduler="other", nodeName="n0")
         wait_for(lambda: len(self.daemon.state()["ledger"]) == 1)
@@ -168,6 +165,13 @@ class Watches(WireTest):
         self.cluster.pod("h", gpus=8, scheduler="other", nodeName="n2")
         wait_for(lambda: sorted(e["pod"] for e in self.daemon.state()["ledger"]) == ["team/g", "team/h"], 15, "the relist")
         self.assertEqual(self.daemon.placed(self.cluster.pod("a", gpus=8), NAMES), "n0")
+
+    def test_a_relist_forgets_the_nodes_that_it_does_not_show(self):
+        self.cluster.faults({"rules": [{"method": "GET", "path": "/api/v1/nodes", "status": 503, "times": 2}],
+                             "dropWatches": True})
+        self.cluster.api.call("DELETE", "/api/v1/nodes/n0")
+        self.cluster.faults({"compact": True})
+        wait_for(lambda: [n["name"] for n in self.daemon.state()["nodes"]] == ["n1", "n2"], 15, "the relist")
 
     def test_a_node_that_goes_takes_no_pod(self):
         thing = self.seen(self.cluster.pod("a", gpus=8))
