@@ -1,5 +1,6 @@
 """Starts the program's own parts on loopback and speaks their HTTP: what the wire tests share."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -230,6 +231,13 @@ class Cluster:
     def faults(self, faults):
         status, text = self.api.call("POST", "/sim/faults", faults)
         assert status == 200, (status, text)
+
+    @contextlib.contextmanager
+    def unseen(self, path):
+        """What is changed inside no watch on the path shows: a list does, afterwards."""
+        self.faults({"rules": [{"method": "GET", "path": path, "status": 503, "times": 1000}], "dropWatches": True})
+        yield
+        self.faults({"clear": True, "compact": True})
 
     def stop(self):
         self.process.stop()

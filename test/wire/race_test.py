@@ -130,12 +130,18 @@ class Watches(WireTest):
     def test_a_reservation_goes_with_a_pod_that_a_relist_does_not_show(self):
         thing = self.seen(self.cluster.pod("a"))
         self.daemon.placed(thing, NAMES)
-        self.cluster.faults({"rules": [{"method": "GET", "path": "/api/v1/pods", "status": 503, "times": 2}],
-                             "dropWatches": True})
-        self.cluster.delete_pod("a")
-        self.cluster.faults({"compact": True})
-        wait_for(lambda: self.daemon.state()["ledger"] == [], 8, "the end of the reservation")
+        with self.cluster.unseen("/api/v1/pods"):
+            self.cluster.delete_pod("a")
+        wait_for(lambda: self.daemon.state()["ledger"] == [], 15, "the end of the reservation")
         self.assertEqual(self.daemon.metric('berth_pods{state="pending"}'), 0)
+
+    def test_a_relist_forgets_the_bound_pods_that_it_does_not_show(self):
+        for name in "ab":
+            self.cluster.pod(name, gpus=8, scheduler="other", nodeName="n0")
+        wait_for(lambda: len(self.daemon.state()["ledger"]) == 2, what="both pods")
+        with self.cluster.unseen("/api/v1/pods"):
+            self.cluster.delete_pod("a")
+        wait_for(lambda: [e["pod"] for e in self.daemon.state()["ledger"]] == ["team/b"], 15, "the relist")
 
     def test_a_lagging_watch_promises_nothing_twice(self):
         self.cluster.faults({"watchLagMs": 2000})
@@ -167,10 +173,8 @@ class Watches(WireTest):
         self.assertEqual(self.daemon.placed(self.cluster.pod("a", gpus=8), NAMES), "n0")
 
     def test_a_relist_forgets_the_nodes_that_it_does_not_show(self):
-        self.cluster.faults({"rules": [{"method": "GET", "path": "/api/v1/nodes", "status": 503, "times": 2}],
-                             "dropWatches": True})
-        self.cluster.api.call("DELETE", "/api/v1/nodes/n0")
-        self.cluster.faults({"compact": True})
+        with self.cluster.unseen("/api/v1/nodes"):
+            self.cluster.api.call("DELETE", "/api/v1/nodes/n0")
         wait_for(lambda: [n["name"] for n in self.daemon.state()["nodes"]] == ["n1", "n2"], 15, "the relist")
 
     def test_a_node_that_goes_takes_no_pod(self):
