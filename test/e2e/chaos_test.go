@@ -19,7 +19,10 @@ import (
 )
 
 const (
-	chaosNodes   = 40
+	// Up to four gangs of up to 24 pods with 4 GPUs, 12 nodes each: with five
+	// blocks of 16 one that must stay inside a block always has its room, though
+	// each of the others takes from another block and two nodes are deleted.
+	chaosNodes   = 80
 	chaosMembers = 20 * time.Second // membersWithin of testdata/chaos.yaml
 	// A gang is whole, or none of it is bound, within the commit deadline or
 	// membersWithin, whichever is longer, and half a minute.
