@@ -119,6 +119,8 @@ struct plan_problem {
 	bool *gpu_columns;
 	uint32_t site_count, domain_count, shape_count, kind_count, bundle_count, key_count, rule_count;
 	struct plan_site *sites;
+	size_t node_count;
+	struct node **nodes; /* all of the fleet, in the order of the sites; not looked at while solving */
 	struct plan_domain *domains;
 	uint8_t *marked_sites, *marked_domains; /* scratch of plan__score */
 	uint32_t *up;                           /* by site and level: domain, or PLAN_NONE */

@@ -9,6 +9,9 @@
 #include "core/shape.h"
 #include "core/traits.h"
 
+#define FETCH_FAR 12
+#define FETCH_NEAR 6
+
 /* ---- which rules there are ---- */
 
 static uint32_t key_numbered(struct plan_problem *problem, const char *label)
@@ -178,17 +181,20 @@ static void number_values(struct walk *walk, const struct node *node)
 	walk->next += is_site;
 }
 
-static void each_node(struct walk *walk, const struct topology_domain *domain)
+/* What is read of a node lies apart from it, so that of those ahead is fetched meanwhile. */
+static void each_node(struct walk *walk)
 {
-	for (struct node *node = topology_first_node(domain); node; node = topology_next_node(node)) {
+	struct node *const *nodes = walk->problem->nodes;
+	for (size_t i = 0; i < walk->problem->node_count; i++) {
+		if (i + FETCH_FAR < walk->problem->node_count)
+			__builtin_prefetch(nodes[i + FETCH_FAR]->spec);
+		if (i + FETCH_NEAR < walk->problem->node_count)
+			__builtin_prefetch(nodes[i + FETCH_NEAR]->spec->labels.items);
 		if (walk->spreads)
-			find_spread_domains(walk->problem, node);
+			find_spread_domains(walk->problem, nodes[i]);
 		else
-			number_values(walk, node);
+			number_values(walk, nodes[i]);
 	}
-	const struct topology_domain *child = topology_first_child(domain);
-	for (; child; child = topology_next_child(child))
-		each_node(walk, child);
 }
 
 static bool spread_counts(const struct plan_rule *rule, const struct node *node)
@@ -207,7 +213,7 @@ static bool spread_counts(const struct plan_rule *rule, const struct node *node)
 	return !spread->honor_taints || !judge_taint(pod, node->spec);
 }
 
-static void number_all_values(struct plan_problem *problem, const struct fleet *fleet)
+static void number_all_values(struct plan_problem *problem)
 {
 	struct walk walk = {.problem = problem, .room = xcalloc(problem->key_count, sizeof(*walk.room))};
 	for (uint32_t k = 0; k < problem->key_count; k++) {
@@ -216,15 +222,15 @@ static void number_all_values(struct plan_problem *problem, const struct fleet *
 		for (uint32_t i = 0; i < problem->site_count; i++)
 			key->sites[i] = PLAN_NONE;
 	}
-	each_node(&walk, topology_root(fleet));
+	each_node(&walk);
 	free(walk.room);
 }
 
-static void find_values(struct plan_problem *problem, const struct fleet *fleet)
+static void find_values(struct plan_problem *problem)
 {
 	struct arena *arena = &problem->arena;
 	struct walk walk = {.problem = problem};
-	number_all_values(problem, fleet);
+	number_all_values(problem);
 	for (uint32_t r = 0; r < problem->rule_count; r++) {
 		struct plan_rule *rule = &problem->rules[r];
 		uint32_t values = problem->keys[rule->keys[0]].values + 1;
@@ -244,7 +250,7 @@ static void find_values(struct plan_problem *problem, const struct fleet *fleet)
 		walk.spreads = true;
 	}
 	if (walk.spreads)
-		each_node(&walk, topology_root(fleet));
+		each_node(&walk);
 }
 
 /* ---- pods that are there already ---- */
@@ -280,10 +286,23 @@ static bool any_rule_means(const struct plan_problem *problem, const struct pod 
 	return false;
 }
 
+/* Of the entries that no rule means, some of the last: most are like one of them. */
+#define RECENT 64
+struct recent {
+	const struct traits *traits;
+	const char *namespace_;
+};
+
+static struct recent *recent_of(struct recent *recent, const struct ledger_entry *entry)
+{
+	return &recent[((uintptr_t)entry->traits >> 5) % RECENT];
+}
+
 /* Pods of one set of traits and one namespace are alike to every rule, and most are meant by none. */
 static void find_bound(struct plan_problem *problem, const struct fleet *fleet)
 {
 	struct map members = {0}, unmeant = {0};
+	struct recent recent[RECENT] = {{0}};
 	struct shape_key key = {0};
 	size_t cursor = 0;
 	for (size_t i = 0; i < problem->request->count; i++)
@@ -291,13 +310,18 @@ static void find_bound(struct plan_problem *problem, const struct fleet *fleet)
 	for (size_t i = 0; i < problem->request->gone_count; i++)
 		map_put(&members, slice_of(problem->request->gone[i]->uid), problem);
 	for (const struct ledger_entry *entry; (entry = map_next(&fleet->ledger.by_uid, &cursor));) {
-		if (!entry->traits || !entry->node->spec || map_get(&members, slice_of(entry->uid)))
+		struct recent *like = recent_of(recent, entry);
+		if (!entry->traits || !entry->node->spec ||
+		    (like->traits == entry->traits && strcmp(like->namespace_, entry->namespace_) == 0) ||
+		    map_get(&members, slice_of(entry->uid)))
 			continue;
 		key.len = 0;
 		shape_key_bytes(&key, &entry->traits, sizeof(entry->traits));
 		shape_key_text(&key, entry->namespace_);
-		if (map_get(&unmeant, (struct slice){key.at, key.len}))
+		if (map_get(&unmeant, (struct slice){key.at, key.len})) {
+			*like = (struct recent){entry->traits, entry->namespace_};
 			continue;
+		}
 		struct pod *pod = ledger_pod(entry);
 		if (any_rule_means(problem, pod)) {
 			count_bound(problem, pod, entry->node);
@@ -331,7 +355,7 @@ void plan__rules(struct plan_problem *problem, const struct fleet *fleet)
 	find_rules(problem);
 	if (problem->rule_count == 0)
 		return;
-	find_values(problem, fleet);
+	find_values(problem);
 	find_bound(problem, fleet);
 	for (uint32_t r = 0; r < problem->rule_count; r++)
 		if (problem->rules[r].kind == RULE_SPREAD)

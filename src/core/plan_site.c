@@ -389,6 +389,8 @@ void plan__sites(struct plan_problem *problem, const struct fleet *fleet)
 	judge_shapes(&gathering);
 	if (problem->reason == REASON_CODE_FITS) {
 		walk_domain(&gathering.walk, topology_root(fleet));
+		problem->nodes = gathering.walk.nodes;
+		problem->node_count = gathering.walk.count;
 		visit(&gathering, topology_root(fleet), PLAN_NONE);
 		find_blocks(problem);
 		stand_fixed(&gathering);

@@ -49,7 +49,6 @@ struct victims_search *victims_begin(const struct fleet *fleet, const struct vic
 	plan__want(problem, plan__keep_order(problem), problem->free_members);
 	search->simple = problem->shape_count == 1 && problem->rule_count == 0 && problem->bundle_count == 1 &&
 	                 problem->bundles[0].fixed_count == 0;
-	plan__lifter_init(&search->lifter, problem);
 	return search;
 }
 
@@ -74,6 +73,8 @@ static struct plan_scope scope_at(const struct victims_search *search, size_t nt
 
 static size_t gather(struct victims_search *search)
 {
+	if (search->next == 0)
+		plan__lifter_init(&search->lifter, search->problem);
 	if (search->next < search->request.unit_count)
 		return victims__gather(search);
 	victims__link(search);

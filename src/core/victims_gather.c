@@ -159,26 +159,26 @@ void victims__link(struct victims_search *search)
 		search->place[v] = PLAN_NONE;
 }
 
-void victims__lift(struct victims_search *search, uint32_t number)
+void victims__mark(struct victims_search *search, uint32_t number, bool lifted)
 {
 	struct victim *victim = &search->victims[number];
-	plan__lift(search->problem, &victim->lift, false);
-	victim->lifted = true;
+	victim->lifted = lifted;
 	if (victim->whole != PLAN_NONE)
-		search->victims[victim->whole].parts_lifted++;
+		search->victims[victim->whole].parts_lifted += lifted ? 1u : 0u - 1u;
 	for (size_t i = 0; i < victim->draw_count; i++)
-		search->drawn[victim->draws[i].budget] += victim->draws[i].amount;
+		search->drawn[victim->draws[i].budget] += (lifted ? 1 : -1) * victim->draws[i].amount;
+}
+
+void victims__lift(struct victims_search *search, uint32_t number)
+{
+	plan__lift(search->problem, &search->victims[number].lift, false);
+	victims__mark(search, number, true);
 }
 
 void victims__lower(struct victims_search *search, uint32_t number)
 {
-	struct victim *victim = &search->victims[number];
-	plan__lift(search->problem, &victim->lift, true);
-	victim->lifted = false;
-	if (victim->whole != PLAN_NONE)
-		search->victims[victim->whole].parts_lifted--;
-	for (size_t i = 0; i < victim->draw_count; i++)
-		search->drawn[victim->draws[i].budget] -= victim->draws[i].amount;
+	plan__lift(search->problem, &search->victims[number].lift, true);
+	victims__mark(search, number, false);
 }
 
 void victims__lower_all(struct victims_search *search)

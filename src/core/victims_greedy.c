@@ -196,15 +196,15 @@ static bool fill_bundle(const struct victims_search *search, const struct share 
 
 static bool bundle_allowed(struct victims_search *search, const struct bundle *bundle)
 {
-	uint32_t lifted = 0;
+	uint32_t marked = 0;
 	bool allowed = true;
-	for (; allowed && lifted < bundle->count; lifted++) {
-		uint32_t victim = bundle->victims[lifted];
+	for (; allowed && marked < bundle->count; marked++) {
+		uint32_t victim = bundle->victims[marked];
 		allowed = victims__allowed(search, &search->victims[victim]) && !victims__overlaps(search, victim);
-		victims__lift(search, victim);
+		victims__mark(search, victim, true);
 	}
-	while (lifted-- > 0)
-		victims__lower(search, bundle->victims[lifted]);
+	while (marked-- > 0)
+		victims__mark(search, bundle->victims[marked], false);
 	return allowed;
 }
 

@@ -124,6 +124,8 @@ void victims__add_draws(
     struct victims_search *search, struct victim *victim, const struct ledger_entry *const *entries, size_t count);
 /* Of the budgets that the victim alone would exceed, the disruption budgets come last. */
 enum victims_bar victims__judge_draws(const struct victims_search *search, const struct victim *victim);
+/* Counts the victim as lifted, its room left aside. */
+void victims__mark(struct victims_search *search, uint32_t victim, bool lifted);
 void victims__lift(struct victims_search *search, uint32_t victim);
 void victims__lower(struct victims_search *search, uint32_t victim);
 void victims__lower_all(struct victims_search *search);
