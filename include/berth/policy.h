@@ -50,7 +50,6 @@ struct policy_gang {
 
 /* How work of a class is ended for other work. */
 struct policy_victim {
-	bool single;            /* unit: pod: each pod by itself; else everything that its way of ending ends */
 	int64_t min_runtime_ns; /* since its start, or its resumption, in which it is not ended */
 	int64_t grace_ns;       /* notice before the act */
 	bool evict;             /* also where nothing is known to make it anew */

@@ -191,7 +191,6 @@ static void compile_gang(const struct policy *policy, const struct doc_gang *in,
 
 static void compile_victim(const struct doc_victim *in, struct policy_victim *victim)
 {
-	victim->single = in->unit && slice_is(in->unit->text, "pod");
 	victim->min_runtime_ns = compile_duration(&in->min_runtime, MIN_RUNTIME_DEFAULT);
 	victim->grace_ns = compile_duration(&in->grace, VICTIM_GRACE_DEFAULT);
 	victim->evict = in->evict && slice_is(in->evict->text, "true");

@@ -68,9 +68,7 @@ static const char *loss_word(size_t i)
 
 static const char *unit_word(size_t i)
 {
-	static const char *const words[] = {"gang", "pod"};
-
-	return word_at(words, sizeof words / sizeof *words, i);
+	return i == 0 ? "gang" : NULL;
 }
 
 static const struct field level_fields[] = {
@@ -302,9 +300,8 @@ static const struct field victim_fields[] = {
         .word = unit_word,
         .word_problem = PROBLEM_UNKNOWN_VALUE,
         .default_text = "gang",
-        .help =
-            "What is ended at once. gang: all pods under the topmost owner that can be suspended, or all of a gang; "
-            "pod: pods whose controller makes them anew one by one, each by itself."},
+        .help = "What is ended at once: all pods under the topmost owner that can be suspended, or all of a gang; "
+                "pods that are evicted are each a gang of one."},
     {.key = "minRuntime",
         .kind = FIELD_DURATION,
         .offset = offsetof(struct doc_victim, min_runtime),
