@@ -177,7 +177,7 @@ static size_t next_scope(struct victims_search *search)
 		return EFFORT_SCOPE;
 	}
 	size_t effort = victims__set(search, &scope->scope);
-	return enter(search, search->set.count > VICTIMS_EXACT ? PHASE_GREEDY : PHASE_EXACT) + effort;
+	return enter(search, search->set.count > VICTIMS_EXACT ? PHASE_PACK : PHASE_EXACT) + effort;
 }
 
 static bool fits_anywhere(struct victims_search *search)
@@ -260,6 +260,10 @@ static size_t step(struct victims_search *search)
 		return bound(search);
 	case PHASE_SCOPE:
 		return next_scope(search);
+	case PHASE_PACK:
+		if (victims__pack(search, &effort))
+			enter(search, search->settled ? PHASE_SCOPE : PHASE_GREEDY);
+		return effort;
 	case PHASE_GREEDY:
 		if (victims__greedy(search, &effort))
 			enter(search, PHASE_EXACT);
@@ -329,6 +333,7 @@ static const struct ledger_entry **gone_now(
 
 static void search_free(struct victims_search *search)
 {
+	victims__pack_free(search);
 	victims__greedy_free(search);
 	victims__exact_free(search);
 	victims__set_free(&search->set);

@@ -68,6 +68,7 @@ enum victim_phase {
 	PHASE_LOWER,
 	PHASE_BOUND, /* what each domain costs at least */
 	PHASE_SCOPE, /* the next domain */
+	PHASE_PACK,
 	PHASE_GREEDY,
 	PHASE_EXACT,
 	PHASE_BARRED, /* there is no set: units that may not be ended are lifted, too, until the demand fits */
@@ -98,6 +99,8 @@ struct victims_search {
 	struct victim_scope *scopes; /* those where the demand fits with all lifted, cheapest bound first */
 	struct victim_set set;       /* of the scope that is looked at */
 	uint32_t *place;             /* by victim: in the set, or PLAN_NONE */
+	struct victims_pack *pack;
+	bool settled; /* the best is no dearer than any set of the scope */
 	struct victims_greedy *greedy;
 	struct victims_exact *exact;
 	struct victim_best best;
@@ -143,8 +146,10 @@ bool victims__fits(struct victims_search *search, const struct plan_scope *scope
 /* What is lifted makes the demand fit in the scope: takes it as the best if it is. */
 void victims__offer(struct victims_search *search);
 
-/* ---- victims_greedy, victims_exact: the cheapest set ---- */
+/* ---- victims_pack, victims_greedy, victims_exact: the cheapest set ---- */
 /* A step each; true at the end, with nothing lifted. */
+bool victims__pack(struct victims_search *search, size_t *effort);
+void victims__pack_free(struct victims_search *search);
 bool victims__greedy(struct victims_search *search, size_t *effort);
 void victims__greedy_free(struct victims_search *search);
 bool victims__exact(struct victims_search *search, size_t *effort);
