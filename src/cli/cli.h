@@ -15,6 +15,7 @@ int cli_explain(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_queue(int argc, char **argv);
 int cli_quarantine(int argc, char **argv);
+int cli_moves(int argc, char **argv);
 int cli_policy(int argc, char **argv);
 int cli_guard(int argc, char **argv);
 int cli_release(int argc, char **argv);

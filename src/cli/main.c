@@ -14,6 +14,7 @@ static const struct subcommand {
     {"status", cli_status, "the fleet by pool, and whether berth is well"},
     {"queue", cli_queue, "what waits: gangs in line, pods by reason"},
     {"quarantine", cli_quarantine, "nodes that pods do not start on, and their release"},
+    {"moves", cli_moves, "GPUs taken from work for other pods, and given back"},
     {"policy", cli_policy, "check a policy file, print its JSON Schema or its gate"},
     {"topology", cli_topology, "check the nodes' labels against the policy's topology"},
     {"guard", cli_guard, "lets go what waits behind berth's gate while no berth is active"},

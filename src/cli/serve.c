@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
@@ -34,6 +35,8 @@ static const char usage[] =
     "                              renewal (10s)\n"
     "  --identity NAME             the host's name as kube-scheduler beside it has it (the host's name)\n"
     "  --active-lease NAMESPACE/NAME  a Lease that this berth renews while it is active, for `berth guard`\n"
+    "  --moves NAMESPACE/NAME      the ConfigMap that moves are written to while they last (berth-moves, in "
+    "POD_NAMESPACE)\n"
     "  --catalogue FILE            GPU models beside, or instead of, the built-in ones\n"
     "  --log-level LEVEL           debug, info, warn or error (info)\n"
     "  --help\n";
@@ -169,6 +172,14 @@ static int bad_usage(const char *text, const char *value)
 	return EXIT_USAGE;
 }
 
+/* NAMESPACE/NAME, of names that can stand in a path. */
+static bool is_path(const char *text)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
+	size_t first = strspn(text, allowed), second = text[first] == '/' ? strspn(text + first + 1, allowed) : 0;
+	return first > 0 && first <= 63 && second > 0 && second <= 253 && text[first + 1 + second] == '\0';
+}
+
 int cli_serve(int argc, char **argv)
 {
 	static const struct option options[] = {{"policy", required_argument, NULL, 'p'},
@@ -177,7 +188,8 @@ int cli_serve(int argc, char **argv)
 	    {"reservation-ttl-volumes", required_argument, NULL, 'v'}, {"catalogue", required_argument, NULL, 'c'},
 	    {"lease", required_argument, NULL, 'e'}, {"renew-deadline", required_argument, NULL, 'd'},
 	    {"identity", required_argument, NULL, 'i'}, {"active-lease", required_argument, NULL, 'a'},
-	    {"log-level", required_argument, NULL, 'L'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	    {"moves", required_argument, NULL, 'm'}, {"log-level", required_argument, NULL, 'L'},
+	    {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	struct scheduler_options chosen = {.listen = "127.0.0.1:8765",
 	    .listen_ops = "127.0.0.1:8766",
 	    .reservation_ttl_ns = 30 * NS_PER_S,
@@ -224,6 +236,11 @@ int cli_serve(int argc, char **argv)
 			break;
 		case 'a':
 			chosen.active_lease = optarg;
+			break;
+		case 'm':
+			if (!is_path(optarg))
+				return bad_usage("--moves takes NAMESPACE/NAME, not ", optarg);
+			chosen.moves = optarg;
 			break;
 		case 'L':
 			if (!options_level(optarg))

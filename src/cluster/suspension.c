@@ -83,8 +83,10 @@ static void read_annotations(struct reader *json, struct arena *arena, struct su
 			object->gang = field_text(arena, value);
 		else if (slice_is(key, SUSPENDED_SINCE))
 			object->since = field_text(arena, value);
-		else if (slice_is(key, POD_CHECKPOINT))
-			object->checkpoint = field_text(arena, value);
+		else if (slice_is(key, SUSPENDED_MOVED))
+			object->moved = field_text(arena, value);
+		else if (slice_is(key, SUSPENDED_ALONE))
+			object->alone_until = field_text(arena, value);
 		else if (slice_is(key, SUSPENDED_REVERTS))
 			object->reverts = value.len == 1 && value.at[0] >= '0' && value.at[0] <= '9'
 			                      ? (unsigned)(value.at[0] - '0')
@@ -265,6 +267,14 @@ void suspend_change(const struct suspend_kind *kind, const struct suspend_object
 	if (change->reverts > 0)
 		buf_printf(out, ",\"" SUSPENDED_REVERTS "\":\"%u\"",
 		    change->reverts < SUSPENDED_REVERTS_MAX ? change->reverts : SUSPENDED_REVERTS_MAX);
+	if (change->moved) {
+		buf_text(out, ",\"" SUSPENDED_MOVED "\":");
+		write_text(change->moved, out);
+	}
+	if (change->alone_until) {
+		buf_text(out, ",\"" SUSPENDED_ALONE "\":");
+		write_text(change->alone_until, out);
+	}
 	buf_text(out, "}}");
 	if (change->spec)
 		write_field(kind, change->mark != NULL, out);

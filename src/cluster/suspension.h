@@ -15,8 +15,10 @@
 
 #define SUSPENDED_BY "berth.dev/suspended-by"
 #define SUSPENDED_BY_BERTH "berth"
-#define SUSPENDED_GANG "berth.dev/undoes"           /* annotation: the key of the gang that is undone */
-#define SUSPENDED_SINCE "berth.dev/suspended-since" /* annotation: when a move suspended it */
+#define SUSPENDED_GANG "berth.dev/undoes"            /* annotation: the key of the gang that is undone */
+#define SUSPENDED_SINCE "berth.dev/suspended-since"  /* annotation: when a move suspended it */
+#define SUSPENDED_MOVED "berth.dev/moved-at"         /* annotation: when moves suspended it, the latest first */
+#define SUSPENDED_ALONE "berth.dev/left-alone-until" /* annotation: no move ends it before */
 #define SUSPENDED_REVERTS                                                                                              \
 	"berth.dev/resumed-by-others" /* annotation: how often somebody resumed what a move had suspended */
 #define SUSPENDED_REVERTS_MAX 2       /* then it is left alone for good */
@@ -44,7 +46,7 @@ struct suspend_object {
 	const char *gang;                                /* SUSPENDED_GANG, or NULL */
 	const char *mark;                                /* SUSPENDED_BY, or NULL */
 	const char *since;                               /* SUSPENDED_SINCE, or NULL */
-	const char *checkpoint;                          /* berth.dev/last-checkpoint, or NULL */
+	const char *moved, *alone_until;                 /* SUSPENDED_MOVED, SUSPENDED_ALONE, or NULL */
 	const char *version;                             /* resourceVersion */
 	unsigned reverts;                                /* SUSPENDED_REVERTS */
 	bool suspended;
@@ -65,10 +67,11 @@ void suspend_write(const struct suspend_kind *kind, const struct suspend_object 
 
 /* The same for a move, on exactly the object that was read. */
 struct suspend_change {
-	const char *mark;  /* the move's id; NULL: taken away */
-	const char *since; /* SUSPENDED_SINCE; NULL: taken away */
-	bool spec;         /* the field is written; else the mark alone */
-	unsigned reverts;  /* SUSPENDED_REVERTS; 0: left as it is */
+	const char *mark;                /* the move's id; NULL: taken away */
+	const char *since;               /* SUSPENDED_SINCE; NULL: taken away */
+	bool spec;                       /* the field is written; else the mark alone */
+	unsigned reverts;                /* SUSPENDED_REVERTS; 0: left as it is */
+	const char *moved, *alone_until; /* NULL: left as they are */
 };
 void suspend_change(const struct suspend_kind *kind, const struct suspend_object *object,
     const struct suspend_change *change, struct buf *out);

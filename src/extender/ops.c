@@ -82,6 +82,15 @@ static void get_queue(struct ops *ops, struct http_request *request)
 	answer(request, 200, NULL, &out);
 }
 
+static void get_moves(struct ops *ops, struct http_request *request)
+{
+	struct buf out;
+
+	buf_init(&out, OPS_ANSWER_MAX);
+	ops->handlers.moves(ops->handlers.ctx, &out);
+	answer(request, 200, NULL, &out);
+}
+
 static bool is_pod_name(const char *pod)
 {
 	const char *slash = pod ? strchr(pod, '/') : NULL;
@@ -113,6 +122,7 @@ static const struct {
     {"/v1/state", get_state},
     {"/v1/status", get_status},
     {"/v1/queue", get_queue},
+    {"/v1/moves", get_moves},
     {"/v1/explain", get_explain},
 };
 
@@ -125,8 +135,8 @@ static void handle(void *ctx, struct http_request *request)
 		i++;
 	if (i == sizeof(table) / sizeof(table[0])) {
 		http_answer_error(request, 404,
-		    "no such path: there are /healthz, /readyz, /metrics, /v1/state, /v1/status, /v1/queue and "
-		    "/v1/explain?pod=NAMESPACE/NAME");
+		    "no such path: there are /healthz, /readyz, /metrics, /v1/state, /v1/status, /v1/queue, "
+		    "/v1/moves and /v1/explain?pod=NAMESPACE/NAME");
 	} else if (!slice_is(method, "GET") && !slice_is(method, "HEAD")) {
 		http_add_header(request, "Allow", "GET, HEAD");
 		http_answer_error(request, 405, "%s takes GET and HEAD only", table[i].path);

@@ -21,6 +21,8 @@ struct ops_handlers {
 	void (*status)(void *ctx, struct buf *out);
 	/* JSON of /v1/queue: what waits. */
 	void (*queue)(void *ctx, struct buf *out);
+	/* JSON of /v1/moves: GPUs taken from units of work. */
+	void (*moves)(void *ctx, struct buf *out);
 	/* JSON of /v1/explain?pod=NAMESPACE/NAME; the HTTP status (200, 400, 404). */
 	unsigned (*explain)(void *ctx, const char *pod, struct buf *out);
 	void *ctx;

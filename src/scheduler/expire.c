@@ -36,6 +36,7 @@ static void expire(struct scheduler *s, struct ledger_entry *entry)
 	hint_withdraw(s, tracked);
 	if (tracked->mark == 0 && !waiting_find(s->waiting, slice_of(tracked->pod->uid))) {
 		gang_gone(s, slice_of(tracked->pod->uid));
+		moves_changes(s, slice_of(tracked->pod->uid));
 		roster_remove(s->roster, tracked);
 	}
 }
@@ -47,7 +48,7 @@ void expire_on_timer(uv_timer_t *timer)
 	bool any = false;
 	for (struct ledger_entry *entry; (entry = ledger_expired(s->fleet, now)); any = true) {
 		/* A gang's room goes back by the gang's own deadline, all of it. */
-		if (pods_known(s) && !gang_holds(s, entry))
+		if (pods_known(s) && !gang_holds(s, entry) && !moves_hold(s, entry->uid))
 			expire(s, entry);
 		else
 			ledger_renew(s->fleet, entry, now);

@@ -112,6 +112,7 @@ static void let_go(struct scheduler *s, struct slice uid, enum reason why)
 	if (entry || waiting_find(s->waiting, uid))
 		wake_soon(s, why);
 	waiting_remove(s->waiting, uid);
+	moves_changes(s, uid);
 	if (entry)
 		ledger_release(s->fleet, entry);
 	if (tracked)
@@ -122,6 +123,7 @@ void feed_forget(struct scheduler *s, struct slice uid, enum reason why)
 {
 	bind_pod_gone(s, uid);
 	gang_gone(s, uid);
+	moves_gone(s, uid);
 	let_go(s, uid, why);
 }
 
@@ -130,6 +132,7 @@ static void pod_ended(struct scheduler *s, struct pod *pod)
 	struct slice uid = slice_of(pod->uid);
 	if (gang_ended(s, pod)) {
 		bind_pod_gone(s, uid);
+		moves_gone(s, uid);
 		let_go(s, uid, REASON_CODE_WAKE_ROOM);
 	} else {
 		feed_forget(s, uid, REASON_CODE_WAKE_ROOM);
@@ -150,6 +153,8 @@ static void pod_bound(struct scheduler *s, struct pod *pod)
 		entry = ledger_reserve(
 		    s->fleet, pod, slice_of(pod->node), LEDGER_BOUND, scheduler_owns(pod), clock_now(), 0);
 	entry->mark = s->pod_list;
+	moves_changes(s, uid);
+	moves_saw(s, pod);
 	waiting_remove(s->waiting, uid);
 	bool taken = gang_bound(s, pod);
 	struct tracked *tracked = roster_find(s->roster, uid);
@@ -174,8 +179,13 @@ static void pod_pending(struct scheduler *s, struct pod *pod)
 	if (waiting_find(s->waiting, slice_of(pod->uid)))
 		waiting_renew(s->waiting, pod);
 	gang_pending(s, tracked);
+	moves_changes(s, slice_of(pod->uid));
 	if (old)
 		pod_free(old);
+	moves_returning(s, tracked);
+	if (pod->unschedulable)
+		moves_want(s, pod);
+	entry = ledger_find(s->fleet, slice_of(pod->uid));
 	if (!tracked->asked && !entry && !pod->gated && !pod->deleting && !pod->gang) {
 		roster_backlog_add(s->roster, tracked);
 		hint_soon(s);

@@ -122,6 +122,7 @@ static void remember(struct scheduler *s, struct pod *pod, enum reason reason)
 	feed_learn(s, tracked->pod); /* what has become known since the watch showed it */
 	waiting_put(s->waiting, tracked->pod, reason, clock_now(), clock_wall());
 	wake_soon(s, REASON_CODE_WAKE_ROOM); /* if it had a turn, the turn passes on */
+	moves_want(s, tracked->pod);
 }
 
 /* The pod has its answer, and waits no more. The roster takes it over where it has none of its UID. */
@@ -242,7 +243,7 @@ static void filter_names(struct scheduler *s, struct wire_args *args, struct pod
 	}
 	/* The nominated node is tried alone before all others: failing there gives up nothing held elsewhere. */
 	bool nominated_alone = args->count == 1 && pod->nominated && slice_is(args->items[0], pod->nominated);
-	if (!nominated_alone && !is_settled(entry) && !preempt_under_way(s, pod, entry))
+	if (!nominated_alone && !is_settled(entry) && !preempt_under_way(s, pod, entry) && !moves_hold(s, pod->uid))
 		give_up(s, slice_of(pod->uid), entry);
 	remember(s, pod, decision.reason);
 }

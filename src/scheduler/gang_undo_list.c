@@ -56,9 +56,13 @@ static void take_up_item(void *ctx, struct slice item)
 	struct arena arena;
 	struct suspend_object object;
 	arena_init(&arena, 1024);
-	if (suspend_read(item, listing->kind, &arena, &object) && object.marked && object.suspended &&
-	    bind_path_safe(slice_of(object.namespace_)) && bind_path_safe(slice_of(object.name)))
-		take_up(listing->s, listing->kind, &object);
+	if (suspend_read(item, listing->kind, &arena, &object) && object.mark && object.suspended &&
+	    bind_path_safe(slice_of(object.namespace_)) && bind_path_safe(slice_of(object.name))) {
+		if (object.marked)
+			take_up(listing->s, listing->kind, &object);
+		else
+			moves_found(listing->s, listing->kind, &object);
+	}
 	arena_free(&arena);
 }
 
@@ -90,7 +94,7 @@ static void list_marked(struct undo_listing *listing)
 	else
 		buf_printf(&path, "/apis/%s", listing->kind->api_version);
 	if (listing->known)
-		buf_text(&path, "?labelSelector=berth.dev%2Fsuspended-by%3D" SUSPENDED_BY_BERTH);
+		buf_text(&path, "?labelSelector=berth.dev%2Fsuspended-by");
 	kube_call(listing->s->kube,
 	    &(struct kube_call_spec){
 	        .method = "GET", .path = buf_slice(&path).at, .repeatable = true, .done = listed, .ctx = listing});

@@ -12,7 +12,7 @@ void instruments_open(struct instruments *m)
 	                         *const state[] = {"state", NULL}, *const pool[] = {"pool", NULL},
 	                         *const pool_state[] = {"pool", "state", NULL}, *const resource[] = {"resource", NULL},
 	                         *const hash[] = {"hash", NULL}, *const version[] = {"version", NULL},
-	                         *const role[] = {"role", NULL};
+	                         *const result[] = {"result", NULL}, *const role[] = {"role", NULL};
 	struct metrics *r = m->registry = metrics_new();
 	m->filter_seconds = metrics_add(r, METRIC_HISTOGRAM, "berth_filter_duration_seconds",
 	    "Time from the first byte of a filter call to its answer.", no_labels);
@@ -35,6 +35,8 @@ void instruments_open(struct instruments *m)
 	m->reservations = metrics_add(r, METRIC_GAUGE, "berth_reservations",
 	    "Ledger entries by state; bound ones include other schedulers' pods.", state);
 	m->gangs = metrics_add(r, METRIC_GAUGE, "berth_gangs", "Gangs by state.", state);
+	m->moves = metrics_add(
+	    r, METRIC_COUNTER, "berth_moves_total", "Moves of GPUs by result: observed only, begun, given up.", result);
 	m->role = metrics_add(r, METRIC_GAUGE, "berth_role", "1 for the role that this berth has.", role);
 	m->gpus = metrics_add(r, METRIC_GAUGE, "berth_gpus",
 	    "GPUs, slices and shares by pool and state (free, bound, reserved, unhealthy).", pool_state);

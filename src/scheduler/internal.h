@@ -43,8 +43,8 @@ struct instruments {
 	struct metrics *registry;
 	struct metric *filter_seconds, *bind_seconds, *calls, *decisions, *wakeups, *hints, *hints_followed,
 	    *reload_success, *reload_time;
-	struct metric *pods, *reservations, *gpus, *gangs, *role, *quarantined, *watch_age, *watch_relists, *build_info,
-	    *policy_info;
+	struct metric *pods, *reservations, *gpus, *gangs, *moves, *role, *quarantined, *watch_age, *watch_relists,
+	    *build_info, *policy_info;
 };
 
 struct scheduler {
@@ -143,6 +143,8 @@ static inline struct kube_pod_ref pod_ref(const struct pod *pod)
 
 /* scheduler.c: nodes and pods are listed from the start, with what is known kept meanwhile */
 void scheduler_list_anew(struct scheduler *s);
+/* Pods alone, for what was not kept of them. */
+void scheduler_list_pods(struct scheduler *s);
 
 /* lease.c: active and standby */
 /* Looks at the role, and again when time alone may change it. */
@@ -292,12 +294,11 @@ bool gang_undo_busy(const struct scheduler *s);
 void gang_undo_close(struct scheduler *s);
 
 /* move*.c: GPUs taken from units of work for pods that wait, and given back */
+void moves_open(struct scheduler *s);
+/* There is a client. */
+void moves_start(struct scheduler *s);
 /* Another policy is in force. */
 void moves_policy(struct scheduler *s);
-/* After the first lists: what the process before left is read. */
-void moves_take_up(struct scheduler *s);
-/* The pods are listed. */
-void moves_listed(struct scheduler *s);
 /* Something changed that they may wait for. */
 void moves_soon(struct scheduler *s);
 /* A pod found no room, as berth or kube-scheduler says. */
@@ -305,6 +306,10 @@ void moves_want(struct scheduler *s, const struct pod *pod);
 /* A pod of anybody's is bound; one is gone. */
 void moves_saw(struct scheduler *s, const struct pod *pod);
 void moves_gone(struct scheduler *s, struct slice uid);
+/* What is known of a pending pod changes, or it goes: a search that looks at it is dropped. */
+void moves_changes(struct scheduler *s, struct slice uid);
+/* The policy changes: so does every search. */
+void moves_drop_search(struct scheduler *s);
 /* Whether room is held for the pod by a move. */
 bool moves_hold(const struct scheduler *s, const char *uid);
 /* Whether pods are preempted by moves alone. */

@@ -43,7 +43,7 @@ struct work_pod {
 struct work {
 	char *key, *namespace_;
 	char *owner_kind, *owner_name, *owner_uid; /* NULL: nobody controls its pod */
-	char *top;                                 /* UID of its topmost owner that suspends, once that was asked for, or NULL */
+	char *top; /* UID of its topmost owner that suspends, once that was asked for, or NULL */
 	enum work_way way;
 	struct work_pod *pods;
 	size_t count;
@@ -70,6 +70,8 @@ enum unit_state {
 
 struct unit_pod {
 	char *uid, *name;
+	struct move_unit *unit; /* while it is being evicted */
+	bool done;
 };
 
 /* Where pods alike of a unit stood, on one node. */
@@ -108,6 +110,7 @@ struct move_unit {
 };
 
 struct move_place {
+	struct move *move;
 	char *uid, *name, *node;
 	int64_t woken_ns;
 	bool bound, gone;
@@ -120,8 +123,8 @@ struct move {
 	bool observed; /* reported only */
 	bool asking;   /* whether its units may be ended is not known yet */
 	struct move_steps steps;
-	struct move_facts facts; /* busy to failed, of the phase's acts */
-	size_t busy;             /* of its acts that are not its units' */
+	struct move_facts facts;                           /* busy to failed, of the phase's acts */
+	size_t busy;                                       /* of its acts that are not its units' */
 	char *namespace_, *kind, *name, *uid, *class_name; /* for whom: the owner of the waiting pods, or the pod */
 	int32_t priority;
 	int64_t begun_ns, ending_ns; /* wall clock: since when; when its units are to end */
@@ -142,12 +145,12 @@ struct demand_tried {
 };
 
 struct moves {
-	struct map pods;  /* UID → struct work_pod */
-	struct map works; /* key → struct work */
-	struct map past;  /* id → struct unit_past */
-	struct map by_unit; /* id → struct move_unit, of moves that are not over */
+	struct map pods;     /* UID → struct work_pod */
+	struct map works;    /* key → struct work */
+	struct map past;     /* id → struct unit_past */
+	struct map by_unit;  /* id → struct move_unit, of moves that are not over */
 	struct map by_place; /* UID → struct move_place */
-	struct map tried;   /* id → struct demand_tried */
+	struct map tried;    /* id → struct demand_tried */
 	struct budgets *budgets;
 	struct kube_watch *budget_watch;
 	bool budgets_known;
@@ -155,8 +158,10 @@ struct moves {
 	size_t count;
 	bool taken_up; /* the records were read */
 	bool reading;
-	bool due; /* demands may have changed */
-	int64_t demand_ns; /* when a pod last waited for room that moves might give it, by clock_now */
+	int64_t read_ns;        /* not sooner again */
+	struct orphan *orphans; /* marked objects that the lists at the start have shown */
+	bool due;               /* demands may have changed */
+	int64_t demand_ns;      /* when a pod last waited for room that moves might give it, by clock_now */
 	struct move_search *search;
 	uint64_t made;
 	uint32_t marks;
@@ -180,10 +185,16 @@ void demand_look(struct scheduler *s);
 void demand_close(struct moves *moves);
 
 /* move_list.c: the moves */
+/* Whether it is the id of a move: what others write as a mark is theirs. */
+static inline bool move_is_mark(struct slice mark)
+{
+	return mark.len > 5 && mark.len < MOVE_ID_MAX && memcmp(mark.at, "move-", 5) == 0;
+}
 struct move *move_new(struct scheduler *s, const char *id);
 void move_free(struct move *move);
-void move_put(struct move *move);  /* its units and places are found from now on */
-void move_drop(struct move *move); /* and freed */
+void move_put(struct move *move);   /* its units and places are found from now on, and it begins */
+void move_adopt(struct move *move); /* the same of one that another process has begun */
+void move_drop(struct move *move);  /* and freed */
 struct move_unit *move_add_unit(struct move *move);
 void move_tick(struct scheduler *s);
 void move_wake(struct scheduler *s); /* move_tick soon */
@@ -199,6 +210,9 @@ void unit_look(struct move_unit *unit);
 void move_begin_phase(struct move *move);
 void move_again(struct move *move);
 size_t move_pods_left(const struct move *move);
+/* Pods of the unit that are still there. */
+size_t unit_pods_left(const struct move_unit *unit);
+void return_units(struct scheduler *s);
 
 /* move_room.c: room held for the waiting pods, and for units that return */
 void room_hold(struct move *move);

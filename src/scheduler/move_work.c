@@ -131,8 +131,8 @@ void moves_saw(struct scheduler *s, const struct pod *pod)
 	kept->priority = pod->priority;
 	kept->grace_s = pod->grace_s;
 	kept->deleting = pod->deleting;
-	kept->keep = (pod->not_safe ? VICTIMS_KEEP_NOT_SAFE : 0u) |
-	             (pod->do_not_disrupt ? VICTIMS_KEEP_DO_NOT_DISRUPT : 0u);
+	kept->keep =
+	    (pod->not_safe ? VICTIMS_KEEP_NOT_SAFE : 0u) | (pod->do_not_disrupt ? VICTIMS_KEEP_DO_NOT_DISRUPT : 0u);
 	kept->mark = s->pod_list;
 	enum reason why;
 	const struct policy *policy = s->policy.inforce;

@@ -122,8 +122,8 @@ static void hold_room(struct scheduler *s, struct pod *pod, const struct preempt
 static bool may_have_victims(const struct scheduler *s, const struct pod *pod)
 {
 	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
-	if (!scheduler_owns(pod) || !preempt_allowed(s->fleet, pod))
-		return false;
+	if (!scheduler_owns(pod) || !preempt_allowed(s->fleet, pod) || moves_act(s))
+		return false; /* where moves are made, whole units make way */
 	return !entry || (entry->state != LEDGER_BOUND && !entry->pinned && !preempt_under_way(s, pod, entry));
 }
 

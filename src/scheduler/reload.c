@@ -40,6 +40,7 @@ static void put_in_force(struct scheduler *s, struct policy *policy)
 	s->policy.loaded_wall = clock_wall();
 	set_error(&s->policy, NULL);
 	fleet_set_policy(s->fleet, policy);
+	moves_policy(s);
 	if (old)
 		policy_free(old);
 	metric_set(s->instruments.reload_success, 1, NULL);

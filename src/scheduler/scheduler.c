@@ -14,12 +14,25 @@ static void start_timer(struct scheduler *s, uv_timer_t *timer)
 	timer->data = s;
 }
 
+static void list_pods(struct scheduler *s)
+{
+	struct kube_watch_handlers pods = feed_pods;
+	pods.ctx = s;
+	s->pods = kube_watch_start(s->kube, &(struct kube_watch_options){.path = "/api/v1/pods"}, &pods);
+}
+
 static void list(struct scheduler *s)
 {
-	struct kube_watch_handlers nodes = feed_nodes, pods = feed_pods;
-	nodes.ctx = pods.ctx = s;
+	struct kube_watch_handlers nodes = feed_nodes;
+	nodes.ctx = s;
 	s->nodes = kube_watch_start(s->kube, &(struct kube_watch_options){.path = "/api/v1/nodes"}, &nodes);
-	s->pods = kube_watch_start(s->kube, &(struct kube_watch_options){.path = "/api/v1/pods"}, &pods);
+	list_pods(s);
+}
+
+void scheduler_list_pods(struct scheduler *s)
+{
+	kube_watch_stop(s->pods);
+	list_pods(s);
 }
 
 /* A reflector's first list names no resourceVersion: it is read from what a quorum has. */
@@ -41,6 +54,7 @@ static int open_kube(struct scheduler *s, const struct kube_config *config, stru
 	lease_open(s);
 	quarantine_open(s);
 	list(s);
+	moves_start(s);
 	kube_watch_start(
 	    s->kube, &(struct kube_watch_options){.path = "/api/v1/persistentvolumes", .optional = true}, &volumes);
 	gang_feed_start(s);
@@ -66,6 +80,7 @@ static int open_listeners(struct scheduler *s, const struct scheduler_options *o
 	        .state = report_state,
 	        .status = status_answer,
 	        .queue = queue_answer,
+	        .moves = moves_answer,
 	        .explain = explain_answer,
 	        .ctx = s},
 	    err);
@@ -86,12 +101,23 @@ static void free_state(struct scheduler *s)
 	reload_close(s);
 	quarantine_close(s);
 	metrics_free(s->instruments.registry);
+	free(s->moves_name);
 	free(s->jobs_missing);
 	free(s->volumes_missing);
 	lease_close(s);
 	free(s->candidates);
 	free(s->verdicts);
 	free(s->refusals);
+}
+
+static char *moves_name(const struct scheduler_options *options)
+{
+	struct buf name;
+	if (options->moves)
+		return xstrdup(options->moves);
+	buf_init(&name, 1024);
+	buf_printf(&name, "%s/berth-moves", options->namespace_);
+	return buf_take(&name);
 }
 
 struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_options *options, struct err *err)
@@ -109,6 +135,7 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	s->owners = owners_new();
 	s->volumes = volumes_new();
 	s->policy.namespace_ = xstrdup(options->namespace_);
+	s->moves_name = moves_name(options);
 	instruments_open(&s->instruments);
 	start_timer(s, &s->wake_timer);
 	start_timer(s, &s->sleepers_timer);
@@ -121,6 +148,7 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	start_timer(s, &s->lease_timer);
 	start_timer(s, &s->beat_timer);
 	start_timer(s, &s->quarantine_timer);
+	start_timer(s, &s->move_timer);
 	start_timer(s, &s->policy.timer);
 	if (lease_init(s, options, err) != 0 || reload_first(s, options->policy_file, err) != 0 ||
 	    open_listeners(s, options, err) != 0 || open_kube(s, options->kube, err) != 0) {
@@ -167,7 +195,7 @@ void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 {
 	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->gang_feed_timer,
 	    &s->news_timer, &s->expiry_timer, &s->sweep_timer, &s->lease_timer, &s->beat_timer, &s->quarantine_timer,
-	    &s->policy.timer};
+	    &s->move_timer, &s->policy.timer};
 	s->stopping = true;
 	s->done = done;
 	s->done_ctx = ctx;
@@ -182,6 +210,7 @@ void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 	gang_close(s);
 	gang_news_close(s);
 	gang_undo_close(s);
+	moves_close(s);
 	if (s->verbs)
 		verbs_stop(s->verbs, one_closed, s);
 	if (s->ops)

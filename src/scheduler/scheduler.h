@@ -20,6 +20,8 @@ struct scheduler_options {
 	const struct kube_config *kube;
 	const struct catalogue *catalogue; /* outlives the scheduler */
 	const char *listen, *listen_ops;
+	const char
+	    *moves; /* NAMESPACE/NAME of the ConfigMap that moves are written to; NULL: berth-moves in namespace_ */
 	const char *namespace_;             /* where Events about berth itself go */
 	int64_t reservation_ttl_ns;         /* from filter to bind */
 	int64_t reservation_ttl_volumes_ns; /* the same for pods whose volumes or claims are bound in between */

@@ -67,10 +67,14 @@ int sim_selector_add_label(struct sim_selector *selector, const char *text, stru
 {
 	size_t key = strcspn(text, "=!, ()");
 
-	if (key == 0 || text[key] != '=' || key >= sizeof selector->label || strpbrk(text + key + 1, "=!, ()") ||
-	    strlen(text + key + 1) >= sizeof selector->label_value)
-		return err_set(err, ERR_INPUT, "labelSelector is served here as one key=value");
+	selector->label_any = key > 0 && text[key] == '\0' && key < sizeof selector->label;
+	if (!selector->label_any &&
+	    (key == 0 || text[key] != '=' || key >= sizeof selector->label || strpbrk(text + key + 1, "=!, ()") ||
+	        strlen(text + key + 1) >= sizeof selector->label_value))
+		return err_set(err, ERR_INPUT, "labelSelector is served here as one key or key=value");
 	snprintf(selector->label, sizeof selector->label, "%.*s", (int)key, text);
+	if (selector->label_any)
+		return 0;
 	snprintf(selector->label_value, sizeof selector->label_value, "%s", text + key + 1);
 	return 0;
 }
@@ -91,7 +95,7 @@ static bool has_label(const struct sim_selector *selector, const struct sim_vers
 		reader_object(&json);
 		while (reader_key(&json, &key))
 			if (reader_string(&json, &value) && slice_is(key, selector->label))
-				found = slice_is(value, selector->label_value);
+				found = selector->label_any || slice_is(value, selector->label_value);
 	}
 	return found;
 }

@@ -1,5 +1,5 @@
 /* fieldSelector of lists and watches: terms joined by commas, `field=value`, `field==value`, `field!=value`, on the
- * fields that a version carries; and labelSelector of lists: one `key=value`. */
+ * fields that a version carries; and labelSelector of lists: one `key` or `key=value`. */
 #ifndef SIM_SELECTOR_H
 #define SIM_SELECTOR_H
 
@@ -16,12 +16,13 @@ struct sim_selector {
 		bool equal;
 	} terms[SIM_SELECTOR_TERMS_MAX];
 	char label[320], label_value[64]; /* label "" = any */
+	bool label_any;                   /* whatever its value */
 };
 
 /* text NULL or "" selects everything. ERR_INPUT for a field that is not known, ERR_TOO_LARGE. */
 BERTH_MUST_CHECK int sim_selector_parse(
     struct sim_selector *selector, const char *namespace_, const char *text, struct err *err);
-/* ERR_INPUT for what is no `key=value`. */
+/* ERR_INPUT for what is neither `key` nor `key=value`. */
 BERTH_MUST_CHECK int sim_selector_add_label(struct sim_selector *selector, const char *text, struct err *err);
 bool sim_selector_matches(const struct sim_selector *selector, const struct sim_version *version);
 

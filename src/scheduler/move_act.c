@@ -1,0 +1,260 @@
+/* What is done as a move enters a phase, and again where it failed. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "scheduler/move.h"
+
+#define RETURN_AGAIN_NS (5 * NS_PER_S)
+
+/* --- notice --- */
+
+static void noticed(void *ctx, const struct kube_answer *answer)
+{
+	struct move *move = ctx;
+	move->busy--;
+	if ((answer->code != 0 || answer->status >= 300) && answer->status != 404)
+		log_warn("a pod could not be told of its end", "move=%s error=%s", move->id,
+		    log_quote(answer->error ? answer->error : ""));
+	move_wake(move->s);
+}
+
+/* NULL: what was said is taken back. */
+static void annotate_pods(struct move *move, const char *ending_at)
+{
+	struct buf text;
+	buf_init(&text, 256);
+	buf_text(&text, "{\"" POD_ENDING_AT "\":");
+	if (ending_at)
+		buf_json_string(&text, slice_of(ending_at));
+	else
+		buf_text(&text, "null");
+	buf_char(&text, '}');
+	for (size_t i = 0; i < move->unit_count; i++)
+		for (size_t k = 0; k < move->units[i].pod_count; k++) {
+			const struct unit_pod *pod = &move->units[i].pods[k];
+			if (!work_find(move->s, pod->uid) || !*pod->name)
+				continue;
+			move->busy++;
+			kube_annotate(move->s->kube,
+			    (struct kube_pod_ref){move->units[i].namespace_, pod->name, pod->uid}, buf_slice(&text),
+			    noticed, move);
+		}
+	buf_free(&text);
+}
+
+static void give_notice(struct move *move)
+{
+	char at[CLOCK_TEXT_MAX];
+	clock_format(move->ending_ns, at);
+	annotate_pods(move, at);
+	for (size_t i = 0; i < move->unit_count; i++)
+		tell_unit(&move->units[i], "GPUsToBeTaken", at);
+}
+
+/* --- evictions --- */
+
+static void evicted(void *ctx, const struct kube_answer *answer)
+{
+	struct unit_pod *pod = ctx;
+	struct move_unit *unit = pod->unit;
+	struct move *move = unit->move;
+	bool gone = answer->code == 0 && (answer->status == 404 || answer->status == 409);
+	move->busy--;
+	if (answer->code == 0 && (answer->status < 300 || gone)) {
+		pod->done = true;
+		if (move->steps.phase == MOVE_EVICT && unit->state == UNIT_STANDS) {
+			unit->state = UNIT_ENDED;
+			unit->since_ns = clock_wall();
+			past_moved(move->s->moves, unit->id, unit->since_ns);
+			tell_unit(unit, "GPUsTaken", NULL);
+		}
+	} else if (answer->code == 0 && answer->status >= 400 && answer->status < 500 &&
+	           (answer->status != 429 || answer->budget)) {
+		const char *why = answer->budget ? "a disruption budget refuses it" : "the API server refuses it";
+		move->facts.refused = true;
+		past_leave_alone(
+		    move->s->moves, unit->id, clock_wall() + move->s->policy.inforce->moves.cooldown_ns, why);
+	} else {
+		move->facts.failed = true;
+	}
+	if (!pod->done)
+		log_warn("a pod could not be evicted", "move=%s pod=%s/%s status=%u error=%s", move->id,
+		    unit->namespace_, pod->name, answer->status, log_quote(answer->error ? answer->error : ""));
+	move_wake(move->s);
+}
+
+static void evict(struct move_unit *unit, bool dry)
+{
+	for (size_t k = 0; k < unit->pod_count; k++) {
+		struct unit_pod *pod = &unit->pods[k];
+		const struct work_pod *there = work_find(unit->move->s, pod->uid);
+		if (pod->done)
+			continue;
+		if (!there || there->deleting) {
+			pod->done = true;
+			continue;
+		}
+		pod->unit = unit;
+		unit->move->busy++;
+		kube_evict(unit->move->s->kube, (struct kube_pod_ref){unit->namespace_, pod->name, pod->uid}, dry,
+		    evicted, pod);
+	}
+}
+
+/* --- phases --- */
+
+static void begin_acts(struct move *move)
+{
+	for (size_t i = 0; i < move->unit_count; i++) {
+		move->units[i].done = false;
+		for (size_t k = 0; k < move->units[i].pod_count; k++)
+			move->units[i].pods[k].done = false;
+	}
+}
+
+static void do_acts(struct move *move, bool evictions, bool suspensions, bool dry)
+{
+	for (size_t i = 0; i < move->unit_count; i++) {
+		struct move_unit *unit = &move->units[i];
+		if (unit->suspends && suspensions && !unit->done && !unit->busy)
+			unit_suspend(unit, dry);
+		else if (!unit->suspends && evictions)
+			evict(unit, dry);
+	}
+}
+
+static void look_at_units(struct move *move)
+{
+	int64_t now = clock_now();
+	for (size_t i = 0; i < move->unit_count; i++) {
+		struct move_unit *unit = &move->units[i];
+		if (unit->suspends && unit->state == UNIT_ENDED && !unit->busy && now >= unit->look_ns)
+			unit_look(unit);
+	}
+}
+
+static void do_phase(struct move *move)
+{
+	move->facts.refused = move->facts.failed = false;
+	switch (move->steps.phase) {
+	case MOVE_RECORD:
+		record_write(move);
+		break;
+	case MOVE_DRY_RUN:
+		do_acts(move, true, true, true);
+		break;
+	case MOVE_EVICT:
+		do_acts(move, true, false, false);
+		break;
+	case MOVE_SUSPEND:
+		do_acts(move, false, true, false);
+		break;
+	case MOVE_LENT:
+	case MOVE_RETURN:
+		look_at_units(move);
+		break;
+	case MOVE_ERASE:
+		record_erase(move);
+		break;
+	default:
+		break;
+	}
+}
+
+void move_begin_phase(struct move *move)
+{
+	log_info("a move goes on", "move=%s for=%s/%s phase=%s", move->id, move->namespace_, move->name,
+	    move_phase_name(move->steps.phase));
+	begin_acts(move);
+	if (move->steps.phase == MOVE_NOTICE)
+		give_notice(move);
+	if (!move_holds(&move->steps))
+		room_drop(move);
+	if (move->steps.phase == MOVE_RETURN && move->steps.stop != MOVE_STOP_NOT) {
+		tell_stopped(move);
+		if (move->steps.grace_ns > 0)
+			annotate_pods(move, NULL);
+	}
+	if (move->steps.phase == MOVE_LENT || move->steps.phase == MOVE_RETURN)
+		record_write(move);
+	do_phase(move);
+}
+
+void move_again(struct move *move)
+{
+	do_phase(move);
+}
+
+/* --- the pods of what has ended --- */
+
+size_t unit_pods_left(const struct move_unit *unit)
+{
+	struct scheduler *s = unit->move->s;
+	size_t count = 0;
+	for (size_t k = 0; k < unit->pod_count; k++)
+		count += work_find(s, unit->pods[k].uid) != NULL;
+	/* A pod that its controller made as it was suspended. */
+	for (size_t i = 0; unit->suspends && count == 0 && i < unit->key_count; i++) {
+		const struct work *work = map_get(&s->moves->works, slice_of(unit->keys[i]));
+		count += work ? work->count : 0;
+	}
+	return count;
+}
+
+size_t move_pods_left(const struct move *move)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < move->unit_count; i++)
+		if (move->units[i].state == UNIT_ENDED)
+			count += unit_pods_left(&move->units[i]);
+	return count;
+}
+
+/* --- giving back --- */
+
+static int longest_first(const void *a, const void *b)
+{
+	const struct move_unit *one = *(struct move_unit *const *)a, *other = *(struct move_unit *const *)b;
+	if (one->since_ns != other->since_ns)
+		return one->since_ns < other->since_ns ? -1 : 1;
+	return strcmp(one->id, other->id);
+}
+
+static bool may_return(const struct move_unit *unit, int64_t now)
+{
+	return unit->suspends && unit->state == UNIT_ENDED && !unit->busy && now >= unit->look_ns;
+}
+
+/* One that could not be resumed is tried again, with its room still held. */
+static void try_to_return(struct move_unit *unit)
+{
+	int64_t now = clock_now();
+	if (unit_pods_left(unit) > 0 || (unit->held == 0 && !room_hold_unit(unit)))
+		return;
+	unit->look_ns = now + RETURN_AGAIN_NS;
+	unit_resume(unit);
+}
+
+void return_units(struct scheduler *s)
+{
+	size_t count = 0, room = 0;
+	struct move_unit **units = NULL;
+	int64_t now = clock_now();
+	for (struct move *move = s->moves->list; move; move = move->next)
+		for (size_t i = 0; i < move->unit_count; i++) {
+			struct move_unit *unit = &move->units[i];
+			if (unit->state != UNIT_ENDED && unit->held > 0 && now >= unit->held_until_ns)
+				room_drop_unit(unit);
+			if (move->observed || move->asking || move->steps.phase != MOVE_RETURN || move->busy > 0 ||
+			    !may_return(unit, now))
+				continue;
+			units = xgrow(units, count, &room, sizeof(struct move_unit *));
+			units[count++] = unit;
+		}
+	if (count > 0)
+		qsort(units, count, sizeof(struct move_unit *), longest_first);
+	for (size_t i = 0; i < count; i++)
+		try_to_return(units[i]);
+	free(units);
+}

@@ -1,0 +1,536 @@
+/* The moves: one after the other is taken a step further as what it waits for comes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "scheduler/move.h"
+
+#define SOON_MS 100
+#define TICK_MS 500
+#define PATH_BUDGETS "/apis/policy/v1/poddisruptionbudgets"
+
+/* --- the list --- */
+
+struct move *move_new(struct scheduler *s, const char *id)
+{
+	struct move *move = xcalloc(1, sizeof *move);
+	move->s = s;
+	if (id)
+		snprintf(move->id, sizeof move->id, "%s", id);
+	else
+		snprintf(move->id, sizeof move->id, "move-%llx-%llx", (unsigned long long)clock_wall(),
+		    (unsigned long long)++s->moves->made);
+	return move;
+}
+
+struct move_unit *move_add_unit(struct move *move)
+{
+	move->units = xrealloc(move->units, (move->unit_count + 1) * sizeof *move->units);
+	struct move_unit *unit = &move->units[move->unit_count++];
+	*unit = (struct move_unit){.move = move};
+	return unit;
+}
+
+static void unit_free(struct move_unit *unit)
+{
+	for (size_t i = 0; i < unit->key_count; i++)
+		free(unit->keys[i]);
+	for (size_t i = 0; i < unit->pod_count; i++) {
+		free(unit->pods[i].uid);
+		free(unit->pods[i].name);
+	}
+	for (size_t i = 0; i < unit->room_count; i++)
+		free(unit->rooms[i].node);
+	char *texts[] = {unit->id, unit->kind, unit->namespace_, unit->name, unit->uid, unit->class_name, unit->version,
+	    unit->asked_uid};
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		free(texts[i]);
+	free(unit->keys);
+	free(unit->pods);
+	free(unit->rooms);
+}
+
+void move_free(struct move *move)
+{
+	for (size_t i = 0; i < move->unit_count; i++)
+		unit_free(&move->units[i]);
+	for (size_t i = 0; i < move->place_count; i++) {
+		free(move->places[i].uid);
+		free(move->places[i].name);
+		free(move->places[i].node);
+	}
+	free(move->units);
+	free(move->places);
+	free(move->namespace_);
+	free(move->kind);
+	free(move->name);
+	free(move->uid);
+	free(move->class_name);
+	free(move);
+}
+
+static int64_t grace_ns(const struct move *move)
+{
+	const struct policy *policy = move->s->policy.inforce;
+	int64_t most = 0;
+	for (size_t i = 0; i < move->unit_count; i++)
+		for (size_t c = 0; c < policy->class_count; c++)
+			if (strcmp(policy->classes[c].name, move->units[i].class_name) == 0 &&
+			    policy->classes[c].victim.grace_ns > most)
+				most = policy->classes[c].victim.grace_ns;
+	return most;
+}
+
+/* The longest that kubelet leaves one of their pods. */
+static int64_t ends_ns(const struct move *move)
+{
+	int32_t most = 0;
+	for (size_t i = 0; i < move->unit_count; i++)
+		for (size_t k = 0; k < move->units[i].pod_count; k++) {
+			const struct work_pod *pod = work_find(move->s, move->units[i].pods[k].uid);
+			if (pod && pod->grace_s > most)
+				most = pod->grace_s;
+		}
+	return most * NS_PER_S;
+}
+
+/* The tables point at what does not move any more. */
+static void find_from_now_on(struct move *move)
+{
+	struct moves *moves = move->s->moves;
+	for (size_t i = 0; i < move->unit_count; i++)
+		if (!map_get(&moves->by_unit, slice_of(move->units[i].id)))
+			map_put(&moves->by_unit, slice_of(move->units[i].id), &move->units[i]);
+	for (size_t i = 0; i < move->place_count; i++) {
+		move->places[i].move = move;
+		map_put(&moves->by_place, slice_of(move->places[i].uid), &move->places[i]);
+	}
+}
+
+static void enlist(struct move *move)
+{
+	find_from_now_on(move);
+	move->next = move->s->moves->list;
+	move->s->moves->list = move;
+	move->s->moves->count++;
+}
+
+/* What its owners say is looked at soon: until then it counts as suspended, so that nothing is forgotten. */
+void move_adopt(struct move *move)
+{
+	struct scheduler *s = move->s;
+	for (size_t i = 0; i < move->unit_count; i++) {
+		struct move_unit *unit = &move->units[i];
+		if (unit->suspends)
+			unit->state = UNIT_ENDED;
+		unit->found = true;
+		if (unit->since_ns > 0)
+			past_moved(s->moves, unit->id, unit->since_ns);
+	}
+	for (size_t i = 0; i < move->place_count; i++) {
+		const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(move->places[i].uid));
+		move->places[i].bound = entry && entry->state == LEDGER_BOUND;
+		move->places[i].gone = !entry && !roster_find(s->roster, slice_of(move->places[i].uid));
+	}
+	enlist(move);
+	s->moves->demand_ns = clock_now();
+	move_wake(s);
+}
+
+void move_put(struct move *move)
+{
+	struct scheduler *s = move->s;
+	enlist(move);
+	if (move->observed) {
+		tell_begun(move);
+		return;
+	}
+	move->asking = true;
+	for (size_t i = 0; i < move->unit_count; i++)
+		if (move->units[i].suspends)
+			unit_ask(&move->units[i]);
+	move_wake(s);
+}
+
+static void lose_places(struct move *move)
+{
+	struct map *by_place = &move->s->moves->by_place;
+	for (size_t i = 0; i < move->place_count; i++)
+		if (map_get(by_place, slice_of(move->places[i].uid)) == &move->places[i])
+			map_remove(by_place, slice_of(move->places[i].uid));
+}
+
+void move_drop(struct move *move)
+{
+	struct moves *moves = move->s->moves;
+	struct move **at = &moves->list;
+	room_drop(move);
+	lose_places(move);
+	for (size_t i = 0; i < move->unit_count; i++) {
+		room_drop_unit(&move->units[i]);
+		if (map_get(&moves->by_unit, slice_of(move->units[i].id)) == &move->units[i])
+			map_remove(&moves->by_unit, slice_of(move->units[i].id));
+	}
+	while (*at != move)
+		at = &(*at)->next;
+	*at = move->next;
+	moves->count--;
+	moves->due = true;
+	move_free(move);
+}
+
+/* --- what is known --- */
+
+static bool units_busy(const struct move *move)
+{
+	for (size_t i = 0; i < move->unit_count; i++)
+		if (move->units[i].busy)
+			return true;
+	return false;
+}
+
+static void look(struct move *move)
+{
+	struct scheduler *s = move->s;
+	struct move_facts *facts = &move->facts;
+	facts->now_ns = clock_now();
+	facts->busy = move->busy > 0 || units_busy(move);
+	facts->act = moves_act(s);
+	facts->wanting = facts->bound = facts->suspended = 0;
+	for (size_t i = 0; i < move->place_count; i++) {
+		facts->bound += move->places[i].bound;
+		facts->wanting += !move->places[i].bound && !move->places[i].gone &&
+		                  roster_find(s->roster, slice_of(move->places[i].uid)) != NULL;
+	}
+	for (size_t i = 0; i < move->unit_count; i++)
+		facts->suspended +=
+		    (move->units[i].suspends && move->units[i].state == UNIT_ENDED) || move->units[i].held > 0;
+	facts->pods_left = move->steps.phase == MOVE_EMPTY ? move_pods_left(move) : 0;
+	facts->quiet = facts->now_ns - s->moves->demand_ns >= s->policy.inforce->moves.give_back_after_ns;
+}
+
+/* --- a move whose units are asked for yet --- */
+
+static void asked(struct move *move)
+{
+	struct scheduler *s = move->s;
+	bool off = false;
+	if (units_busy(move))
+		return;
+	for (size_t i = 0; i < move->unit_count; i++)
+		off |= move->units[i].alone || (move->units[i].suspends && !move->units[i].found);
+	look(move);
+	if (off || move->facts.wanting < move->place_count || !moves_act(s)) {
+		move_drop(move);
+		return;
+	}
+	move->asking = false;
+	move_begin(&move->steps, grace_ns(move), ends_ns(move), clock_now());
+	move->ending_ns = clock_wall() + move->steps.grace_ns;
+	room_hold(move);
+	tell_begun(move);
+	move_begin_phase(move);
+}
+
+/* --- one that is only reported --- */
+
+static void watch_observed(struct move *move)
+{
+	bool over = moves_act(move->s);
+	look(move);
+	for (size_t i = 0; i < move->unit_count; i++) {
+		size_t there = 0;
+		for (size_t k = 0; k < move->units[i].pod_count; k++)
+			there += work_find(move->s, move->units[i].pods[k].uid) != NULL;
+		over |= there == 0;
+	}
+	if (over || move->facts.wanting == 0)
+		move_drop(move);
+}
+
+/* --- marked objects that no record names --- */
+
+struct orphan {
+	struct orphan *next;
+	const struct suspend_kind *kind;
+	char *namespace_, *name, *uid, *mark;
+	int64_t since_ns;
+};
+
+static void orphan_free(struct orphan *orphan)
+{
+	free(orphan->namespace_);
+	free(orphan->name);
+	free(orphan->uid);
+	free(orphan->mark);
+	free(orphan);
+}
+
+void moves_found(struct scheduler *s, const struct suspend_kind *kind, const struct suspend_object *object)
+{
+	if (!object->mark || !object->suspended || !move_is_mark(slice_of(object->mark)))
+		return;
+	struct orphan *orphan = xcalloc(1, sizeof *orphan);
+	*orphan = (struct orphan){.kind = kind,
+	    .namespace_ = xstrdup(object->namespace_),
+	    .name = xstrdup(object->name),
+	    .uid = xstrdup(object->uid),
+	    .mark = xstrdup(object->mark)};
+	if (!object->since || !clock_parse(slice_of(object->since), &orphan->since_ns))
+		orphan->since_ns = clock_wall();
+	moves_open(s);
+	orphan->next = s->moves->orphans;
+	s->moves->orphans = orphan;
+	moves_soon(s);
+}
+
+static bool is_known(const struct moves *moves, const struct orphan *orphan)
+{
+	for (const struct move *move = moves->list; move; move = move->next)
+		for (size_t i = 0; i < move->unit_count; i++)
+			if (strcmp(move->units[i].uid, orphan->uid) == 0)
+				return true;
+	return false;
+}
+
+/* Nobody knows any more for whom it was suspended: it returns. */
+static void take_in(struct scheduler *s, const struct orphan *orphan)
+{
+	struct move *move = move_new(s, orphan->mark);
+	struct move_unit *unit = move_add_unit(move);
+	move->namespace_ = xstrdup(orphan->namespace_);
+	move->kind = xstrdup("");
+	move->name = xstrdup("");
+	move->uid = xstrdup("");
+	move->class_name = xstrdup("");
+	move->begun_ns = move->ending_ns = orphan->since_ns;
+	*unit = (struct move_unit){.move = move,
+	    .id = xstrdup(orphan->uid),
+	    .kind = xstrdup(orphan->kind->kind),
+	    .namespace_ = xstrdup(orphan->namespace_),
+	    .name = xstrdup(orphan->name),
+	    .uid = xstrdup(orphan->uid),
+	    .class_name = xstrdup(""),
+	    .suspends = orphan->kind,
+	    .since_ns = orphan->since_ns};
+	unit->keys = xcalloc(1, sizeof(char *));
+	unit->keys[unit->key_count++] = xstrdup(orphan->uid);
+	move_resume(&move->steps, true, 0, 0, 0);
+	move->steps.stop = MOVE_STOP_VANISHED;
+	log_info("a suspended unit without a record is taken up", "move=%s kind=%s name=%s/%s", move->id, unit->kind,
+	    unit->namespace_, unit->name);
+	move_adopt(move);
+}
+
+static void take_orphans(struct scheduler *s)
+{
+	while (s->moves->orphans) {
+		struct orphan *orphan = s->moves->orphans;
+		s->moves->orphans = orphan->next;
+		if (!is_known(s->moves, orphan))
+			take_in(s, orphan);
+		orphan_free(orphan);
+	}
+}
+
+/* --- all of them --- */
+
+static void step(struct move *move)
+{
+	if (move->observed) {
+		watch_observed(move);
+		return;
+	}
+	if (move->asking) {
+		asked(move);
+		return;
+	}
+	for (;;) {
+		look(move);
+		if (move_holds(&move->steps))
+			room_hold(move);
+		enum move_todo todo = move_step(&move->steps, &move->facts);
+		if (todo == MOVE_WAIT)
+			return;
+		if (move->steps.phase == MOVE_OVER) {
+			log_info("a move is over", "move=%s", move->id);
+			move_drop(move);
+			return;
+		}
+		if (todo == MOVE_BEGIN)
+			move_begin_phase(move);
+		else
+			move_again(move);
+	}
+}
+
+void move_tick(struct scheduler *s)
+{
+	struct moves *moves = s->moves;
+	if (!moves->taken_up) {
+		record_read(s);
+		return;
+	}
+	take_orphans(s);
+	for (struct move *move = moves->list, *next; move; move = next) {
+		next = move->next;
+		step(move);
+	}
+	return_units(s);
+	if (s->policy.inforce->moves.mode != MOVES_OFF && moves->budgets_known && s->gangs_rebuilt)
+		demand_look(s);
+}
+
+static void start_timer(struct scheduler *s, uint64_t ms)
+{
+	if (!s->stopping && s->moves)
+		uv_timer_start(&s->move_timer, moves_on_timer, ms, 0);
+}
+
+void move_wake(struct scheduler *s)
+{
+	start_timer(s, 0);
+}
+
+void moves_soon(struct scheduler *s)
+{
+	if (!s->moves)
+		return;
+	s->moves->due = true;
+	if (!uv_is_active((uv_handle_t *)&s->move_timer) || uv_timer_get_due_in(&s->move_timer) > SOON_MS)
+		start_timer(s, SOON_MS);
+}
+
+void moves_on_timer(uv_timer_t *timer)
+{
+	struct scheduler *s = timer->data;
+	struct moves *moves = s->moves;
+	if (!moves)
+		return;
+	if (!s->taken_up || !lease_may_write(s) || !scheduler_synced(s)) {
+		start_timer(s, TICK_MS);
+		return;
+	}
+	move_tick(s);
+	if (moves->search)
+		start_timer(s, 0);
+	else if ((moves->list || moves->due || !moves->taken_up) && !uv_is_active((uv_handle_t *)timer))
+		start_timer(s, TICK_MS);
+}
+
+bool moves_act(const struct scheduler *s)
+{
+	return s->moves && s->policy.inforce->moves.mode == MOVES_ACT;
+}
+
+void moves_want(struct scheduler *s, const struct pod *pod)
+{
+	enum reason why;
+	const struct policy_class *class_;
+	if (!s->moves || pod->gated || pod->gang)
+		return;
+	class_ = policy_class_of(s->policy.inforce, pod, &why);
+	if (class_ && class_->may_preempt_count > 0)
+		moves_soon(s);
+}
+
+/* --- begin and end --- */
+
+static void budgets_begin_list(void *ctx)
+{
+	struct scheduler *s = ctx;
+	if (s->moves)
+		budgets_begin(s->moves->budgets);
+}
+
+static void budgets_object(void *ctx, enum kube_change change, struct slice object)
+{
+	struct scheduler *s = ctx;
+	struct err err;
+	if (s->moves && (change == KUBE_DELETED ? budgets_remove : budgets_put)(s->moves->budgets, object, &err) != 0)
+		log_error("a disruption budget cannot be read", "error=%s", log_quote(err.text));
+}
+
+static void budgets_listed(void *ctx)
+{
+	struct scheduler *s = ctx;
+	if (!s->moves)
+		return;
+	budgets_synced(s->moves->budgets);
+	s->moves->budgets_known = true;
+	moves_soon(s);
+}
+
+/* An API server without them has none; where they may not be read nothing is ended. */
+static void budgets_unavailable(void *ctx, unsigned status, const char *reason)
+{
+	struct scheduler *s = ctx;
+	if (!s->moves)
+		return;
+	s->moves->budgets_known = status == 404;
+	if (!s->moves->budgets_known)
+		log_warn("disruption budgets may not be read: no moves are made", "status=%u error=%s", status,
+		    log_quote(reason ? reason : ""));
+	moves_soon(s);
+}
+
+void moves_start(struct scheduler *s)
+{
+	if (!s->moves || !s->kube || s->moves->budget_watch || s->policy.inforce->moves.mode == MOVES_OFF)
+		return;
+	s->moves->budget_watch =
+	    kube_watch_start(s->kube, &(struct kube_watch_options){.path = PATH_BUDGETS, .optional = true},
+	        &(struct kube_watch_handlers){.begin = budgets_begin_list,
+	            .object = budgets_object,
+	            .synced = budgets_listed,
+	            .unavailable = budgets_unavailable,
+	            .ctx = s});
+	start_timer(s, TICK_MS);
+}
+
+void moves_open(struct scheduler *s)
+{
+	if (s->moves)
+		return;
+	s->moves = xcalloc(1, sizeof *s->moves);
+	s->moves->budgets = budgets_new();
+	s->moves->demand_ns = clock_now();
+	moves_start(s);
+	if (s->pods_synced)
+		scheduler_list_pods(s); /* what is bound is to be looked at once more */
+}
+
+void moves_policy(struct scheduler *s)
+{
+	moves_drop_search(s);
+	if (s->policy.inforce->moves.mode != MOVES_OFF)
+		moves_open(s);
+	moves_start(s);
+	moves_soon(s);
+}
+
+void moves_close(struct scheduler *s)
+{
+	struct moves *moves = s->moves;
+	if (!moves)
+		return;
+	moves_drop_search(s);
+	while (moves->list) {
+		struct move *move = moves->list;
+		moves->list = move->next;
+		move_free(move);
+	}
+	while (moves->orphans) {
+		struct orphan *orphan = moves->orphans;
+		moves->orphans = orphan->next;
+		orphan_free(orphan);
+	}
+	demand_close(moves);
+	work_free_all(moves);
+	map_free(&moves->by_unit);
+	map_free(&moves->by_place);
+	budgets_free(moves->budgets);
+	free(moves);
+	s->moves = NULL;
+}

@@ -1,0 +1,342 @@
+/* Room that moves hold in the ledger: for the pods that wait, from the first act until they are bound; and for a unit
+ * that returns, from before it is resumed until its pods have come. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "berth/plan.h"
+#include "scheduler/move.h"
+
+#define WAKE_AGAIN_NS (5 * NS_PER_S)
+#define HELD_NS (60 * NS_PER_S) /* for the pods of a unit that was resumed to come */
+#define ID_MAX 160
+
+/* --- for the pods that wait --- */
+
+static void woken(void *ctx, const struct kube_answer *answer)
+{
+	(void)ctx;
+	if (answer->code != 0 || (answer->status >= 300 && answer->status != 404 && answer->status != 409))
+		log_warn("a pod that a move is for could not be woken", "status=%u error=%s", answer->status,
+		    log_quote(answer->error ? answer->error : ""));
+}
+
+/* Its room is free by now: kube-scheduler is told the node, and to look again. */
+static void wake(struct scheduler *s, struct move_place *place, struct tracked *tracked)
+{
+	struct buf text;
+	int64_t now = clock_now();
+	if (place->woken_ns != 0 && now - place->woken_ns < WAKE_AGAIN_NS)
+		return;
+	place->woken_ns = now;
+	hint_nominate(s, tracked, place->node);
+	buf_init(&text, 256);
+	buf_printf(&text, "{\"berth.dev/wake\":\"%s/%llx\"}", reason_code(REASON_CODE_WAKE_ROOM),
+	    (unsigned long long)clock_wall());
+	kube_annotate(s->kube, pod_ref(tracked->pod), buf_slice(&text), woken, s);
+	buf_free(&text);
+	metric_add(s->instruments.wakeups, 1, reason_code(REASON_CODE_WAKE_ROOM), NULL);
+}
+
+static void hold_place(struct scheduler *s, struct move_place *place)
+{
+	struct tracked *tracked = roster_find(s->roster, slice_of(place->uid));
+	struct node *node = fleet_find(s->fleet, slice_of(place->node));
+	struct ledger_entry *entry = ledger_find(s->fleet, slice_of(place->uid));
+	int64_t now = clock_now();
+	if (!tracked || tracked->pod->deleting || !node || !node->spec || (entry && entry->state == LEDGER_BOUND))
+		return;
+	if (!entry)
+		entry = ledger_reserve(s->fleet, tracked->pod, slice_of(place->node), LEDGER_ASSUMED, true, now,
+		    scheduler_ttl(s, tracked->pod));
+	else if (!entry->pinned && entry->expires_ns - now < entry->ttl_ns / 2)
+		ledger_renew(s->fleet, entry, now);
+	if (entry->node == node && !entry->pinned &&
+	    decide_node(s->fleet, tracked->pod, node, NULL) == REASON_CODE_FITS)
+		wake(s, place, tracked);
+}
+
+void room_hold(struct move *move)
+{
+	for (size_t i = 0; i < move->place_count; i++)
+		if (!move->places[i].bound && !move->places[i].gone)
+			hold_place(move->s, &move->places[i]);
+	expire_soon(move->s);
+}
+
+bool moves_hold(const struct scheduler *s, const char *uid)
+{
+	const struct move_place *place = s->moves ? map_get(&s->moves->by_place, slice_of(uid)) : NULL;
+	return place && !place->move->observed && !place->move->asking && move_holds(&place->move->steps);
+}
+
+void room_drop(struct move *move)
+{
+	struct scheduler *s = move->s;
+	bool any = false;
+	for (size_t i = 0; i < move->place_count && !move->observed; i++) {
+		struct move_place *place = &move->places[i];
+		struct ledger_entry *entry = ledger_find(s->fleet, slice_of(place->uid));
+		struct tracked *tracked = roster_find(s->roster, slice_of(place->uid));
+		if (map_get(&s->moves->by_place, slice_of(place->uid)) != place)
+			continue;
+		map_remove(&s->moves->by_place, slice_of(place->uid));
+		if (move->asking || place->bound || !entry || entry->state == LEDGER_BOUND || entry->pinned)
+			continue;
+		if (tracked)
+			hint_withdraw(s, tracked);
+		ledger_release(s->fleet, entry);
+		any = true;
+	}
+	if (any)
+		wake_soon(s, REASON_CODE_WAKE_ROOM);
+}
+
+/* --- for a unit that returns --- */
+
+static void hold_id(const struct move_unit *unit, size_t at, char id[ID_MAX])
+{
+	snprintf(id, ID_MAX, "return/%s/%zu/%zu", unit->move->id, (size_t)(unit - unit->move->units), at);
+}
+
+static size_t pods_of(const struct move_unit *unit)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < unit->room_count; i++)
+		count += unit->rooms[i].count;
+	return count;
+}
+
+/* What stands for a pod that comes: its own words are not known yet, but where it stood. */
+static struct pod stand_in(const struct move_unit *unit, const struct unit_room *room, const char *id)
+{
+	static struct toleration all[] = {{.key = "", .value = "", .op = TOLERATION_EXISTS, .any_effect = true}};
+	return (struct pod){.uid = id,
+	    .namespace_ = unit->namespace_,
+	    .name = unit->name,
+	    .scheduler = SCHEDULER_NAME,
+	    .priority = unit->priority,
+	    .toleration_count = 1,
+	    .tolerations = all,
+	    .demand = {room->demand.count, (struct resource_amount *)room->demand.items}};
+}
+
+static void reserve(struct scheduler *s, const struct pod *pod, struct node *node)
+{
+	struct ledger_entry *entry =
+	    ledger_reserve(s->fleet, pod, slice_of(node->name), LEDGER_ASSUMED, true, clock_now(), GANG_COMMIT_NS);
+	ledger_pin(s->fleet, entry, true, clock_now());
+}
+
+/* Where all of them stood. */
+static bool hold_old_places(struct move_unit *unit)
+{
+	struct scheduler *s = unit->move->s;
+	char id[ID_MAX];
+	for (size_t i = 0; i < unit->room_count; i++) {
+		struct node *node = fleet_find(s->fleet, slice_of(unit->rooms[i].node));
+		for (size_t k = 0; k < unit->rooms[i].count; k++) {
+			hold_id(unit, unit->held, id);
+			struct pod pod = stand_in(unit, &unit->rooms[i], id);
+			if (!node || !node->spec || decide_node(s->fleet, &pod, node, NULL) != REASON_CODE_FITS)
+				return false;
+			reserve(s, &pod, node);
+			unit->held++;
+		}
+	}
+	return true;
+}
+
+/* A taint that no node had where it stood may be one that it does not tolerate. */
+static bool is_alike(const struct scheduler *s, const struct move_unit *unit, const struct node *node)
+{
+	bool same_pool = false, any = false;
+	if (!node->spec)
+		return false;
+	for (size_t i = 0; i < unit->room_count; i++) {
+		const struct node *old = fleet_find(s->fleet, slice_of(unit->rooms[i].node));
+		if (!old || !old->spec)
+			continue;
+		any = true;
+		same_pool |= old->pool == node->pool;
+	}
+	for (size_t t = 0; t < node->spec->taint_count; t++) {
+		bool known = node->spec->taints[t].effect == TAINT_PREFER_NO_SCHEDULE;
+		for (size_t i = 0; i < unit->room_count && !known; i++) {
+			const struct node *old = fleet_find(s->fleet, slice_of(unit->rooms[i].node));
+			for (size_t o = 0; old && old->spec && o < old->spec->taint_count; o++)
+				known |= strcmp(old->spec->taints[o].key, node->spec->taints[t].key) == 0;
+		}
+		if (!known)
+			return false;
+	}
+	return same_pool || !any;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static const char **alike(const struct scheduler *s, const struct move_unit *unit, size_t *count)
+{
+	const char **names = xcalloc(s->fleet->nodes.count + 1, sizeof *names);
+	size_t cursor = 0;
+	*count = 0;
+	for (const struct node *node; (node = map_next(&s->fleet->nodes, &cursor));)
+		if (is_alike(s, unit, node))
+			names[(*count)++] = node->name;
+	if (*count > 0)
+		qsort(names, *count, sizeof *names, by_name);
+	return names;
+}
+
+static struct plan_topology topology_of(const struct scheduler *s, const struct move_unit *unit, size_t pods)
+{
+	struct plan_topology topology = PLAN_ANYWHERE;
+	const struct policy *policy = s->policy.inforce;
+	for (size_t i = 0; i < policy->class_count && pods > 1; i++)
+		if (strcmp(policy->classes[i].name, unit->class_name) == 0) {
+			topology.require = policy->classes[i].gang.require;
+			topology.prefer = policy->classes[i].gang.prefer;
+		}
+	return topology;
+}
+
+/* On nodes like those. */
+static bool hold_others(struct move_unit *unit)
+{
+	struct scheduler *s = unit->move->s;
+	size_t pods = pods_of(unit), at = 0, name_count;
+	const char **names = alike(s, unit, &name_count);
+	struct pod *stand_ins = xcalloc(pods + 1, sizeof *stand_ins);
+	struct plan_member *members = xcalloc(pods + 1, sizeof *members);
+	char(*ids)[ID_MAX] = xcalloc(pods + 1, sizeof *ids);
+	struct plan plan;
+	for (size_t i = 0; i < unit->room_count; i++)
+		for (size_t k = 0; k < unit->rooms[i].count; k++, at++) {
+			hold_id(unit, at, ids[at]);
+			stand_ins[at] = stand_in(unit, &unit->rooms[i], ids[at]);
+			members[at] = (struct plan_member){
+			    .pod = &stand_ins[at], .rank = PLAN_NO_RANK, .limited = true, .only = {name_count, names}};
+		}
+	plan_gang(s->fleet,
+	    &(struct plan_request){.count = pods, .members = members, .topology = topology_of(s, unit, pods)}, &plan);
+	bool found = plan.reason == REASON_CODE_FITS && plan.placed == pods;
+	for (size_t i = 0; found && i < pods; i++)
+		reserve(s, &stand_ins[i], plan.nodes[i]);
+	unit->held = found ? pods : 0;
+	plan_free(&plan);
+	free(ids);
+	free(members);
+	free(stand_ins);
+	free(names);
+	return found;
+}
+
+bool room_hold_unit(struct move_unit *unit)
+{
+	size_t pods = pods_of(unit);
+	if (pods == 0)
+		return true; /* nothing is known of its pods: they wait for room as others do */
+	unit->held = 0;
+	bool found = hold_old_places(unit);
+	if (!found) {
+		room_drop_unit(unit);
+		found = hold_others(unit);
+	}
+	if (found)
+		unit->held_until_ns = clock_now() + HELD_NS;
+	return found;
+}
+
+void room_drop_unit(struct move_unit *unit)
+{
+	struct scheduler *s = unit->move->s;
+	char id[ID_MAX];
+	bool any = false;
+	for (size_t i = 0, pods = unit->held > 0 ? pods_of(unit) : 0; i < pods; i++) {
+		hold_id(unit, i, id);
+		struct ledger_entry *entry = ledger_find(s->fleet, slice_of(id));
+		if (!entry)
+			continue;
+		ledger_release(s->fleet, entry);
+		any = true;
+	}
+	unit->held = 0;
+	if (any)
+		wake_soon(s, REASON_CODE_WAKE_ROOM);
+}
+
+/* --- its pods come --- */
+
+static bool comes_from(const struct pod *pod, const struct move_unit *unit)
+{
+	static const char *const keys[] = {"jobset.sigs.k8s.io/jobset-name", "training.kubeflow.org/job-name",
+	    "ray.io/cluster", "ray.io/originated-from-cr-name", "batch.kubernetes.io/job-name"};
+	if (strcmp(pod->namespace_, unit->namespace_) != 0 || !pod->owner_uid)
+		return false;
+	for (size_t i = 0; i < unit->key_count; i++)
+		if (strcmp(unit->keys[i], pod->owner_uid) == 0)
+			return true;
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		const char *value = labels_get(&pod->labels, keys[i]);
+		if (value && strcmp(value, unit->name) == 0)
+			return true;
+	}
+	return strcmp(pod->owner_uid, unit->uid) == 0;
+}
+
+static struct move_unit *returning(const struct scheduler *s, const struct pod *pod)
+{
+	for (struct move *move = s->moves ? s->moves->list : NULL; move; move = move->next)
+		for (size_t i = 0; i < move->unit_count; i++)
+			if (move->units[i].held > 0 && comes_from(pod, &move->units[i]))
+				return &move->units[i];
+	return NULL;
+}
+
+static struct ledger_entry *hold_like(const struct scheduler *s, const struct move_unit *unit, const struct pod *pod)
+{
+	char id[ID_MAX];
+	for (size_t i = 0, pods = pods_of(unit); i < pods; i++) {
+		hold_id(unit, i, id);
+		struct ledger_entry *entry = ledger_find(s->fleet, slice_of(id));
+		bool same = entry && entry->demand.count == pod->demand.count;
+		for (uint16_t r = 0; same && r < pod->demand.count; r++)
+			same = entry->demand.items[r].id == pod->demand.items[r].id &&
+			       entry->demand.items[r].amount == pod->demand.items[r].amount;
+		if (same)
+			return entry;
+	}
+	return NULL;
+}
+
+void moves_returning(struct scheduler *s, struct tracked *tracked)
+{
+	struct pod *pod = tracked->pod;
+	struct move_unit *unit = returning(s, pod);
+	if (!unit || pod->gang || pod->gated || pod->deleting || ledger_find(s->fleet, slice_of(pod->uid)))
+		return;
+	struct ledger_entry *hold = hold_like(s, unit, pod);
+	if (!hold)
+		return;
+	struct node *node = hold->node;
+	ledger_release(s->fleet, hold);
+	unit->held--;
+	if (decide_node(s->fleet, pod, node, NULL) == REASON_CODE_FITS) {
+		ledger_reserve(
+		    s->fleet, pod, slice_of(node->name), LEDGER_PLANNED, true, clock_now(), scheduler_ttl(s, pod));
+		expire_soon(s);
+		hint_nominate(s, tracked, node->name);
+	}
+	moves_soon(s);
+}
+
+void moves_let_in(struct scheduler *s, const struct gang *gang)
+{
+	struct move_unit *unit = gang->count > 0 ? returning(s, gang->members[0]->pod) : NULL;
+	if (unit)
+		room_drop_unit(unit);
+}

@@ -1,0 +1,106 @@
+/* /v1/moves: the moves, and the demands for which none is made. */
+#include <inttypes.h>
+
+#include "scheduler/json.h"
+#include "scheduler/move.h"
+
+static const char *const unit_states[] = {"stands", "ended", "back", "left"};
+
+static void write_time(const char *name, int64_t wall_ns, struct buf *out)
+{
+	char text[CLOCK_TEXT_MAX];
+	clock_format(wall_ns, text);
+	member(out, name, wall_ns > 0 ? text : NULL);
+	buf_char(out, ',');
+}
+
+static void write_named(
+    const char *kind, const char *namespace_, const char *name, const char *class_name, struct buf *out)
+{
+	member(out, "kind", kind);
+	buf_char(out, ',');
+	member(out, "namespace", namespace_);
+	buf_char(out, ',');
+	member(out, "name", name);
+	buf_char(out, ',');
+	member(out, "class", class_name);
+}
+
+static void write_unit(const struct move_unit *unit, struct buf *out)
+{
+	int64_t until = unit->back_ns > 0 ? unit->back_ns : clock_wall();
+	double seconds = unit->since_ns > 0 ? (double)(until - unit->since_ns) / (double)NS_PER_S : 0;
+	buf_char(out, '{');
+	write_named(unit->kind, unit->namespace_, unit->name, unit->class_name, out);
+	buf_char(out, ',');
+	member(out, "way", unit->suspends ? "suspend" : "evict");
+	buf_char(out, ',');
+	member(out, "right", victims_right_text(unit->right));
+	buf_char(out, ',');
+	member(out, "state", unit_states[unit->state]);
+	buf_char(out, ',');
+	write_time("since", unit->since_ns, out);
+	write_time("back", unit->back_ns, out);
+	buf_printf(out, "\"milliGPUs\":%" PRId64 ",\"costGPUMinutes\":%.1f,\"takenGPUMinutes\":%.1f}", unit->milli_gpus,
+	    unit->cost / 60, seconds / 60 * (double)unit->milli_gpus / 1000);
+}
+
+static void write_move(const struct move *move, struct buf *out)
+{
+	buf_char(out, '{');
+	member(out, "id", move->id);
+	buf_char(out, ',');
+	member(out, "phase",
+	    move->observed ? "observed"
+	    : move->asking ? "asking"
+	                   : move_phase_name(move->steps.phase));
+	buf_char(out, ',');
+	member(out, "stopped", move->steps.stop != MOVE_STOP_NOT ? move_stop_text(move->steps.stop) : NULL);
+	buf_char(out, ',');
+	write_time("begun", move->begun_ns, out);
+	write_time("endingAt", move->ending_ns, out);
+	buf_printf(out, "\"costGPUMinutes\":%.1f,\"for\":{", move->cost / 60);
+	write_named(move->kind, move->namespace_, move->name, move->class_name, out);
+	size_t bound = 0;
+	for (size_t i = 0; i < move->place_count; i++)
+		bound += move->places[i].bound;
+	buf_printf(out, ",\"pods\":%zu,\"bound\":%zu},\"units\":[", move->place_count, bound);
+	for (size_t i = 0; i < move->unit_count; i++) {
+		buf_text(out, i ? ",\n " : "\n ");
+		write_unit(&move->units[i], out);
+	}
+	buf_text(out, "]}");
+}
+
+static void write_waiting(const struct demand_tried *tried, struct buf *out)
+{
+	buf_char(out, '{');
+	write_named(tried->kind, tried->namespace_, tried->name, tried->class_name, out);
+	buf_printf(out, ",\"pods\":%zu,", tried->pods);
+	member(out, "why", tried->why);
+	buf_char(out, '}');
+}
+
+void moves_answer(void *ctx, struct buf *out)
+{
+	struct scheduler *s = ctx;
+	static const char *const modes[] = {"off", "observe", "act"};
+	size_t cursor = 0;
+	bool first = true;
+	buf_char(out, '{');
+	member(out, "mode", modes[s->policy.inforce->moves.mode]);
+	buf_text(out, ",\"moves\":[");
+	for (const struct move *move = s->moves ? s->moves->list : NULL; move; move = move->next) {
+		buf_text(out, first ? "\n" : ",\n");
+		first = false;
+		write_move(move, out);
+	}
+	buf_text(out, "],\n\"waiting\":[");
+	first = true;
+	for (const struct demand_tried *tried; s->moves && (tried = map_next(&s->moves->tried, &cursor));) {
+		buf_text(out, first ? "\n" : ",\n");
+		first = false;
+		write_waiting(tried, out);
+	}
+	buf_text(out, "]}\n");
+}
