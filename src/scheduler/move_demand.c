@@ -479,7 +479,7 @@ static void add_unit(
 	for (size_t i = 0; i < from->member_count; i++) {
 		const struct work_pod *pod = work_find(s, from->members[i]);
 		unit->pods[unit->pod_count++] =
-		    (struct unit_pod){xstrdup(from->members[i]), xstrdup(pod ? pod->name : "")};
+		    (struct unit_pod){.uid = xstrdup(from->members[i]), .name = xstrdup(pod ? pod->name : "")};
 	}
 	name_unit(s, unit, found, from->way == VICTIMS_SUSPEND);
 	if (from->way == VICTIMS_SUSPEND)

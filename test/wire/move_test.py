@@ -1,0 +1,571 @@
+"""Moves of `berth serve`: whole units of work are ended for pods that may preempt them, and given back."""
+
+import json
+import signal
+import subprocess
+import time
+import unittest
+
+from harness import BERTH, NAMES, Daemon, Cluster, WireTest, pod, wait_for
+
+CLASSES = """\
+apiVersion: berth.dev/v1alpha1
+kind: PlacementPolicy
+classes:
+- name: inference
+  match: [{owners: [ReplicaSet]}]
+  mayPreempt: [batch]
+- name: batch
+  match: [{owners: [Job]}]
+fallback: batch
+"""
+OBSERVE = CLASSES + "moves: {mode: observe}\n"
+ACT = CLASSES + "moves: {mode: act, giveBackAfter: 1s}\n"
+KEEP = CLASSES + "moves: {mode: act, giveBackAfter: 1h}\n"
+GRACE = KEEP.replace("match: [{owners: [Job]}]", "match: [{owners: [Job]}]\n  asVictim: {grace: 2s}")
+WEB = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "web", "uid": "web-uid"}}
+RECORDS = "/api/v1/namespaces/default/configmaps/berth-moves"
+JOB = "/apis/batch/v1/namespaces/team/jobs/{}"
+
+
+class MoveTest(WireTest):
+    policy = KEEP
+
+    def setUp(self):
+        self.cluster = Cluster()
+        self.addCleanup(self.cluster.stop)
+        self.nodes()
+        self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, args=self.args)
+        self.addCleanup(self.stop_daemon)
+
+    def start_anew(self):
+        self.daemon.process.stop(signal.SIGKILL)
+        self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
+
+    # --- the cluster ---
+
+    def standing(self, name, node, owner, gpus=8, annotations=None, **spec):
+        """A pod that stands on the node from the beginning."""
+        made = self.cluster.create("pods", pod(name, gpus=gpus, owner=owner, annotations=annotations, nodeName=node, **spec))
+        wait_for(lambda: (self.daemon.entry(made) or {}).get("state") == "bound", what=name)
+        return made
+
+    def full(self, annotations=None):
+        """A Job of 8 GPUs on each node."""
+        jobs = [self.cluster.job(f"job-{n}") for n in NAMES]
+        for name, job in zip(NAMES, jobs):
+            self.standing(f"train-{name}", name, job, annotations=annotations)
+        return jobs
+
+    def web(self, count=1, gpus=8, owner=WEB, prefix="web", ask=True):
+        """Replicas that kube-scheduler has asked for in vain."""
+        made = [self.cluster.pod(f"{prefix}-{i}", gpus=gpus, owner=owner) for i in range(count)]
+        for thing in made:
+            self.seen(thing)
+        for thing in made:
+            if ask:
+                self.assertIsNone(self.daemon.placed(thing, NAMES))
+        return made
+
+    def unschedulable(self, name):
+        self.cluster.patch(f"/api/v1/namespaces/team/pods/{name}/status", {"status": {"conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+             "message": "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."}]}})
+
+    def job(self, name):
+        return self.cluster.api.json("GET", JOB.format(name))[1]
+
+    def patch_job(self, name, patch):
+        return self.cluster.patch(JOB.format(name), patch)
+
+    def suspended(self):
+        return sorted(n for n in (f"job-{node}" for node in NAMES) if self.job(n).get("spec", {}).get("suspend"))
+
+    def some_suspended(self, count=1, seconds=10):
+        wait_for(lambda: len(self.suspended()) == count, seconds, f"{count} suspended Jobs, not {self.suspended()}")
+        return self.suspended()
+
+    def mark(self, name):
+        return self.job(name)["metadata"].get("labels", {}).get("berth.dev/suspended-by")
+
+    def pods_end(self, jobs):
+        for name in jobs:
+            self.cluster.delete_pod("train-" + name.removeprefix("job-"))
+
+    def records(self):
+        status, made = self.cluster.api.json("GET", RECORDS)
+        return {k: json.loads(v) for k, v in (made.get("data") or {}).items()} if status == 200 else {}
+
+    def events(self, reason):
+        return [e for e in self.cluster.api.json("GET", "/apis/events.k8s.io/v1/events")[1]["items"] if e["reason"] == reason]
+
+    # --- berth ---
+
+    def moves(self):
+        return self.daemon.ops.json("GET", "/v1/moves")[1]
+
+    def only_move(self):
+        found = self.moves()["moves"]
+        self.assertEqual(len(found), 1, found)
+        return found[0]
+
+    def phase(self, wanted, seconds=10):
+        def look():
+            found = self.moves()["moves"]
+            return found and found[0]["phase"] == wanted and found[0]
+        return wait_for(look, seconds, f"the phase {wanted}, of {self.moves()}")
+
+    def no_moves(self, seconds=10):
+        wait_for(lambda: not self.moves()["moves"], seconds, "the end of all moves")
+
+    def why(self):
+        return wait_for(lambda: self.moves()["waiting"], what="a reason")[0]["why"]
+
+    def nothing_happens(self, seconds=1.5):
+        time.sleep(seconds)
+        self.assertEqual(self.suspended(), [])
+        self.assertEqual(self.moves()["moves"], [])
+
+    def bind(self, thing):
+        """As kube-scheduler does once there is room; the node."""
+        node = wait_for(lambda: self.daemon.placed(thing, NAMES), what="a node")
+        status, answer = self.daemon.bind(thing, node)
+        self.assertEqual((status, answer["Error"]), (200, ""))
+        return node
+
+    def moved(self, count=1):
+        """Replicas that were given the room of Jobs; the Jobs."""
+        self.full()
+        things = self.web(count)
+        jobs = self.some_suspended(count)
+        self.pods_end(jobs)
+        self.phase("bind")
+        for thing in things:
+            self.bind(thing)
+        self.phase("lent")
+        return jobs
+
+
+class Off(MoveTest):
+    policy = CLASSES
+
+    def test_without_the_key_nothing_is_asked_for_or_written(self):
+        self.full()
+        self.web()
+        time.sleep(1)
+        self.assertEqual(self.suspended(), [])
+        self.assertEqual(self.moves(), {"mode": "off", "moves": [], "waiting": []})
+        self.assertEqual(self.cluster.api.call("GET", RECORDS)[0], 404)
+
+
+class Observed(MoveTest):
+    policy = OBSERVE
+
+    def test_a_move_is_reported_once_and_nothing_is_touched(self):
+        self.full()
+        things = self.web(2)
+        found = wait_for(lambda: self.moves()["moves"], what="the move")
+        self.assertEqual(len(found), 1)
+        self.assertEqual((found[0]["phase"], found[0]["for"]["pods"], len(found[0]["units"])), ("observed", 2, 2))
+        self.assertEqual(found[0]["for"]["name"], "web")
+        (said,) = wait_for(lambda: self.events("MoveObserved"), what="the Event")
+        self.assertEqual((said["regarding"]["kind"], said["regarding"]["name"]), ("ReplicaSet", "web"))
+        self.assertIn("16 GPUs would be taken for 2 pods", said["note"])
+        self.assertEqual(self.daemon.metric('berth_moves_total{result="observed"}'), 1)
+        for thing in things:
+            self.assertIsNone(self.daemon.placed(thing, NAMES))
+        time.sleep(1.5)
+        self.assertEqual(len(self.events("MoveObserved")), 1)
+        self.assertEqual(self.suspended(), [])
+        self.assertEqual(self.cluster.api.call("GET", RECORDS)[0], 404)
+        text = subprocess.run([BERTH, "moves", "--ops", f"127.0.0.1:{self.daemon.ops_port}"], capture_output=True, text=True,
+                              check=True).stdout
+        self.assertIn("ReplicaSet team/web", text)
+        self.assertIn("Job team/job-", text)
+
+    def test_what_one_would_take_no_other_would(self):
+        self.full()
+        self.web(2)
+        other = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "api", "uid": "api-uid"}}
+        self.web(1, owner=other, prefix="api")
+        found = wait_for(lambda: len(self.moves()["moves"]) == 2 and self.moves()["moves"], what="both moves")
+        names = [u["name"] for m in found for u in m["units"]]
+        self.assertEqual(sorted(names), ["job-n0", "job-n1", "job-n2"])
+
+    def test_it_is_over_when_nobody_waits(self):
+        self.full()
+        self.web()
+        wait_for(lambda: self.moves()["moves"], what="the move")
+        self.cluster.delete_pod("web-0")
+        self.no_moves()
+
+    def test_pods_that_kube_scheduler_alone_rejected_wait_as_well(self):
+        self.full()
+        self.web(ask=False)
+        self.unschedulable("web-0")
+        wait_for(lambda: self.moves()["moves"], what="the move")
+
+    def test_a_policy_that_begins_to_observe(self):
+        self.daemon.write_policy(CLASSES)
+        wait_for(lambda: self.moves()["mode"] == "off", what="the policy")
+        self.full()
+        self.web()
+        self.daemon.write_policy(OBSERVE)
+        wait_for(lambda: self.moves()["moves"], what="the move")
+
+
+class Acted(MoveTest):
+    def test_a_job_makes_room_and_says_for_whom(self):
+        self.full()
+        (thing,) = self.web()
+        (job,) = self.some_suspended()
+        move = self.only_move()
+        self.assertEqual(self.mark(job), move["id"])
+        self.assertIn("berth.dev/suspended-since", self.job(job)["metadata"]["annotations"])
+        self.assertEqual(list(self.records()), [move["id"]])
+        node = job.removeprefix("job-")
+        self.assertEqual(self.daemon.entry(thing)["node"], node)
+        self.assertIsNone(self.daemon.placed(thing, NAMES))
+        self.pods_end([job])
+        self.phase("bind")
+        wait_for(lambda: self.nominated("web-0") == node and self.wake("web-0"), what="the wake-up")
+        self.assertEqual(self.bind(thing), node)
+        self.phase("lent")
+        self.assertEqual(self.records()[move["id"]]["state"], "lent")
+        (taken,) = self.events("GPUsTaken")
+        self.assertEqual((taken["regarding"]["kind"], taken["regarding"]["name"]), ("Job", job))
+        self.assertIn("8 GPUs go to ReplicaSet team/web (class inference) by mayPreempt", taken["note"])
+        (given,) = self.events("GPUsTakenFor")
+        self.assertIn(f"from Job team/{job} (8 GPUs)", given["note"])
+
+    def test_only_as_many_as_are_needed(self):
+        self.full()
+        self.web(2, gpus=4)
+        self.some_suspended(1)
+        time.sleep(1)
+        self.assertEqual(len(self.suspended()), 1)
+
+    def test_nobody_else_gets_the_room(self):
+        self.full()
+        (thing,) = self.web()
+        jobs = self.some_suspended()
+        self.pods_end(jobs)
+        other = self.cluster.pod("other", gpus=1, owner=self.cluster.job("late"))
+        self.assertIsNone(self.daemon.placed(self.seen(other), NAMES))
+        self.bind(thing)
+
+    def test_the_room_is_given_up_with_the_last_pod_that_waits(self):
+        self.full()
+        self.web()
+        jobs = self.some_suspended()
+        self.cluster.delete_pod("web-0")
+        self.phase("return")
+        self.pods_end(jobs)
+        wait_for(lambda: not self.suspended(), what="the resumption")
+        self.assertIsNone(self.mark(jobs[0]))
+        wait_for(lambda: self.events("MoveGivenUp"), what="the Event")
+
+    def test_kube_scheduler_gets_no_victims_meanwhile(self):
+        self.full()
+        (thing,) = self.web()
+        self.some_suspended()
+        _, answer = self.daemon.verbs.json("POST", "/v1/preempt", {
+            "Pod": thing, "NodeNameToVictims": None, "NodeNameToMetaVictims": {
+                "n0": {"Pods": [{"UID": self.cluster.get_pod("train-n0")["metadata"]["uid"]}], "NumPDBViolations": 0}}})
+        self.assertEqual(answer["NodeNameToMetaVictims"], {})
+
+    def test_pods_that_do_not_end_are_left_and_others_sought(self):
+        self.full()
+        self.web()
+        self.some_suspended()
+        self.phase("empty")
+
+    def test_a_protected_pod_keeps_its_unit(self):
+        self.full(annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"})
+        self.web()
+        self.assertIn("it is protected", self.why())
+        self.nothing_happens()
+
+    def test_nothing_ends_where_not_all_would_fit(self):
+        self.full()
+        self.web(4)
+        self.assertIn("no room even without", self.why())
+        self.nothing_happens()
+
+    def test_pods_without_a_controller_are_never_ended(self):
+        for name in NAMES:
+            self.standing(f"train-{name}", name, None)
+        self.web()
+        self.assertIn("nothing makes it anew", self.why())
+        self.nothing_happens()
+
+    def test_steps_of_workflows_and_jobs_of_unknown_owners_are_never_ended(self):
+        step = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "w", "uid": "w-uid"}}
+        self.standing("train-n0", "n0", step)
+        self.standing("train-n1", "n1", self.cluster.job("job-n1", owner="AppWrapper"))
+        self.standing("train-n2", "n2", {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "d", "uid": "d-uid"}})
+        self.web()
+        self.why()
+        self.nothing_happens()
+
+    def test_a_job_that_shares_its_pods_with_another_scheduler_is_left(self):
+        jobs = self.full()
+        for job, name in zip(jobs, NAMES):
+            self.cluster.create("pods", pod(f"foreign-{name}", gpus=0, owner=job, scheduler="default-scheduler", nodeName=name))
+        time.sleep(0.5)
+        self.web()
+        self.why()
+        self.nothing_happens()
+
+
+class LeftAlone(MoveTest):
+    """Whoever else has a say over an owner has the last."""
+
+    def barred(self, patch):
+        self.full()
+        for name in NAMES:
+            self.patch_job(f"job-{name}", patch)
+        self.web()
+        self.why()
+        self.nothing_happens()
+        self.assertEqual([self.mark(f"job-{n}") for n in NAMES], [None] * 3)
+
+    def test_jobs_of_kueue(self):
+        self.barred({"metadata": {"labels": {"kueue.x-k8s.io/queue-name": "q"}}})
+
+    def test_jobs_that_are_managed_elsewhere(self):
+        self.barred({"spec": {"managedBy": "example.com/other"}})
+
+    def test_jobs_that_were_resumed_twice(self):
+        self.barred({"metadata": {"annotations": {"berth.dev/resumed-by-others": "2"}}})
+
+    def test_jobs_that_were_moved_a_short_while_ago(self):
+        self.barred({"metadata": {"annotations": {"berth.dev/left-alone-until": "2999-01-01T00:00:00Z"}}})
+
+    def test_jobs_that_were_moved_often_enough_today(self):
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self.barred({"metadata": {"annotations": {"berth.dev/moved-at": f"{now},{now.replace('Z', '.5Z')}"}}})
+
+    def test_jobs_that_another_has_suspended(self):
+        self.full()
+        for name in NAMES:
+            self.patch_job(f"job-{name}", {"spec": {"suspend": True}})
+        self.web()
+        self.why()
+        time.sleep(1)
+        self.assertEqual([self.mark(f"job-{n}") for n in NAMES], [None] * 3)
+        self.assertEqual(len(self.suspended()), 3)
+
+    def test_one_of_them_is_passed_over_for_the_next(self):
+        self.full()
+        for name in ("n0", "n1"):
+            self.patch_job(f"job-{name}", {"spec": {"managedBy": "example.com/other"}})
+        self.web()
+        self.assertEqual(self.some_suspended(), ["job-n2"])
+
+    def test_who_resumes_one_keeps_it(self):
+        (job,) = self.moved()
+        self.patch_job(job, {"spec": {"suspend": False}})
+        wait_for(lambda: self.mark(job) is None, 20, "the mark's end")
+        self.assertEqual(self.job(job)["metadata"]["annotations"]["berth.dev/resumed-by-others"], "1")
+        self.no_moves()
+        wait_for(lambda: not self.records(), what="the record's end")
+        time.sleep(0.5)
+        self.assertFalse(self.job(job)["spec"]["suspend"])
+
+    def test_who_takes_the_mark_away_keeps_it_suspended(self):
+        (job,) = self.moved()
+        self.patch_job(job, {"metadata": {"labels": {"berth.dev/suspended-by": None}}})
+        self.no_moves(20)
+        self.daemon.write_policy(CLASSES)
+        time.sleep(1)
+        self.assertTrue(self.job(job)["spec"]["suspend"])
+
+
+class Refused(MoveTest):
+    def test_a_dry_run_that_is_refused_ends_nothing(self):
+        self.full()
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": "jobs/job-n", "status": 422, "times": 3}]})
+        self.web()
+        wait_for(lambda: self.events("MoveGivenUp"), 15, "the Event")
+        self.assertEqual(self.suspended(), [])
+        wait_for(lambda: not self.records(), what="the record's end")
+
+    def test_a_record_that_cannot_be_written_ends_nothing(self):
+        self.full()
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": "configmaps", "status": 403, "times": 1000},
+                                       {"method": "POST", "path": "configmaps", "status": 403, "times": 1000}]})
+        self.web()
+        wait_for(lambda: self.events("MoveGivenUp"), 15, "the Event")
+        time.sleep(1)
+        self.assertEqual(self.suspended(), [])
+
+    def test_one_of_two_that_refuses_brings_the_other_back(self):
+        self.full()
+        self.web(2)
+        self.phase("dryRun")
+        jobs = [u["name"] for u in self.only_move()["units"]]
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": f"jobs/{jobs[1]}", "status": 422, "times": 5}]})
+        wait_for(lambda: self.events("MoveGivenUp"), 15, "the Event")
+        self.pods_end(self.suspended())
+        wait_for(lambda: not self.suspended(), 15, "the resumption")
+
+
+class Evicted(MoveTest):
+    policy = KEEP.replace("owners: [Job]", "owners: [Job, StatefulSet]")
+
+    def replicas(self, annotations=None):
+        owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "s", "uid": "s-uid"}}
+        for name in NAMES:
+            self.standing(f"s-{name}", name, owner, annotations=annotations, terminationGracePeriodSeconds=1)
+
+    def standing_pods(self):
+        return [n for n in NAMES if "spec" in self.cluster.get_pod(f"s-{n}")
+                and "deletionTimestamp" not in self.cluster.get_pod(f"s-{n}")["metadata"]]
+
+    def test_a_replica_that_is_made_anew_is_evicted(self):
+        self.replicas()
+        (thing,) = self.web()
+        wait_for(lambda: len(self.standing_pods()) == 2, what="the eviction")
+        (gone,) = [n for n in NAMES if n not in self.standing_pods()]
+        self.cluster.delete_pod(f"s-{gone}")
+        self.assertEqual(self.bind(thing), gone)
+        self.no_moves()
+        wait_for(lambda: not self.records(), what="the record's end")
+
+    def test_a_budget_that_refuses_ends_nothing(self):
+        self.replicas({"sim.berth.dev/evictable": "false"})
+        self.web()
+        self.why()
+        time.sleep(0.5)
+        self.assertEqual(len(self.standing_pods()), 3)
+
+
+class Noticed(MoveTest):
+    policy = GRACE
+
+    def ending_at(self):
+        return [n for n in NAMES if self.cluster.get_pod(f"train-{n}")["metadata"].get("annotations", {}).get("berth.dev/ending-at")]
+
+    def test_its_pods_are_told_before_it_is_suspended(self):
+        self.full()
+        self.web()
+        (node,) = wait_for(self.ending_at, what="the notice")
+        self.assertEqual(self.suspended(), [])
+        wait_for(lambda: self.events("GPUsToBeTaken"), what="the Event")
+        self.assertEqual(self.some_suspended(), [f"job-{node}"])
+
+    def test_a_notice_is_taken_back(self):
+        self.full()
+        self.web()
+        wait_for(self.ending_at, what="the notice")
+        self.cluster.delete_pod("web-0")
+        wait_for(lambda: not self.ending_at(), what="the notice's end")
+        self.nothing_happens(2.5)
+
+
+class GivenBack(MoveTest):
+    policy = ACT
+
+    def test_it_returns_once_nobody_waits_and_there_is_room(self):
+        (job,) = self.moved()
+        time.sleep(2)
+        self.assertEqual(self.suspended(), [job])
+        self.cluster.delete_pod("web-0")
+        wait_for(lambda: not self.suspended(), 15, "the resumption")
+        self.assertIsNone(self.mark(job))
+        self.assertIn("berth.dev/left-alone-until", self.job(job)["metadata"]["annotations"])
+        wait_for(lambda: self.events("GPUsGivenBack"), what="the Event")
+        node = job.removeprefix("job-")
+        other = self.seen(self.cluster.pod("other", gpus=8, owner=self.cluster.job("late")))
+        self.assertIsNone(self.daemon.placed(other, NAMES))
+        again = self.seen(self.cluster.pod("again", gpus=8, owner=self.job(job)))
+        self.assertEqual(self.bind(again), node)
+        self.no_moves()
+        wait_for(lambda: not self.records(), what="the record's end")
+
+    def test_not_while_its_old_pods_are_there(self):
+        self.full()
+        self.web()
+        (job,) = self.some_suspended()
+        self.cluster.delete_pod("web-0")
+        time.sleep(2)
+        self.assertEqual(self.suspended(), [job])
+        self.pods_end([job])
+        wait_for(lambda: not self.suspended(), what="the resumption")
+
+    def test_a_policy_without_moves_gives_back_as_well(self):
+        (job,) = self.moved()
+        self.daemon.write_policy(CLASSES)
+        time.sleep(1)
+        self.assertEqual(self.suspended(), [job])
+        self.cluster.delete_pod("web-0")
+        wait_for(lambda: not self.suspended(), 15, "the resumption")
+
+
+class Killed(MoveTest):
+    policy = KEEP
+
+    def test_between_suspension_and_room(self):
+        self.full()
+        (thing,) = self.web()
+        jobs = self.some_suspended()
+        move = self.only_move()["id"]
+        self.start_anew()
+        wait_for(lambda: self.moves()["moves"], what="the move")
+        self.assertEqual(self.only_move()["id"], move)
+        self.assertEqual(self.daemon.entry(thing)["node"], jobs[0].removeprefix("job-"))
+        self.pods_end(jobs)
+        self.bind(thing)
+        self.phase("lent", 20)
+        self.assertEqual(self.suspended(), jobs)
+
+    def test_while_it_is_lent(self):
+        (job,) = self.moved()
+        self.policy = ACT
+        self.start_anew()
+        self.phase("lent")
+        self.cluster.delete_pod("web-0")
+        wait_for(lambda: not self.suspended(), 15, "the resumption")
+        self.no_moves(70)
+
+    def test_before_anything_was_done(self):
+        self.full()
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": "dryRun", "hold": True, "times": 10},
+                                       {"method": "PATCH", "path": "jobs/job", "hold": True, "times": 10}]})
+        self.web()
+        wait_for(self.records, what="the record")
+        self.daemon.process.stop(signal.SIGKILL)
+        self.cluster.faults({"clear": True, "release": True})
+        self.cluster.delete_pod("web-0")
+        self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
+        wait_for(lambda: not self.records(), 15, "the record's end")
+        self.assertEqual(self.suspended(), [])
+
+    def test_its_record_is_lost(self):
+        (job,) = self.moved()
+        self.daemon.process.stop(signal.SIGKILL)
+        self.cluster.api.call("DELETE", RECORDS)
+        self.cluster.delete_pod("web-0")
+        self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
+        wait_for(lambda: not self.suspended(), 15, "the resumption")
+        self.assertIsNone(self.mark(job))
+
+    def test_the_next_one_has_no_moves(self):
+        (job,) = self.moved()
+        self.policy = CLASSES
+        self.cluster.delete_pod("web-0")
+        self.start_anew()
+        wait_for(lambda: not self.suspended(), 15, "the resumption")
+
+    def test_a_mark_of_anybody_else_is_theirs(self):
+        self.full()
+        self.patch_job("job-n0", {"metadata": {"labels": {"berth.dev/suspended-by": "alice"}}, "spec": {"suspend": True}})
+        self.start_anew()
+        time.sleep(1.5)
+        self.assertEqual(self.suspended(), ["job-n0"])
+        self.assertEqual(self.mark("job-n0"), "alice")
+
+
+if __name__ == "__main__":
+    unittest.main()
