@@ -105,6 +105,7 @@ struct move_unit {
 
 	bool busy, done, dry; /* of the phase's act */
 	int64_t look_ns;      /* it is looked at again, by clock_now */
+	int64_t return_ns;    /* nor is it resumed before */
 	size_t held;          /* holds of its room for its return */
 	int64_t held_until_ns;
 };
@@ -121,6 +122,7 @@ struct move {
 	struct move *next;
 	char id[MOVE_ID_MAX];
 	bool observed; /* reported only */
+	bool barred;   /* a unit of it is left alone from now on: another move would be another one */
 	bool asking;   /* whether its units may be ended is not known yet */
 	struct move_steps steps;
 	struct move_facts facts;                           /* busy to failed, of the phase's acts */
@@ -182,6 +184,8 @@ void past_leave_alone(struct moves *moves, const char *id, int64_t until_ns, con
 
 /* move_demand.c: who waits, and what the search says to it */
 void demand_look(struct scheduler *s);
+/* No other move for its pods for a while. */
+void demand_put_off(struct move *move);
 void demand_close(struct moves *moves);
 
 /* move_list.c: the moves */

@@ -72,7 +72,7 @@ static void evicted(void *ctx, const struct kube_answer *answer)
 	} else if (answer->code == 0 && answer->status >= 400 && answer->status < 500 &&
 	           (answer->status != 429 || answer->budget)) {
 		const char *why = answer->budget ? "a disruption budget refuses it" : "the API server refuses it";
-		move->facts.refused = true;
+		move->facts.refused = move->barred = true;
 		past_leave_alone(
 		    move->s->moves, unit->id, clock_wall() + move->s->policy.inforce->moves.cooldown_ns, why);
 	} else {
@@ -173,6 +173,8 @@ void move_begin_phase(struct move *move)
 		room_drop(move);
 	if (move->steps.phase == MOVE_RETURN && move->steps.stop != MOVE_STOP_NOT) {
 		tell_stopped(move);
+		if (!move->barred && move->steps.stop != MOVE_STOP_STUCK && move->steps.stop != MOVE_STOP_VANISHED)
+			demand_put_off(move);
 		if (move->steps.grace_ns > 0)
 			annotate_pods(move, NULL);
 	}
@@ -223,7 +225,7 @@ static int longest_first(const void *a, const void *b)
 
 static bool may_return(const struct move_unit *unit, int64_t now)
 {
-	return unit->suspends && unit->state == UNIT_ENDED && !unit->busy && now >= unit->look_ns;
+	return unit->suspends && unit->state == UNIT_ENDED && !unit->busy && now >= unit->return_ns;
 }
 
 /* One that could not be resumed is tried again, with its room still held. */
@@ -232,7 +234,7 @@ static void try_to_return(struct move_unit *unit)
 	int64_t now = clock_now();
 	if (unit_pods_left(unit) > 0 || (unit->held == 0 && !room_hold_unit(unit)))
 		return;
-	unit->look_ns = now + RETURN_AGAIN_NS;
+	unit->return_ns = now + RETURN_AGAIN_NS;
 	unit_resume(unit);
 }
 

@@ -7,8 +7,9 @@
 #include "base/log.h"
 #include "scheduler/move.h"
 
-#define AGAIN_NS (10 * NS_PER_S) /* a demand that was looked at in vain */
-#define SLICE_NS (4 * NS_PER_MS) /* of the loop, then other work comes in between */
+#define AGAIN_NS (10 * NS_PER_S)   /* a demand that was looked at in vain */
+#define PUT_OFF_NS (20 * NS_PER_S) /* longer, after a move for it that was given up */
+#define SLICE_NS (4 * NS_PER_MS)   /* of the loop, then other work comes in between */
 
 struct move_search {
 	struct arena arena; /* owns the request's texts and arrays, and itself */
@@ -133,6 +134,27 @@ static void in_vain(struct scheduler *s, const struct pod *pod, size_t pods, con
 	found->why = xstrdup(why);
 	found->pods = pods;
 	found->at_ns = clock_now();
+	found->seen = true;
+}
+
+/* Another move for them would end as this one did. */
+void demand_put_off(struct move *move)
+{
+	struct moves *moves = move->s->moves;
+	struct demand_tried *found = map_get(&moves->tried, slice_of(move->uid));
+	if (!found) {
+		found = xcalloc(1, sizeof *found);
+		*found = (struct demand_tried){.id = xstrdup(move->uid),
+		    .namespace_ = xstrdup(move->namespace_),
+		    .kind = xstrdup(move->kind),
+		    .name = xstrdup(move->name),
+		    .class_name = xstrdup(move->class_name)};
+		map_put(&moves->tried, slice_of(found->id), found);
+	}
+	free(found->why);
+	found->why = xstrdup(move_stop_text(move->steps.stop));
+	found->pods = move->place_count;
+	found->at_ns = clock_now() + PUT_OFF_NS;
 	found->seen = true;
 }
 

@@ -340,7 +340,7 @@ class LeftAlone(MoveTest):
         self.barred({"metadata": {"annotations": {"berth.dev/resumed-by-others": "2"}}})
 
     def test_jobs_that_were_moved_a_short_while_ago(self):
-        self.barred({"metadata": {"annotations": {"berth.dev/left-alone-until": "2999-01-01T00:00:00Z"}}})
+        self.barred({"metadata": {"annotations": {"berth.dev/left-alone-until": "2199-01-01T00:00:00Z"}}})
 
     def test_jobs_that_were_moved_often_enough_today(self):
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -397,15 +397,18 @@ class Refused(MoveTest):
                                        {"method": "POST", "path": "configmaps", "status": 403, "times": 1000}]})
         self.web()
         wait_for(lambda: self.events("MoveGivenUp"), 15, "the Event")
-        time.sleep(1)
+        time.sleep(2)
         self.assertEqual(self.suspended(), [])
+        self.assertEqual(len(self.events("MoveGivenUp")), 1)
 
     def test_one_of_two_that_refuses_brings_the_other_back(self):
         self.full()
+        for name in NAMES:
+            self.cluster.faults({"rules": [{"method": "PATCH", "path": f"jobs/job-{name}", "hold": True}]})
         self.web(2)
-        self.phase("dryRun")
-        jobs = [u["name"] for u in self.only_move()["units"]]
-        self.cluster.faults({"rules": [{"method": "PATCH", "path": f"jobs/{jobs[1]}", "status": 422, "times": 5}]})
+        jobs = [u["name"] for u in self.phase("dryRun")["units"]]
+        time.sleep(0.5)
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": f"jobs/{jobs[1]}", "status": 422, "times": 5}], "release": True})
         wait_for(lambda: self.events("MoveGivenUp"), 15, "the Event")
         self.pods_end(self.suspended())
         wait_for(lambda: not self.suspended(), 15, "the resumption")
