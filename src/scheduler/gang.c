@@ -312,12 +312,10 @@ static bool plan_line(struct scheduler *s)
 			line[count++] = gang;
 	qsort(line, count, sizeof *line, in_order);
 	for (; at < count && (at == 0 || clock_now() < until); at++)
-		if (gang_is_complete(line[at]))
-			moves_let_in(s, line[at]);
-	if (gang_is_complete(line[at]) && gang_plan(s, line[at])) {
-		gang_enter(s, line[at], GANG_PLANNED);
-		run(s, line[at]);
-	}
+		if (gang_is_complete(line[at]) && gang_plan(s, line[at])) {
+			gang_enter(s, line[at], GANG_PLANNED);
+			run(s, line[at]);
+		}
 	free(line);
 	return at == count;
 }

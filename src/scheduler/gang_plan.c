@@ -261,6 +261,7 @@ void gang_explain(struct scheduler *s, const struct gang *gang, struct buf *out)
 
 bool gang_plan(struct scheduler *s, struct gang *gang)
 {
+	moves_let_in(s, gang);
 	name_plan(s, gang);
 	return plan_members(s, gang, gang_quorum(gang));
 }

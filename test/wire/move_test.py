@@ -318,6 +318,26 @@ class Acted(MoveTest):
         self.nothing_happens()
 
 
+class Gangs(MoveTest):
+    def gang(self, names, gpus=4):
+        """Members of a gang of a Job, bound as their plan has it."""
+        job = self.cluster.job("job-n0")
+        says = {"berth.dev/gang": "g", "berth.dev/gang-size": str(len(names))}
+        things = [self.cluster.pod(n, gpus=gpus, annotations=says, owner=job) for n in names]
+        wait_for(lambda: all("berth.dev/plan" in self.cluster.get_pod(n)["metadata"]["annotations"] for n in names), what="the plan")
+        calls = [self.daemon.spawn_bind(t, json.loads(self.cluster.get_pod(n)["metadata"]["annotations"]["berth.dev/plan"])["node"])
+                 for t, n in zip(things, names)]
+        for thread, _ in calls:
+            thread.join()
+        return things
+
+    def test_a_gang_ends_whole_or_not_at_all(self):
+        self.gang(["a", "b", "c", "d", "e", "f"])
+        self.web(1, gpus=8)
+        self.assertEqual(self.some_suspended(), ["job-n0"])
+        self.assertEqual(self.only_move()["units"][0]["milliGPUs"], 24000)
+
+
 class LeftAlone(MoveTest):
     """Whoever else has a say over an owner has the last."""
 

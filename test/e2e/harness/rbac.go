@@ -34,6 +34,7 @@ func berthRole() *rbacv1.ClusterRole {
 			rule("kubeflow.org", "*", "patch"),
 			rule("ray.io", "*", "patch"),
 			rule("coordination.k8s.io", "leases", "create", "patch"),
+			rule("", "configmaps", "create", "patch"),
 			rule("", "events", "create", "patch"),
 			rule("events.k8s.io", "events", "create", "patch"),
 		},
