@@ -7,6 +7,7 @@
 #ifndef BERTH_FLEET_H
 #define BERTH_FLEET_H
 
+#include "berth/headroom.h"
 #include "berth/hold.h"
 #include "berth/ledger.h"
 #include "berth/map.h"
@@ -26,6 +27,9 @@ struct fleet {
 	struct node *improved;
 	uint64_t improvements; /* counts them */
 	struct node_hold holds[HOLDS_MAX];
+	struct headroom_window windows[POLICY_HEADROOMS_MAX];
+	struct headroom_hold *headroom;
+	bool headroom_due;
 	uint64_t policy_version; /* goes up with each fleet_set_policy */
 };
 

@@ -8,6 +8,8 @@
  * An entry goes forward by ledger_reserve with a later state, or on another node when it is not bound; it is never
  * counted twice. Times are nanoseconds of the caller's monotonic clock.
  *
+ * Room without a pod stands in it, too, under an id of its own and with `hold` set: what headroom keeps free.
+ *
  * Finding an entry, renewing it and looking for what has expired allocate nothing. */
 #ifndef BERTH_LEDGER_H
 #define BERTH_LEDGER_H
@@ -46,6 +48,8 @@ struct ledger_entry {
 	struct resources demand;
 	uint16_t demand_room;
 	enum ledger_state state;
+	bool hold;             /* room without a pod */
+	uint16_t class_;       /* of a pod of ours with GPUs, while the policy has headroom; else UINT16_MAX */
 	bool ours;             /* its schedulerName is berth's */
 	bool pinned;           /* a call is under way: does not expire */
 	uint32_t mark;         /* the caller's: the list in which the pod was last seen; 0 = never */

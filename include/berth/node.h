@@ -75,6 +75,7 @@ struct node_slot;       /* core/index: where the node stands in the fleet's inde
 struct topology_domain; /* berth/topology.h */
 struct topology_seat;   /* core/topology */
 struct ledger_entry;
+struct headroom_hold; /* berth/headroom.h */
 
 struct node {
 	const char *name;       /* the node's own copy */
@@ -88,6 +89,7 @@ struct node {
 	bool avoided;                              /* by a health rule of the policy */
 	bool quarantined;                          /* see fleet_quarantine */
 	uint8_t held;                              /* for whom, a bit each: see berth/hold.h */
+	struct headroom_hold *headroom;            /* what is kept here for a class, or NULL */
 	bool foreign_gpus;                         /* a bound pod of another scheduler holds GPUs here */
 	struct slice domains[TOPOLOGY_LEVELS_MAX]; /* of label values, widest level first; at NULL = not labelled */
 	struct topology_domain *domain;            /* the narrowest it is in; NULL without spec */

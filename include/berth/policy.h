@@ -111,6 +111,20 @@ struct policy_avoid {
 	const char *taint_key;      /* … a taint's key */
 };
 
+#define POLICY_HEADROOMS_MAX 32
+
+/* GPUs of a pool that are a class's own: see berth/headroom.h. When, by local clocks; core knows only whether. */
+struct policy_headroom {
+	uint16_t for_, pool;
+	int64_t gpus, chunk, margin;
+	size_t lend_count;
+	uint16_t *lend_to; /* classes */
+	bool has_when;
+	uint8_t days; /* a bit each, Monday the lowest */
+	int16_t from_minute, to_minute;
+	const char *time_zone;
+};
+
 /* When a node on which pods do not start is left alone: see berth/quarantine.h. */
 struct policy_quarantine {
 	uint32_t after; /* failed starts; 0 = never */
@@ -130,6 +144,8 @@ struct policy {
 	size_t avoid_count;
 	struct policy_avoid *avoid;
 	struct policy_quarantine quarantine;
+	size_t headroom_count;
+	struct policy_headroom *headroom;
 	bool gates;               /* some class is gated */
 	int64_t release_after_ns; /* no pod stays gated for longer once no berth is active */
 	struct policy_moves moves;

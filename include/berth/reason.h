@@ -52,6 +52,7 @@ enum reason_kind {
 	X(NO_RESOURCE, "NoResource", CAPACITY, "not enough of another resource free")                                  \
 	X(GPUS_UNHEALTHY, "GPUsUnhealthy", CAPACITY, "free GPUs are unhealthy")                                        \
 	X(NO_GPU, "NoGPU", CAPACITY, "not enough free GPUs")                                                           \
+	X(HEADROOM, "Headroom", CAPACITY, "free GPUs are kept for another class")                                      \
 	/* the pod's own, worked out from its nodes */                                                                 \
 	X(ONLY_UNMEETABLE, "OnlyUnmeetable", MISCONFIGURED, "the pod asks for GPUs that its class does not allow")     \
 	X(NO_CANDIDATES, "NoCandidates", NODE, "no candidate node was offered")                                        \

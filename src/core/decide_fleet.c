@@ -95,7 +95,8 @@ static void collect(const struct need *need, struct branches *branches)
 		branch_sift(branches, i);
 }
 
-/* The pod's own node is looked at apart: its bucket says what is free there with the pod's entry counted. */
+/* The pod's own node is looked at apart: its bucket says what is free there with the pod's entry counted. So are nodes
+ * where room is held that it may use. */
 static void walk(const struct need *need, const struct branch *branch, struct decision *decision)
 {
 	for (const struct treap_node *at = treap_first(&branch->bucket->by_name); at; at = treap_after(at)) {
@@ -103,7 +104,7 @@ static void walk(const struct need *need, const struct branch *branch, struct de
 		bool reached = decision->node && decision->score.total == branch->bound;
 		if (reached && strcmp(node->name, decision->node->name) >= 0)
 			return;
-		if (!need_own_node(need, node))
+		if (!need_own_node(need, node) && !need_headroom_on(need, node))
 			decide__look(need, node, decision);
 	}
 }
@@ -114,6 +115,9 @@ static void search(const struct need *need, struct decision *decision)
 	branches_init(&branches);
 	if (need->own && need->own->node->spec)
 		decide__look(need, need->own->node, decision);
+	for (struct headroom_hold *hold = need->headroom ? need->fleet->headroom : NULL; hold; hold = hold->next)
+		if (need_headroom_on(need, hold->node) && !need_own_node(need, hold->node))
+			decide__look(need, hold->node, decision);
 	collect(need, &branches);
 	while (branches.count > 0) {
 		struct branch branch = branch_pop(&branches);

@@ -126,8 +126,11 @@ void fleet__classify(const struct policy *policy, struct node *node)
 void fleet_set_policy(struct fleet *fleet, const struct policy *policy)
 {
 	size_t cursor = 0;
+	bool other = fleet->policy != policy;
 	fleet->policy = policy;
 	fleet->policy_version++;
+	if (other)
+		headroom__drop_all(fleet);
 	for (struct node *node; (node = map_next(&fleet->nodes, &cursor));)
 		if (node->spec)
 			index_take(fleet->index, node);
@@ -139,6 +142,8 @@ void fleet_set_policy(struct fleet *fleet, const struct policy *policy)
 		index_put(fleet->index, node);
 		fleet__improve(fleet, node);
 	}
+	if (other)
+		headroom__learn(fleet);
 }
 
 static bool taint_in(const struct taint *taint, const struct node_spec *spec)
@@ -190,6 +195,8 @@ struct node *fleet_put_node(struct fleet *fleet, struct node_spec *spec)
 	if (improves || (avoided && !node->avoided))
 		fleet__improve(fleet, node);
 	node_spec_free(old);
+	headroom__note(fleet, node);
+	headroom__settle(fleet, node);
 	return node;
 }
 
@@ -202,6 +209,7 @@ void fleet_quarantine(struct fleet *fleet, struct node *node, bool quarantined)
 	index_put(fleet->index, node);
 	if (!quarantined)
 		fleet__improve(fleet, node);
+	headroom__note(fleet, node);
 }
 
 void fleet_remove_node(struct fleet *fleet, struct slice name)
@@ -211,8 +219,10 @@ void fleet_remove_node(struct fleet *fleet, struct slice name)
 		return;
 	index_take(fleet->index, node);
 	unlink_improved(node);
+	headroom__note(fleet, node);
 	node_spec_free(node->spec);
 	node->spec = NULL;
+	headroom__settle(fleet, node);
 	node->quarantined = false;
 	fleet__classify(NULL, node);
 	usage_rebuild_devices(node);

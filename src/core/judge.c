@@ -127,6 +127,10 @@ static enum reason judge_units(const struct need *need, const struct node *node,
 		return REASON_CODE_FITS;
 	if (asked.amount > there && asked.amount > capacity)
 		return REASON_CODE_TOO_LARGE;
+	const struct ledger_entry *kept = node->headroom ? node->headroom->entry : NULL;
+	if (kept && !need_headroom_on(need, node) &&
+	    asked.amount <= need_free_on(need, node, asked.id) + resources_get(&kept->demand, asked.id))
+		return REASON_CODE_HEADROOM;
 	int64_t used = node_used(node, asked.id);
 	if (need_own_node(need, node))
 		used -= resources_get(&need->own->demand, asked.id);

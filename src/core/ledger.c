@@ -152,6 +152,7 @@ static struct ledger_entry *entry_new(struct ledger *ledger, const struct pod *p
 	struct arena arena;
 	arena_init(&arena, entry_size(pod));
 	struct ledger_entry *entry = arena_calloc(&arena, 1, sizeof(*entry));
+	entry->class_ = UINT16_MAX;
 	entry->uid = arena_copy(&arena, slice_of(pod->uid));
 	entry->namespace_ = arena_copy(&arena, slice_of(pod->namespace_));
 	entry->name = arena_copy(&arena, slice_of(pod->name));
@@ -191,6 +192,13 @@ static void change_state(struct fleet *fleet, struct ledger_entry *entry, enum l
 		find_foreign(fleet, entry->node);
 }
 
+/* What is held on the node follows. */
+static void changed(struct fleet *fleet, struct node *node)
+{
+	headroom__note(fleet, node);
+	headroom__settle(fleet, node);
+}
+
 static void change_node(struct fleet *fleet, struct ledger_entry *entry, struct slice name)
 {
 	struct node *from = entry->node;
@@ -198,6 +206,7 @@ static void change_node(struct fleet *fleet, struct ledger_entry *entry, struct 
 		return;
 	leave_node(fleet, entry);
 	fleet__improve(fleet, from);
+	changed(fleet, from);
 	join_node(fleet, entry, fleet__node(fleet, name));
 	fleet__drop_if_gone(fleet, from);
 }
@@ -227,7 +236,34 @@ struct ledger_entry *ledger_reserve(struct fleet *fleet, const struct pod *pod, 
 	traits_follow(ledger, entry, pod);
 	entry->ttl_ns = ttl_ns;
 	ledger_renew(fleet, entry, now_ns);
+	entry->class_ = ours ? headroom__class(fleet, pod) : UINT16_MAX;
+	changed(fleet, entry->node);
 	return entry;
+}
+
+struct ledger_entry *ledger__hold(
+    struct fleet *fleet, const struct pod *room, struct node *node, struct ledger_entry *entry)
+{
+	if (entry) {
+		change_demand(fleet, entry, &room->demand);
+		return entry;
+	}
+	entry = entry_new(&fleet->ledger, room);
+	entry->state = LEDGER_ASSUMED;
+	entry->ours = entry->hold = entry->pinned = true;
+	fleet->ledger.count[LEDGER_ASSUMED]++;
+	join_node(fleet, entry, node);
+	return entry;
+}
+
+void ledger__unhold(struct fleet *fleet, struct ledger_entry *entry)
+{
+	struct arena arena = entry->arena;
+	leave_node(fleet, entry);
+	fleet__improve(fleet, entry->node);
+	fleet->ledger.count[entry->state]--;
+	map_remove(&fleet->ledger.by_uid, slice_of(entry->uid));
+	arena_free(&arena);
 }
 
 struct ledger_entry *ledger_find(const struct fleet *fleet, struct slice uid)
@@ -248,6 +284,7 @@ void ledger_release(struct fleet *fleet, struct ledger_entry *entry)
 	map_remove(&ledger->by_uid, slice_of(entry->uid));
 	struct arena arena = entry->arena;
 	arena_free(&arena);
+	changed(fleet, node);
 	fleet__drop_if_gone(fleet, node);
 }
 
@@ -267,6 +304,7 @@ void ledger_update(struct fleet *fleet, struct ledger_entry *entry, const struct
 	change_demand(fleet, entry, &pod->demand);
 	follow_owner(&fleet->ledger, entry, pod);
 	traits_follow(&fleet->ledger, entry, pod);
+	changed(fleet, entry->node);
 }
 
 int64_t ledger_next_expiry(const struct fleet *fleet)
@@ -288,6 +326,8 @@ struct ledger_entry *ledger_siblings(const struct fleet *fleet, const char *owne
 void ledger__free(struct fleet *fleet)
 {
 	struct ledger *ledger = &fleet->ledger;
+	fleet->policy = NULL; /* callers may have freed it */
+	headroom__drop_all(fleet);
 	size_t count = ledger->by_uid.count, cursor = 0;
 	struct ledger_entry **all = xcalloc(count + 1, sizeof(*all));
 	for (size_t i = 0; i < count; i++)

@@ -1,6 +1,7 @@
 #include "core/need.h"
 
 #include "berth/hold.h"
+#include "core/fleet_internal.h"
 #include "core/index.h"
 
 #define MIB (INT64_C(1) << 20)
@@ -99,6 +100,7 @@ void need_init(struct need *need, const struct fleet *fleet, const struct pod *p
 	find_siblings(need);
 	need->held_against =
 	    hold_against(fleet, pod, need->class_ ? (size_t)(need->class_ - fleet->policy->classes) : SIZE_MAX);
+	need->headroom = need->gpu_count > 0 ? headroom__usable(fleet, need->class_) : 0;
 	need->dtypes = pod->dtypes ? pod->dtypes : need->class_ ? need->class_->assume : 0;
 }
 
@@ -113,11 +115,18 @@ bool need_own_node(const struct need *need, const struct node *node)
 	return need->own && (need->own->node == node || strcmp(need->own->node->name, node->name) == 0);
 }
 
+bool need_headroom_on(const struct need *need, const struct node *node)
+{
+	return node->headroom && node->headroom->entry && need->headroom & UINT32_C(1) << node->headroom->rule;
+}
+
 int64_t need_free_on(const struct need *need, const struct node *node, resource_id id)
 {
 	int64_t used = node_used(node, id);
 	if (need_own_node(need, node))
 		used -= resources_get(&need->own->demand, id);
+	if (need_headroom_on(need, node))
+		used -= resources_get(&node->headroom->entry->demand, id);
 	int64_t left = node_allocatable(node, id) - used;
 	return left > 0 ? left : 0;
 }

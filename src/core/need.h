@@ -22,6 +22,7 @@ struct need {
 	int64_t memory_least_mib;                              /* taken as enough */
 	int64_t preferred_weight;       /* sum over the preferred affinity's terms that can match */
 	const struct ledger_entry *own; /* the pod's own entry, which does not stand in its way, or NULL */
+	uint32_t headroom;              /* rules whose holds the pod may use, a bit each */
 	uint8_t held_against;           /* holds that keep the pod off their nodes */
 	bool spreads;                   /* siblings apart counts */
 	struct siblings siblings;
@@ -34,7 +35,9 @@ void need_free(struct need *need);
 int64_t need_gpu_units(const struct fleet *fleet, const struct resources *demand);
 /* Whether the pod's own entry stands on this node. */
 bool need_own_node(const struct need *need, const struct node *node);
-/* max(0, allocatable - used), the pod's own entry not counted. */
+/* Whether room is held on the node that the pod may use: its bucket in the index does not say so. */
+bool need_headroom_on(const struct need *need, const struct node *node);
+/* max(0, allocatable - used), what is held for it and the pod's own entry not counted. */
 int64_t need_free_on(const struct need *need, const struct node *node, resource_id id);
 /* Whether the class rules let the pod use GPUs of this pool. */
 bool need_pool_allowed(const struct need *need, uint16_t pool);

@@ -29,6 +29,7 @@ struct gathering {
 	struct plan_problem *problem;
 	const struct fleet *fleet;
 	struct need *needs;    /* by shape */
+	uint32_t headroom;     /* holds that all of them may use */
 	struct limits *limits; /* by shape */
 	size_t returned_count, fixture_count;
 	struct returned *returned; /* by node */
@@ -109,6 +110,8 @@ static int64_t left_of(const struct gathering *gathering, const struct node *nod
 		    &gathering->problem->request->members[gathering->fixtures[at].member];
 		used = resource_sum(used, resources_get(&member->pod->demand, id));
 	}
+	if (node->headroom && node->headroom->entry && gathering->headroom & UINT32_C(1) << node->headroom->rule)
+		used -= resources_get(&node->headroom->entry->demand, id);
 	return node_allocatable(node, id) - used;
 }
 
@@ -387,6 +390,9 @@ void plan__sites(struct plan_problem *problem, const struct fleet *fleet)
 	gathering.limits = xcalloc(problem->shape_count, sizeof(*gathering.limits));
 	gathering.row = xcalloc(problem->columns + 1, sizeof(*gathering.row));
 	judge_shapes(&gathering);
+	gathering.headroom = UINT32_MAX;
+	for (uint32_t s = 0; s < problem->shape_count; s++)
+		gathering.headroom &= gathering.needs[s].headroom;
 	if (problem->reason == REASON_CODE_FITS) {
 		walk_domain(&gathering.walk, topology_root(fleet));
 		problem->nodes = gathering.walk.nodes;
@@ -416,6 +422,7 @@ bool plan__still_there(const struct plan_problem *problem, const struct fleet *f
 	size_t count = 0;
 	bool there = true;
 	find_entries(&gathering);
+	gathering.headroom = UINT32_MAX;
 	for (uint32_t i = 0; i < request->count && there; i++) {
 		struct node *node =
 		    sites[i] == PLAN_NONE ? NULL : fleet_find(fleet, slice_of(problem->sites[sites[i]].name));
@@ -423,6 +430,7 @@ bool plan__still_there(const struct plan_problem *problem, const struct fleet *f
 			continue;
 		struct need need;
 		need_init(&need, fleet, request->members[i].pod);
+		gathering.headroom &= need.headroom;
 		there = node && need.reason == REASON_CODE_FITS && judge_suits(&need, node) == REASON_CODE_FITS;
 		need_free(&need);
 		chosen[count++] = (struct fixture){node, i};

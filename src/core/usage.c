@@ -125,7 +125,7 @@ static struct device_share share_of(const struct node *node, const struct resour
 void usage_take_devices(struct node *node, struct ledger_entry *entry)
 {
 	entry->device_count = 0;
-	if (node->device_count != 1)
+	if (node->device_count != 1 || entry->hold)
 		return;
 	struct device_share share = share_of(node, &entry->demand);
 	if (share.milli == 0)
