@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "policy/headroom.h"
 #include "policy/preset.h"
 #include "policy/table.h"
 #include "policy/words.h"
@@ -290,6 +291,22 @@ static void check_gate(struct checker *checker)
 		check_name(checker, &checker->classes, doc_text(classes, i), path_of("gate.classes[%zu]", i));
 }
 
+static void check_headroom(struct checker *checker)
+{
+	const struct doc_list *rules = &checker->doc->headroom;
+
+	for (size_t i = 0; i < rules->count; i++) {
+		const struct doc_headroom *rule = DOC_ITEM(doc_headroom, rules, i);
+
+		check_name(checker, &checker->classes, rule->for_, path_of("headroom[%zu].for", i));
+		check_name(checker, &checker->pools, rule->pool, path_of("headroom[%zu].pool", i));
+		for (size_t j = 0; j < rule->lend_to.count; j++)
+			check_name(checker, &checker->classes, doc_text(&rule->lend_to, j),
+			    path_of("headroom[%zu].lendTo[%zu]", i, j));
+		headroom_check(rule, i, checker->report);
+	}
+}
+
 static void check_fallback(struct checker *checker)
 {
 	const struct yaml_node *fallback = checker->doc->fallback;
@@ -362,6 +379,7 @@ void policy_check(const struct doc *doc, const struct gpu_catalogue *catalogue, 
 	for (size_t i = 0; i < doc->classes.count; i++)
 		check_class(&checker, DOC_ITEM(doc_class, &doc->classes, i), i);
 	check_fallback(&checker);
+	check_headroom(&checker);
 	check_gate(&checker);
 	check_avoid(&checker);
 }

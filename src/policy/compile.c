@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/calendar.h"
 #include "berth/gpu.h"
 #include "berth/topology.h"
 #include "policy/preset.h"
@@ -254,6 +255,52 @@ static void compile_quarantine(struct policy *policy, const struct doc_quarantin
 	policy->quarantine.release_ns = compile_duration(&in->release, QUARANTINE_RELEASE_DEFAULT);
 }
 
+static void compile_when(struct arena *arena, const struct doc_when *in, struct policy_headroom *out)
+{
+	const struct yaml_node *zone = in->time_zone;
+
+	out->has_when = in->head.node != NULL;
+	out->days = calendar_days(in->days ? in->days->text : slice_of(WHEN_DAYS_DEFAULT));
+	out->from_minute = (int16_t)calendar_minute(in->from ? in->from->text : slice_of(WHEN_FROM_DEFAULT));
+	out->to_minute = (int16_t)calendar_minute(in->to ? in->to->text : slice_of(WHEN_TO_DEFAULT));
+	out->time_zone = zone ? copy(arena, zone) : WHEN_ZONE_DEFAULT;
+}
+
+static uint16_t compile_index(const struct doc_list *list, size_t size, size_t offset, struct slice name)
+{
+	uint16_t i = 0;
+
+	for (; i < list->count; i++) {
+		const char *item = (const char *)list->items + i * size;
+		const struct yaml_node *named = *(const struct yaml_node *const *)(const void *)(item + offset);
+
+		if (slice_equal(named->text, name))
+			break;
+	}
+	return i;
+}
+
+static void compile_headroom(struct policy *policy, struct arena *arena, const struct doc *doc)
+{
+	policy->headroom_count = doc->headroom.count;
+	policy->headroom = arena_calloc(arena, doc->headroom.count, sizeof *policy->headroom);
+	for (size_t i = 0; i < doc->headroom.count; i++) {
+		const struct doc_headroom *in = DOC_ITEM(doc_headroom, &doc->headroom, i);
+		struct policy_headroom *out = &policy->headroom[i];
+
+		out->for_ = compile_index(
+		    &doc->classes, sizeof(struct doc_class), offsetof(struct doc_class, name), in->for_->text);
+		out->pool = compile_index(
+		    &doc->pools, sizeof(struct doc_pool), offsetof(struct doc_pool, name), in->pool->text);
+		out->gpus = (int64_t)in->gpus.value;
+		out->chunk = in->in_chunks_of.node ? (int64_t)in->in_chunks_of.value : 1;
+		out->margin = (int64_t)in->margin.value;
+		out->lend_count = in->lend_to.count;
+		out->lend_to = compile_class_names(&doc->classes, arena, &in->lend_to);
+		compile_when(arena, &in->when, out);
+	}
+}
+
 static void compile_gate(
     struct policy *policy, struct arena *arena, const struct doc_gate *gate, const struct doc_list *classes)
 {
@@ -304,6 +351,7 @@ struct policy *policy_compile(const struct doc *doc)
 	compile_moves(policy, &doc->moves);
 	compile_avoid(policy, &arena, &doc->health.avoid);
 	compile_quarantine(policy, &doc->health.quarantine);
+	compile_headroom(policy, &arena, doc);
 	policy->arena = arena;
 	return policy;
 }

@@ -115,6 +115,19 @@ struct doc_health {
 	struct doc_quarantine quarantine;
 };
 
+struct doc_when {
+	struct doc_head head;
+	const struct yaml_node *days, *from, *to, *time_zone;
+};
+
+struct doc_headroom {
+	struct doc_head head;
+	const struct yaml_node *for_, *pool;
+	struct doc_number gpus, in_chunks_of, margin;
+	struct doc_list lend_to;
+	struct doc_when when;
+};
+
 struct doc_gate {
 	struct doc_head head;
 	struct doc_list classes;
@@ -130,7 +143,7 @@ struct doc_moves {
 struct doc {
 	struct doc_head head;
 	const struct yaml_node *api_version, *kind, *fallback;
-	struct doc_list topology, pools, classes;
+	struct doc_list topology, pools, classes, headroom;
 	struct doc_gate gate;
 	struct doc_moves moves;
 	struct doc_health health;

@@ -69,6 +69,11 @@ struct object {
 #define QUARANTINE_RELEASE_DEFAULT "1h"
 #define MIN_RUNTIME_DEFAULT "0s"
 #define VICTIM_GRACE_DEFAULT "0s"
+#define HEADROOM_GPUS_MAX 1e6
+#define WHEN_DAYS_DEFAULT "mon-sun"
+#define WHEN_FROM_DEFAULT "00:00"
+#define WHEN_TO_DEFAULT "24:00"
+#define WHEN_ZONE_DEFAULT "UTC"
 #define UP_TO_LAST_DOT "lastDot"
 
 extern const struct object policy_object;

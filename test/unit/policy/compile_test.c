@@ -40,6 +40,9 @@ static const char full[] =
     "fallback: other\n"
     "gate: {classes: [dev], releaseAfter: 90s, scaleUpAfter: 500m}\n"
     "moves: {mode: act, cooldown: 90m, perUnitAndDay: 3, giveBackAfter: 20m}\n"
+    "headroom:\n"
+    "- {for: dev, pool: big, gpus: 48, inChunksOf: 12, margin: 13, lendTo: [other],\n"
+    "    when: {days: tue-thu, from: '07:30', to: '19:00', timeZone: Asia/Kolkata}}\n"
     "health:\n"
     "  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n"
     "  quarantine: {afterFailedStarts: 4, within: 5m, release: 2h}\n";
@@ -347,6 +350,14 @@ static struct buf dump(const char *text)
 		buf_printf(&out, "avoid %s %s %s\n", avoid->condition ? avoid->condition : "-",
 		    avoid->is ? avoid->is : "-", avoid->taint_key ? avoid->taint_key : "-");
 	}
+	for (size_t i = 0; i < policy->headroom_count; i++) {
+		const struct policy_headroom *room = &policy->headroom[i];
+
+		buf_printf(&out, "headroom %u %u %" PRId64 " %" PRId64 " %" PRId64 " %zu %u when %d %u %d %d %s\n",
+		    room->for_, room->pool, room->gpus, room->chunk, room->margin, room->lend_count,
+		    room->lend_count ? room->lend_to[0] : 0, room->has_when, room->days, room->from_minute,
+		    room->to_minute, room->time_zone);
+	}
 	buf_printf(&out, "quarantine %u %" PRId64 " %" PRId64 "\n", policy->quarantine.after,
 	    policy->quarantine.within_ns, policy->quarantine.release_ns);
 	policy_free(policy);
@@ -413,6 +424,20 @@ static const struct change {
     {"gate.classes", "classes: [dev]", "classes: [dev, other]"},
     {"gate.releaseAfter", "90s", "1m31s"},
     {"gate.scaleUpAfter", "500m", "8h"},
+    {"headroom", "- {for: dev, pool: big", "- {for: dev, pool: big, gpus: 1}\n- {for: dev, pool: big"},
+    {"headroom.for", "for: dev, pool: big, gpus: 48, inChunksOf: 12, margin: 13, lendTo: [other]",
+        "for: other, pool: big, gpus: 48, inChunksOf: 12, margin: 13, lendTo: [dev]"},
+    {"headroom.pool", "for: dev, pool: big", "for: dev, pool: small"},
+    {"headroom.gpus", "gpus: 48", "gpus: 36"},
+    {"headroom.inChunksOf", "inChunksOf: 12", "inChunksOf: 16"},
+    {"headroom.margin", "margin: 13", "margin: 14"},
+    {"headroom.lendTo", " lendTo: [other],", ""},
+    {"headroom.when", "when: {days: tue-thu, from: '07:30', to: '19:00', timeZone: Asia/Kolkata}",
+        "when: {from: '07:30'}"},
+    {"headroom.when.days", "tue-thu", "tue"},
+    {"headroom.when.from", "07:30", "07:31"},
+    {"headroom.when.to", "19:00", "24:00"},
+    {"headroom.when.timeZone", "Asia/Kolkata", "Asia/Tokyo"},
     {"health",
         "health:\n  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n"
         "  quarantine: {afterFailedStarts: 4, within: 5m, release: 2h}\n",

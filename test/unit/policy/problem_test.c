@@ -295,7 +295,6 @@ static void test_later_keys_are_refused_by_name(void **state)
 	    HEAD TAIL "mode: advise\n",
 	    HEAD TAIL "teams: []\n",
 	    HEAD TAIL "unlisted: {}\n",
-	    HEAD TAIL "headroom: []\n",
 	};
 
 	(void)state;
