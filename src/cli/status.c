@@ -65,6 +65,24 @@ static void print_waiting(const json_t *waiting)
 	printf("\n");
 }
 
+static void print_headroom(const json_t *rules)
+{
+	size_t i;
+	json_t *rule;
+	json_array_foreach(rules, i, rule)
+	{
+		bool open = json_is_true(json_object_get(rule, "open"));
+		const char *changes = text_or(rule, "changes", NULL);
+		printf("headroom      %s in %s: %" PRId64 " held, %" PRId64 " used, %" PRId64 " lent, %" PRId64
+		       " missing",
+		    text_or(rule, "for", ""), text_or(rule, "pool", ""), number_of(rule, "held"),
+		    number_of(rule, "used"), number_of(rule, "lent"), number_of(rule, "missing"));
+		if (changes)
+			printf(open ? ", until %s" : ", from %s", changes);
+		printf("\n");
+	}
+}
+
 static void print_quarantine(const json_t *nodes)
 {
 	size_t i;
@@ -107,6 +125,7 @@ static void print_text(const json_t *answer)
 	print_waiting(json_object_get(answer, "waiting"));
 	printf("reservations  planned %" PRId64 ", assumed %" PRId64 ", bound %" PRId64 "\n",
 	    number_of(held, "planned"), number_of(held, "assumed"), number_of(held, "bound"));
+	print_headroom(json_object_get(answer, "headroom"));
 	print_quarantine(json_object_get(answer, "quarantine"));
 	printf("policy        %s since %s\n", text_or(policy, "hash", ""), text_or(policy, "loaded", ""));
 	if (error)

@@ -86,6 +86,7 @@ static void nodes_synced(void *ctx)
 	s->nodes_synced = true;
 	quarantine_nodes_listed(s);
 	s->nodes_due = false;
+	headroom_look(s);
 	log_info("nodes listed", "nodes=%zu", fleet_node_count(s->fleet));
 	/* Whichever of the two first lists ends last: what waited for both goes on now. */
 	wake_soon(s, REASON_CODE_WAKE_NODE);
@@ -251,6 +252,7 @@ static void pods_synced(void *ctx)
 	gang_forget_unseen(s);
 	s->pods_synced = true;
 	s->pods_due = false;
+	headroom_look(s);
 	log_info("pods listed", "bound=%zu pending=%zu", s->fleet->ledger.count[LEDGER_BOUND], roster_count(s->roster));
 	wake_soon(s, REASON_CODE_WAKE_ROOM);
 	lease_take_up(s);

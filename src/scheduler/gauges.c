@@ -39,7 +39,9 @@ void instruments_open(struct instruments *m)
 	    r, METRIC_COUNTER, "berth_moves_total", "Moves of GPUs by result: observed only, begun, given up.", result);
 	m->role = metrics_add(r, METRIC_GAUGE, "berth_role", "1 for the role that this berth has.", role);
 	m->gpus = metrics_add(r, METRIC_GAUGE, "berth_gpus",
-	    "GPUs, slices and shares by pool and state (free, bound, reserved, unhealthy).", pool_state);
+	    "GPUs, slices and shares by pool and state (free, bound, reserved, held: kept free for a class, "
+	    "unhealthy).",
+	    pool_state);
 	m->quarantined = metrics_add(r, METRIC_GAUGE, "berth_nodes_quarantined", "Nodes in quarantine, by pool.", pool);
 	m->watch_age = metrics_add(
 	    r, METRIC_GAUGE, "berth_watch_age_seconds", "Time since a watch last heard from the API server.", resource);
@@ -58,14 +60,17 @@ static void gather_gpus(struct scheduler *s)
 		metric_add(s->instruments.quarantined, node->quarantined, pool, NULL);
 		for (size_t i = 0; i < node->spec->lane_count; i++) {
 			resource_id id = node->spec->lanes[i].resource;
-			int64_t bound = 0, used = node_used(node, id);
+			int64_t bound = 0, held = 0, used = node_used(node, id);
 			for (struct ledger_entry *e = node->entries; e; e = e->node_next)
 				if (e->state == LEDGER_BOUND)
 					bound += resources_get(&e->demand, id);
+				else if (e->hold)
+					held += resources_get(&e->demand, id);
 			int64_t sick = resources_get(&node->spec->capacity, id) - node_allocatable(node, id);
 			metric_add(gpus, (double)node_free(node, id), pool, "free", NULL);
 			metric_add(gpus, (double)bound, pool, "bound", NULL);
-			metric_add(gpus, (double)(used - bound), pool, "reserved", NULL);
+			metric_add(gpus, (double)(used - bound - held), pool, "reserved", NULL);
+			metric_add(gpus, (double)held, pool, "held", NULL);
 			metric_add(gpus, sick > 0 ? (double)sick : 0, pool, "unhealthy", NULL);
 		}
 	}

@@ -94,6 +94,21 @@ static void help_gpus(struct help *help, const struct fleet *fleet, const struct
 	say(help, &line);
 }
 
+static void help_headroom(struct help *help, const struct scheduler *s, const struct decision *decision)
+{
+	int64_t gpus;
+	struct buf line;
+	if (decision->by_reason[REASON_CODE_HEADROOM] == 0)
+		return;
+	for (size_t i = 0; i < s->policy.inforce->headroom_count; i++) {
+		if (!headroom_keeps_from(s, decision->class_, i, &gpus))
+			continue;
+		buf_init(&line, LINE_MAX_BYTES);
+		headroom_line(s, i, gpus, &line);
+		say(help, &line);
+	}
+}
+
 static void help_room(struct help *help, const struct shortage *shortage)
 {
 	struct buf line;
@@ -129,6 +144,7 @@ void help_write(const struct scheduler *s, const struct pod *pod, const struct d
 	default:
 		help_gpus(&help, s->fleet, shortage);
 	}
+	help_headroom(&help, s, decision);
 	help_room(&help, shortage);
 	buf_char(out, ']');
 }

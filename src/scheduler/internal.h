@@ -27,6 +27,7 @@
 #define STALE_NS (15 * NS_PER_S) /* a required watch without contact for longer makes /readyz red */
 
 struct bind_job;
+struct zone;
 
 /* The policy file and what came of it. */
 struct policy_file {
@@ -68,7 +69,8 @@ struct scheduler {
 	uint32_t undo_lists_due; /* kinds whose marked objects are to be listed yet, by bit */
 	int64_t undo_lists_ns;   /* no sooner */
 	struct undo_listing *undo_listings;
-	bool gang_nodes_lost; /* a node went away since gangs were looked at */
+	bool gang_nodes_lost;                              /* a node went away since gangs were looked at */
+	struct zone *headroom_zones[POLICY_HEADROOMS_MAX]; /* by the policy's rules */
 	struct quarantine quarantine;
 	struct keep quarantine_kept;
 	bool quarantine_unread; /* what was kept of it is to be read before anything is placed */
@@ -108,7 +110,7 @@ struct scheduler {
 	struct instruments instruments;
 
 	uv_timer_t wake_timer, sleepers_timer, hint_timer, gang_timer, gang_feed_timer, news_timer, expiry_timer,
-	    sweep_timer, lease_timer, beat_timer, quarantine_timer, move_timer;
+	    sweep_timer, lease_timer, beat_timer, quarantine_timer, headroom_timer, move_timer;
 	enum reason wake_cause;
 	bool wake_due;
 
@@ -267,6 +269,18 @@ void gang_refused_forgive(struct gang *gang, int64_t now);
 
 /* gang_hold.c: gangs that starve get nodes kept free */
 void gang_hold(struct scheduler *s, int64_t now);
+
+/* headroom.c: GPUs kept free for a class */
+/* Windows by the clock, and nodes where the choice is due; at once where it must not wait for the timer. */
+void headroom_look(struct scheduler *s);
+void headroom_on_timer(uv_timer_t *timer);
+void headroom_rules_changed(struct scheduler *s);
+void headroom_close(struct scheduler *s);
+/* A list for JSON. */
+void headroom_write(const struct scheduler *s, struct buf *out);
+/* Whether the rule keeps GPUs from pods of the class, how many, and the line that says so. */
+bool headroom_keeps_from(const struct scheduler *s, const struct policy_class *class_, size_t i, int64_t *gpus);
+void headroom_line(const struct scheduler *s, size_t i, int64_t gpus, struct buf *out);
 
 /* quarantine.c: nodes that pods do not start on. Open comes once there is a client. */
 void quarantine_open(struct scheduler *s);

@@ -251,6 +251,7 @@ static void restored(void *ctx)
 	if (!s->quarantine_unread)
 		return;
 	s->quarantine_unread = false;
+	headroom_look(s);
 	wake_soon(s, REASON_CODE_WAKE_NODE);
 	hint_soon(s);
 	lease_take_up(s);

@@ -48,6 +48,7 @@ static void put_in_force(struct scheduler *s, struct policy *policy)
 	metric_reset(s->instruments.policy_info);
 	metric_set(s->instruments.policy_info, 1, policy->hash, NULL);
 	quarantine_rules_changed(s);
+	headroom_rules_changed(s);
 	log_info("policy in force", "file=%s hash=%s pools=%zu classes=%zu", s->policy.path, policy->hash,
 	    policy->pool_count, policy->class_count);
 }

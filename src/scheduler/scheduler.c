@@ -100,6 +100,7 @@ static void free_state(struct scheduler *s)
 	fleet_free(s->fleet);
 	reload_close(s);
 	quarantine_close(s);
+	headroom_close(s);
 	metrics_free(s->instruments.registry);
 	free(s->moves_name);
 	free(s->jobs_missing);
@@ -148,6 +149,7 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	start_timer(s, &s->lease_timer);
 	start_timer(s, &s->beat_timer);
 	start_timer(s, &s->quarantine_timer);
+	start_timer(s, &s->headroom_timer);
 	start_timer(s, &s->move_timer);
 	start_timer(s, &s->policy.timer);
 	if (lease_init(s, options, err) != 0 || reload_first(s, options->policy_file, err) != 0 ||
@@ -195,7 +197,7 @@ void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 {
 	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->gang_feed_timer,
 	    &s->news_timer, &s->expiry_timer, &s->sweep_timer, &s->lease_timer, &s->beat_timer, &s->quarantine_timer,
-	    &s->move_timer, &s->policy.timer};
+	    &s->headroom_timer, &s->move_timer, &s->policy.timer};
 	s->stopping = true;
 	s->done = done;
 	s->done_ctx = ctx;

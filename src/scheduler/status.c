@@ -220,6 +220,8 @@ void status_answer(void *ctx, struct buf *out)
 		    out, "%s\"%s\":%zu", state ? "," : "", ledger_state_name(state), s->fleet->ledger.count[state]);
 	buf_text(out, "},\n\"quarantine\":");
 	quarantine_write(s, out);
+	buf_text(out, ",\n\"headroom\":");
+	headroom_write(s, out);
 	buf_text(out, ",\n\"policy\":");
 	write_policy(s, out);
 	buf_text(out, ",\n\"watches\":[");
