@@ -189,7 +189,8 @@ static void listen_errors_are_said(void **state)
 {
 	struct fixture f;
 	struct err err;
-	struct ops_handlers handlers = {on_ready, on_metrics, on_state, on_status, on_queue, on_moves, on_explain, NULL};
+	struct ops_handlers handlers = {
+	    on_ready, on_metrics, on_state, on_status, on_queue, on_moves, on_explain, NULL};
 
 	(void)state;
 	assert_int_equal(uv_loop_init(&f.loop), 0);
