@@ -18,13 +18,14 @@ find_go() {
 	chmod +x "$(command -v go)" && go version
 }
 
-# The control plane is large and changes only with the module: one binary, kept under a hash of what it is made from.
+# The control plane is large and changes only with the module: one binary, kept under a hash of what it is made from. Its packages are
+# compiled as those of the tests are, so that what both need is compiled once.
 build_control_plane() {
 	local key
 	key=$(cat test/e2e/go.mod test/e2e/go.sum test/e2e/cmd/controlplane/*.go | sha256sum | cut -c1-16)
 	export CONTROLPLANE_BIN=$cache/controlplane-$key
 	[ -x "$CONTROLPLANE_BIN" ] && return 0
 	mkdir -p "$cache"
-	(cd test/e2e && go build -trimpath -ldflags='-s -w' -o "$CONTROLPLANE_BIN.new" ./cmd/controlplane) &&
+	(cd test/e2e && go build -buildvcs=false -ldflags='-s -w' -o "$CONTROLPLANE_BIN.new" ./cmd/controlplane) &&
 		mv "$CONTROLPLANE_BIN.new" "$CONTROLPLANE_BIN"
 }
