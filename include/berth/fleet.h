@@ -30,6 +30,7 @@ struct fleet {
 	struct headroom_window windows[POLICY_HEADROOMS_MAX];
 	struct headroom_hold *headroom;
 	bool headroom_due;
+	uint64_t node_changes;   /* goes up with each node that comes, changes or goes */
 	uint64_t policy_version; /* goes up with each fleet_set_policy */
 };
 

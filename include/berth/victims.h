@@ -8,7 +8,7 @@
  * A unit is never in the set
  *   without a right        mayPreempt of the demand's class, its room lent from the headroom of that class, or reclaim:
  *                          in every pool where the unit holds GPUs the demand's team, or one above it, stays within its
- *                          guarantee with the whole demand, and the unit's team and those above it are beyond theirs
+ *                          guarantee with the whole demand, and the unit's team is beyond its own
  *   of higher priority     than the demand; of equal priority by mayPreempt alone
  *   within minRuntime      of its class
  *   that is kept           by one of its members or by its owner
@@ -20,8 +20,9 @@
  * Whether the demand fits is the planner's word (berth/plan.h) on the fleet without the units, and where it is to
  * stand is its plan. Domains come first: of each domain of the level that the demand requires (the whole fleet where it
  * requires none) that would hold it with all units gone, the cheapest set is sought, and the cheapest of these is
- * taken. Up to VICTIMS_EXACT units the set is the cheapest of all; beyond that it is found greedily and made better
- * within a bounded effort. The same fleet and request give the same set, in whatever order the units come.
+ * taken. Up to VICTIMS_EXACT units the set is the cheapest of all; beyond that mostly, too, for pods that are alike,
+ * and else it is found greedily and made better within a bounded effort: `exact` says what is known. The same fleet and
+ * request give the same set, in whatever order the units come.
  *
  * The cost of a set is in GPU-seconds, the sum of:
  *   lost work   of each unit the GPUs it holds x the time since its last checkpoint, or since its start without one; a
@@ -34,8 +35,9 @@
  *               what the set itself empties is not part of one
  *   moves       VICTIMS_COST_MOVE for each move of the unit today
  *
- * The search goes on in steps, so that the loop that owns the fleet never waits long. The fleet may change meanwhile,
- * but not its policy; texts and arrays of a request, and the pods of its demand, live until victims_finish. */
+ * The search goes on in steps, so that the loop that owns the fleet never waits long. The fleet may change meanwhile;
+ * under another policy the search is OVERTAKEN. Texts and arrays of a request, and the pods of its demand, live until
+ * victims_finish. */
 #ifndef BERTH_VICTIMS_H
 #define BERTH_VICTIMS_H
 

@@ -189,6 +189,7 @@ struct node *fleet_put_node(struct fleet *fleet, struct node_spec *spec)
 	if (old)
 		index_take(fleet->index, node);
 	node->spec = spec;
+	fleet->node_changes++;
 	fleet__classify(fleet->policy, node);
 	usage_rebuild_devices(node);
 	index_put(fleet->index, node);
@@ -220,6 +221,7 @@ void fleet_remove_node(struct fleet *fleet, struct slice name)
 	index_take(fleet->index, node);
 	unlink_improved(node);
 	headroom__note(fleet, node);
+	fleet->node_changes++;
 	node_spec_free(node->spec);
 	node->spec = NULL;
 	headroom__settle(fleet, node);

@@ -59,7 +59,7 @@ static struct plan_problem *problem_new(const struct plan_request *request)
 	return problem;
 }
 
-struct plan_problem *plan_prepare(const struct fleet *fleet, const struct plan_request *request)
+struct plan_problem *plan__prepare_sites(const struct fleet *fleet, const struct plan_request *request)
 {
 	struct plan_problem *problem = problem_new(request);
 	if (request->count == 0)
@@ -75,9 +75,16 @@ struct plan_problem *plan_prepare(const struct fleet *fleet, const struct plan_r
 	add_up(problem);
 	plan__kinds(problem);
 	check_levels(problem);
-	plan__rules(problem, fleet);
 	problem->marked_sites = arena_calloc(&problem->arena, problem->site_count + 1, 1);
 	problem->marked_domains = arena_calloc(&problem->arena, problem->domain_count + 1, 1);
+	return problem;
+}
+
+struct plan_problem *plan_prepare(const struct fleet *fleet, const struct plan_request *request)
+{
+	struct plan_problem *problem = plan__prepare_sites(fleet, request);
+	if (request->count > 0 && problem->domain_count > 0)
+		plan__rules(problem, fleet);
 	return problem;
 }
 

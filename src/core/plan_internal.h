@@ -158,6 +158,9 @@ struct plan_problem {
 	resource_id blocking_resource;
 };
 
+/* plan_prepare but for plan__rules, which is due before solving and sees the same nodes. */
+struct plan_problem *plan__prepare_sites(const struct fleet *fleet, const struct plan_request *request);
+
 /* ---- plan_shape: members → shapes, kinds, bundles ---- */
 bool plan__shape(struct plan_problem *problem, const struct fleet *fleet);
 /* Kinds of a bundle in packing order, and the counts that follow from the members to place. */

@@ -7,6 +7,7 @@
 
 #define EFFORT_SCOPE 200
 #define EFFORT_PLAN 300000
+#define EFFORT_RULES 5000000 /* nothing else in that step */
 
 /* ---- begin ---- */
 
@@ -38,17 +39,14 @@ struct victims_search *victims_begin(const struct fleet *fleet, const struct vic
 	search->all_exact = true;
 	read_budgets(search);
 	search->bars = xcalloc(request->unit_count + 1, 1);
-	search->problem = plan_prepare(fleet, &search->request.demand);
+	search->problem = plan__prepare_sites(fleet, &search->request.demand);
+	search->node_changes = fleet->node_changes;
+	search->policy_version = fleet->policy_version;
 	if (request->demand.count == 0 || search->problem->reason != REASON_CODE_FITS ||
 	    request->unit_count > VICTIMS_UNITS_MAX) {
 		search->verdict = request->demand.count == 0 ? VICTIMS_NOT_NEEDED : VICTIMS_NO_ROOM;
 		search->phase = PHASE_DONE;
-		return search;
 	}
-	struct plan_problem *problem = search->problem;
-	plan__want(problem, plan__keep_order(problem), problem->free_members);
-	search->simple = problem->shape_count == 1 && problem->rule_count == 0 && problem->bundle_count == 1 &&
-	                 problem->bundles[0].fixed_count == 0;
 	return search;
 }
 
@@ -59,6 +57,26 @@ static size_t enter(struct victims_search *search, enum victim_phase phase)
 	search->phase = phase;
 	search->next = 0;
 	return EFFORT_SCOPE;
+}
+
+/* Looks at the nodes once more: where they have changed, all is begun anew. */
+static size_t read_rules(struct victims_search *search)
+{
+	struct plan_problem *problem = search->problem;
+	if (search->node_changes != search->fleet->node_changes) {
+		struct plan plan;
+		plan_finish(search->fleet, problem, &plan);
+		plan_free(&plan);
+		problem = search->problem = plan__prepare_sites(search->fleet, &search->request.demand);
+		search->verdict = VICTIMS_NO_ROOM;
+		if (problem->reason != REASON_CODE_FITS)
+			return enter(search, PHASE_DONE);
+	}
+	plan__rules(problem, search->fleet);
+	plan__want(problem, plan__keep_order(problem), problem->free_members);
+	search->simple = problem->shape_count == 1 && problem->rule_count == 0 && problem->bundle_count == 1 &&
+	                 problem->bundles[0].fixed_count == 0;
+	return enter(search, PHASE_NONE) + (problem->rule_count > 0 ? EFFORT_RULES : 0);
 }
 
 static size_t scopes(const struct victims_search *search)
@@ -250,6 +268,8 @@ static size_t step(struct victims_search *search)
 	switch (search->phase) {
 	case PHASE_GATHER:
 		return gather(search);
+	case PHASE_RULES:
+		return read_rules(search);
 	case PHASE_NONE:
 		return try_none(search);
 	case PHASE_LIFT:
@@ -284,6 +304,10 @@ static size_t step(struct victims_search *search)
 
 bool victims_step(struct victims_search *search, size_t effort)
 {
+	if (search->policy_version != search->fleet->policy_version) {
+		search->phase = PHASE_DONE;
+		search->verdict = VICTIMS_OVERTAKEN;
+	}
 	for (size_t spent = 0; spent < effort && search->phase != PHASE_DONE;)
 		spent += step(search);
 	return search->phase == PHASE_DONE;
@@ -358,7 +382,7 @@ static void search_free(struct victims_search *search)
 
 void victims_finish(const struct fleet *fleet, struct victims_search *search, struct victims_answer *answer)
 {
-	bool done = search->phase == PHASE_DONE;
+	bool done = search->phase == PHASE_DONE && search->policy_version == fleet->policy_version;
 	struct plan_request request = *search->problem->request;
 	*answer = (struct victims_answer){.verdict = done ? search->verdict : VICTIMS_OVERTAKEN};
 	memcpy(answer->bars, search->bar_counts, sizeof(answer->bars));
@@ -366,7 +390,7 @@ void victims_finish(const struct fleet *fleet, struct victims_search *search, st
 		answer->missing = search->missing;
 	if (answer->verdict == VICTIMS_FOUND)
 		write_chosen(search, answer);
-	if (!done)
+	if (!done || search->verdict == VICTIMS_OVERTAKEN)
 		plan__anew(search->problem);
 	request.gone = gone_now(fleet, search, answer, &request.gone_count);
 	search->problem->request = &request;

@@ -62,6 +62,7 @@ struct victim_best {
 };
 
 enum victim_phase {
+	PHASE_RULES,  /* of the problem */
 	PHASE_NONE,   /* does the demand fit as it is? */
 	PHASE_GATHER, /* the units, one by one */
 	PHASE_LIFT, /* all victims at once: how much is there at most, and in which domains does the demand fit then */
@@ -80,7 +81,8 @@ struct victims_search {
 	const struct fleet *fleet;
 	struct victims_request request; /* its arrays are the caller's */
 	struct plan_problem *problem;
-	bool simple; /* sums alone say whether the demand fits */
+	uint64_t node_changes, policy_version; /* of the fleet when it began */
+	bool simple;                           /* sums alone say whether the demand fits */
 	enum victim_phase phase;
 	size_t next; /* of what the phase goes through */
 

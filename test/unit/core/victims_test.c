@@ -394,6 +394,17 @@ static void overtaken_by_the_fleet(void **state)
 	fleet_remove_node(scene.fleet, slice_of("n00"));
 	expect_finish(&scene, search, VICTIMS_OVERTAKEN);
 
+	/* By another policy, between two steps or at the end. */
+	struct policy *policy = policy_world();
+	for (int ended = 0; ended < 2; ended++) {
+		search = ended ? searched(&scene) : victims_begin(scene.fleet, &scene.request);
+		fleet_set_policy(scene.fleet, policy);
+		assert_true(victims_step(search, 1));
+		expect_finish(&scene, search, VICTIMS_OVERTAKEN);
+		fleet_set_policy(scene.fleet, scene.policy);
+	}
+	policy_free(policy);
+
 	/* Between two steps, too. */
 	search = victims_begin(scene.fleet, &scene.request);
 	victims_step(search, 1);
