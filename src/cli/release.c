@@ -9,8 +9,9 @@ static const char usage[] =
     "usage: berth release [-A | -n NAMESPACE] [--dry-run] [--kubeconfig FILE]\n"
     "\n"
     "Takes berth's scheduling gate (berth.dev/plan) from every pod that waits behind it: for the day when\n"
-    "berth is gone and its pods are to go on without it. Needs the API server and no berth. Other gates on\n"
-    "a pod stay. While a berth runs it plans such pods as it plans those that never had a gate.\n"
+    "berth is gone and its pods are to go on without it; and resumes every object that bears the mark of a\n"
+    "suspension by berth (berth.dev/suspended-by). Needs the API server and no berth. Other gates on a pod stay. While "
+    "a berth runs it plans such pods as it plans those that never had a gate.\n"
     "\n"
     "  -A, --all-namespaces    the pods of all namespaces\n"
     "  -n, --namespace NAME    those of one (default)\n"
@@ -18,8 +19,9 @@ static const char usage[] =
     "      --kubeconfig FILE   default: KUBECONFIG, the pod's service account, ~/.kube/config\n"
     "  -h, --help              prints this\n"
     "\n"
-    "Prints a line a pod. It may list and patch pods, or says what it may not.\n"
-    "exit codes: 0 no pod waits behind the gate any more, 1 some do, 2 bad usage, 3 the API server cannot be reached\n";
+    "Prints a line a pod or object. It may list and patch them, or says what it may not.\n"
+    "exit codes: 0 none waits behind the gate or is suspended any more, 1 some are, 2 bad usage, 3 the API server "
+    "cannot be reached\n";
 
 struct asked {
 	const char *kubeconfig, *namespace_;
@@ -75,6 +77,21 @@ static void told(void *ctx, const struct gated *gated, const char *error)
 	    gated->others ? ", still behind " : "", gated->others ? gated->others : "");
 }
 
+static void resumed(void *ctx, const char *kind, const char *namespace_, const char *name, const char *error)
+{
+	const struct asked *asked = ctx;
+	if (error)
+		fprintf(stderr, "berth release: %s %s/%s: %s\n", kind, namespace_, name, error);
+	else
+		printf("%s %s/%s %s\n", kind, namespace_, name, asked->dry_run ? "would be resumed" : "resumed");
+}
+
+static void unlisted(void *ctx, const char *kind, const char *error)
+{
+	(void)ctx;
+	fprintf(stderr, "berth release: %s objects cannot be listed: %s\n", kind, error);
+}
+
 static void sum_up(const struct asked *asked, const struct release_result *result)
 {
 	const char *where = asked->all ? "any namespace" : asked->namespace_;
@@ -85,6 +102,9 @@ static void sum_up(const struct asked *asked, const struct release_result *resul
 		fprintf(stderr, "%zu pods would be released\n", result->found);
 	else
 		fprintf(stderr, "%zu of %zu pods released\n", result->found - result->failed, result->found);
+	if (result->suspended > 0)
+		fprintf(stderr, asked->dry_run ? "%zu objects would be resumed\n" : "%zu of %zu objects resumed\n",
+		    result->suspended - result->not_resumed, result->suspended);
 }
 
 int cli_release(int argc, char **argv)
@@ -107,13 +127,17 @@ int cli_release(int argc, char **argv)
 	    .namespace_ = asked.all ? NULL : asked.namespace_,
 	    .dry_run = asked.dry_run,
 	    .told = told,
+	    .resumed = resumed,
+	    .unlisted = unlisted,
 	    .ctx = &asked};
 	if (release_run(&options, &result, &err) != 0) {
 		fprintf(stderr, "berth release: %s\n", err.text);
 		code = err.code == ERR_UNREACHABLE ? EXIT_UNREACHABLE : err.code == ERR_INPUT ? EXIT_USAGE : EXIT_NO;
 	} else {
 		sum_up(&asked, &result);
-		code = result.failed > 0 || (asked.dry_run && result.found > 0) ? EXIT_NO : EXIT_YES;
+		bool left = result.failed + result.not_resumed + result.unlisted > 0 ||
+		            (asked.dry_run && result.found + result.suspended > 0);
+		code = left ? EXIT_NO : EXIT_YES;
 	}
 	kube_config_free(&kube);
 	return code;

@@ -6,10 +6,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "guard/guard_internal.h"
+#include "guard/resume.h"
 #include "guard/ungate.h"
 
 #define RELEASE_AFTER_NS (600 * NS_PER_S) /* the default of the policy's key */
 #define TURN_MAX 500                      /* pods of one turn; before the next one the Lease is read again */
+#define RESUME_AGAIN_NS (30 * NS_PER_S)   /* between two looks for what is suspended */
 #define LEASE_DEADLINE_MS 5000
 #define BODY_MAX 4096
 #define CONNECTIONS_MAX 64
@@ -114,6 +116,44 @@ static void release_due(struct guard *guard)
 	    guard->kube, due, count, &(struct ungate_handlers){.one = one_done, .all = turn_done, .ctx = guard});
 }
 
+/* --- what is suspended --- */
+
+static void one_resumed(void *ctx, const char *kind, const char *namespace_, const char *name, const char *error)
+{
+	struct guard *guard = ctx;
+	if (error) {
+		guard->not_resumed++;
+		log_warn("what berth suspended could not be resumed", "kind=%s name=%s/%s error=%s", kind, namespace_,
+		    name, log_quote(error));
+	} else {
+		guard->resumed++;
+		log_info("what berth suspended is resumed", "kind=%s name=%s/%s", kind, namespace_, name);
+	}
+}
+
+static void unlisted(void *ctx, const char *kind, const char *error)
+{
+	(void)ctx;
+	log_warn("what berth suspended cannot be listed", "kind=%s error=%s", kind, log_quote(error));
+}
+
+static void all_resumed(void *ctx)
+{
+	struct guard *guard = ctx;
+	guard->resume = NULL;
+}
+
+/* Once no berth was active for as long as pods stay behind the gate: one that comes back sooner sees to it itself. */
+static void resume_due(struct guard *guard)
+{
+	int64_t now = clock_now();
+	if (guard->resume || now - guard->age.changed_ns < guard->release_after_ns || now < guard->resume_ns)
+		return;
+	guard->resume_ns = now + RESUME_AGAIN_NS;
+	guard->resume = resume_start(guard->kube, NULL, false,
+	    &(struct resume_handlers){.one = one_resumed, .unlisted = unlisted, .all = all_resumed, .ctx = guard});
+}
+
 /* --- the Lease --- */
 
 static void set_lease_error(struct guard *guard, const char *error)
@@ -139,8 +179,10 @@ static void lease_came(void *ctx, const struct kube_answer *answer)
 	else {
 		set_lease_error(guard, NULL);
 		lease_age_saw(&guard->age, missing ? NULL : &lease, clock_now());
-		if (lease_age_is_stale(&guard->age, clock_now()))
+		if (lease_age_is_stale(&guard->age, clock_now())) {
 			release_due(guard);
+			resume_due(guard);
+		}
 	}
 	uv_timer_start(&guard->timer, look, GUARD_LOOK_MS, 0);
 }
@@ -266,6 +308,8 @@ void guard_stop(struct guard *guard, void (*done)(void *ctx), void *ctx)
 		kube_close(guard->kube);
 	if (guard->ungate)
 		ungate_cancel(guard->ungate);
+	if (guard->resume)
+		resume_cancel(guard->resume);
 	if (guard->server)
 		http_server_stop(guard->server, one_closed, guard);
 }

@@ -12,6 +12,7 @@
 
 #define GUARD_LEASE_PATH_MAX 640
 
+struct resume;
 struct ungate;
 
 struct guard {
@@ -32,7 +33,9 @@ struct guard {
 	uint32_t list;    /* number of the list under way or done; marks are compared with it */
 	bool synced;
 	struct ungate *ungate; /* the turn of releases under way, or NULL */
-	uint64_t released, failed;
+	int64_t resume_ns;     /* not sooner again */
+	struct resume *resume; /* of suspended objects, under way, or NULL */
+	uint64_t released, failed, resumed, not_resumed;
 
 	unsigned closing;
 	void (*done)(void *ctx);

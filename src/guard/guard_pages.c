@@ -59,6 +59,9 @@ static void metrics(const struct guard *guard, struct buf *out)
 	metric(out, "berth_guard_lease_stale", "gauge", "1 while no berth is active.",
 	    lease_age_is_stale(&guard->age, clock_now()));
 	metric(out, "berth_guard_released_total", "counter", "Pods that were let go.", guard->released);
+	metric(out, "berth_guard_resumed_total", "counter", "Objects suspended by berth that were resumed.",
+	    guard->resumed);
+	metric(out, "berth_guard_not_resumed_total", "counter", "Such that could not be.", guard->not_resumed);
 	metric(out, "berth_guard_failed_total", "counter", "Releases that failed.", guard->failed);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "guard/resume.h"
 #include "guard/ungate.h"
 #include "kube/watch.h"
 
@@ -46,9 +47,35 @@ static void one_done(void *ctx, struct gated *gated, const char *error)
 	release->options->told(release->options->ctx, gated, error);
 }
 
-static void all_done(void *ctx)
+/* --- what is suspended --- */
+
+static void resumed(void *ctx, const char *kind, const char *namespace_, const char *name, const char *error)
+{
+	struct release *release = ctx;
+	release->result->suspended++;
+	if (error)
+		release->result->not_resumed++;
+	release->options->resumed(release->options->ctx, kind, namespace_, name, error);
+}
+
+static void unlisted(void *ctx, const char *kind, const char *error)
+{
+	struct release *release = ctx;
+	release->result->unlisted++;
+	release->options->unlisted(release->options->ctx, kind, error);
+}
+
+static void all_resumed(void *ctx)
 {
 	finish(ctx);
+}
+
+/* Pods first: what is resumed makes new ones. */
+static void all_done(void *ctx)
+{
+	struct release *release = ctx;
+	resume_start(release->kube, release->options->namespace_, release->options->dry_run,
+	    &(struct resume_handlers){.one = resumed, .unlisted = unlisted, .all = all_resumed, .ctx = release});
 }
 
 /* --- the list --- */
@@ -88,7 +115,7 @@ static void list_complete(void *ctx)
 		for (size_t i = 0; i < release->count; i++)
 			release->options->told(release->options->ctx, release->pods[i], NULL);
 	if (release->options->dry_run || release->count == 0)
-		finish(release);
+		all_done(release);
 	else
 		ungate_start(release->kube, release->pods, release->count,
 		    &(struct ungate_handlers){.one = one_done, .all = all_done, .ctx = release});

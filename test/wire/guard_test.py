@@ -1,5 +1,6 @@
 """`berth guard`: pods behind the gate are let go once no berth is active, and not before."""
 
+import json
 import subprocess
 import tempfile
 import time
@@ -134,6 +135,22 @@ class Guard(unittest.TestCase):
         self.api.refused = set()
         wait_for(lambda: not self.api.waits("b"), 15, "the release that was refused before")
         wait_for(lambda: "ok   pods: 0 behind" in self.ready(server)[1], what="nothing left")
+
+    def test_resumes_what_berth_suspended_once_no_berth_is_active(self):
+        for name, mark in (("moved", "move-1-1"), ("hers", "alice")):
+            self.api.put("jobs", {"metadata": {"name": name, "namespace": "team", "labels": {"berth.dev/suspended-by": mark}},
+                                  "spec": {"suspend": True}})
+        self.api.renew(2)
+        server = self.start()
+        for _ in range(3):
+            self.api.let_looks_pass(1)
+            self.api.renew(2)
+            self.assertEqual(self.api.calls("PATCH", "/jobs/moved"), [])
+        (call, *_) = wait_for(lambda: self.api.calls("PATCH", "/jobs/moved"), 15, "the resumption")
+        self.assertIs(json.loads(call[5])["spec"]["suspend"], False)
+        self.assertIsNone(json.loads(call[5])["metadata"]["labels"]["berth.dev/suspended-by"])
+        wait_for(lambda: "berth_guard_resumed_total 1\n" in server.call("GET", "/metrics")[1].decode(), what="the count")
+        self.assertEqual(self.api.calls("PATCH", "/jobs/hers"), [])
 
     def test_a_lease_that_cannot_be_read_lets_nothing_go(self):
         self.api.gated("a")

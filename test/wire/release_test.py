@@ -49,6 +49,38 @@ class Release(unittest.TestCase):
         self.assertEqual(release(self.cluster.kubeconfig, "-A")[:2], (0, ["team/a released"]))
         self.assertEqual(self.cluster.get_pod("a")["metadata"]["annotations"], {"mine": "stays"})
 
+    def suspended(self, name, mark):
+        self.cluster.job(name)
+        self.cluster.patch(f"/apis/batch/v1/namespaces/team/jobs/{name}", {
+            "metadata": {"labels": {"berth.dev/suspended-by": mark}}, "spec": {"suspend": True}})
+
+    def job(self, name):
+        made = self.cluster.api.json("GET", f"/apis/batch/v1/namespaces/team/jobs/{name}")[1]
+        return made["spec"]["suspend"], made["metadata"].get("labels", {}).get("berth.dev/suspended-by")
+
+    def test_resumes_what_berth_suspended_and_nothing_else(self):
+        self.suspended("moved", "move-1-1")
+        self.suspended("undone", "berth")
+        self.suspended("hers", "alice")
+        self.cluster.job("running")
+        would = ["Job team/moved would be resumed", "Job team/undone would be resumed"]
+        code, lines, said = release(self.cluster.kubeconfig, "-n", "team", "--dry-run")
+        self.assertEqual((code, sorted(lines)), (1, would), said)
+        self.assertEqual(self.job("moved"), (True, "move-1-1"))
+        self.assertEqual(release(self.cluster.kubeconfig, "-n", "other")[:2], (0, []))
+        code, lines, said = release(self.cluster.kubeconfig, "-A")
+        self.assertEqual((code, sorted(lines)), (0, [line.replace("would be ", "") for line in would]), said)
+        self.assertIn("2 of 2 objects resumed", said)
+        self.assertEqual([self.job(n) for n in ("moved", "undone")], [(False, None)] * 2)
+        self.assertEqual(self.job("hers"), (True, "alice"))
+
+    def test_says_which_objects_it_could_not_resume(self):
+        self.suspended("moved", "move-1-1")
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": "jobs/moved", "times": 9, "status": 403}]})
+        code, lines, said = release(self.cluster.kubeconfig, "-A")
+        self.assertEqual((code, lines), (1, []))
+        self.assertIn("Job team/moved: HTTP 403", said)
+
     def test_goes_through_all_pages_while_writes_fail_for_a_moment(self):
         for i in range(1200):
             self.cluster.pod(f"p{i:04}", schedulingGates=[OURS])
