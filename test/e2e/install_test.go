@@ -125,12 +125,14 @@ func TestInstallIsAdmittedAndRunsWithExactlyItsRights(t *testing.T) {
 	undoesGangs(t, namespaceOf(t, "-gangs"))
 	quarantinesANode(t, namespaceOf(t, "-refused"), "berth-system", "l4-000")
 	goesOnWithAnotherToken(t, installed)
+	movesAJob(t, s, namespaceOf(t, "-moves"))
 	must(t, s.berth.MatchesFreshList(t.Context(), plane, 15*time.Second))
 
 	// Both end in good order, and so give back the lease.
 	s.scheduler.Stop()
 	endBerth(t, s.berth)
 	guardLetsGo(t, installed)
+	resumedByTheGuard(t, namespaceOf(t, "-moves"))
 	exactlyTheRights(t, manifests)
 	removed(t, manifests, namespace)
 }
