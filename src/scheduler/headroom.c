@@ -128,7 +128,7 @@ void headroom_write(const struct scheduler *s, struct buf *out)
 		buf_printf(out,
 		    ",\"gpus\":%lld,\"open\":%s,\"wanted\":%lld,\"used\":%lld,\"held\":%lld,\"lent\":%lld,"
 		    "\"missing\":%lld,\"nodes\":%zu",
-		    (long long)rule->gpus, window.open ? "true" : "false", (long long)state.wanted,
+		    (long long)rule->gpus, s->fleet->windows[i].open ? "true" : "false", (long long)state.wanted,
 		    (long long)state.used, (long long)state.held, (long long)state.lent, (long long)state.missing,
 		    state.nodes);
 		time_member(out, "changes", window.changes_s);
