@@ -139,6 +139,10 @@ struct node *decide_whole_node(const struct fleet *fleet, struct node_spec *spec
 	node->spec = spec;
 	fleet__classify(fleet->policy, node);
 	node->domain = (struct topology_domain *)(uintptr_t)topology_narrowest(&fleet->index->topology, node->domains);
+	if (held) {
+		node->headroom = held->headroom;
+		node->quarantined = held->quarantined;
+	}
 	if (held && held->used.count > 0) {
 		node->used.items = xcalloc(held->used.count, sizeof(*held->used.items));
 		memcpy(node->used.items, held->used.items, held->used.count * sizeof(*held->used.items));

@@ -53,12 +53,12 @@ static int64_t drain_of(const struct node *node, struct resource_amount asked, s
 	return lacks > 0 ? lacks : 0;
 }
 
-/* Kept off by nothing but what stands there now. */
+/* Kept off by nothing but what stands there now, and runs out: headroom does not. */
 static bool could_take(const struct scheduler *s, const struct pod *pod, struct node *node)
 {
 	enum reason reason = decide_node(s->fleet, pod, node, NULL);
-	return reason == REASON_CODE_FITS ||
-	       (reason_kind_of(reason) == REASON_CAPACITY && reason > REASON_CODE_TOO_LARGE);
+	return reason == REASON_CODE_FITS || (reason_kind_of(reason) == REASON_CAPACITY &&
+	                                         reason > REASON_CODE_TOO_LARGE && reason != REASON_CODE_HEADROOM);
 }
 
 /* What stands for the node's domain; without a level all nodes are in one. NULL: the node is outside. */

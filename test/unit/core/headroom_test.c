@@ -355,6 +355,119 @@ static void two_rules_have_nodes_of_their_own(void **state)
 	assert_int_equal(verdict(scene, CLASS_HOSTS, 4, 1), REASON_CODE_HEADROOM);
 }
 
+/* --- whatever happens --- */
+
+static void check_node(struct scene *scene, const struct node *at)
+{
+	resource_id gpu = id_of(scene->fleet, "nvidia.com/gpu");
+	int64_t pods = 0, kept = 0, own = 0;
+	for (const struct ledger_entry *entry = at->entries; entry; entry = entry->node_next) {
+		int64_t gpus = resources_get(&entry->demand, gpu);
+		*(entry->hold ? &kept : &pods) += gpus;
+		own += entry->class_ == CLASS_SPREAD ? gpus : 0;
+	}
+	assert_int_equal(node_used(at, gpu), pods + kept);
+	if (!at->headroom) {
+		assert_int_equal(kept, 0);
+		return;
+	}
+	int64_t due = at->headroom->reserved - own, left = node_allocatable(at, gpu) - pods;
+	due = due < left ? due : left;
+	assert_int_equal(kept, due > 0 ? due : 0);
+	assert_ptr_equal(at->headroom->node, at);
+}
+
+static void check_all(struct scene *scene)
+{
+	size_t cursor = 0, assumed = 0, linked = 0, with = 0;
+	for (const struct node *at; (at = map_next(&scene->fleet->nodes, &cursor)); with += at->headroom != NULL)
+		check_node(scene, at);
+	for (const struct headroom_hold *hold = scene->fleet->headroom; hold; hold = hold->next)
+		linked++;
+	assert_int_equal(linked, with);
+	cursor = 0;
+	for (const struct ledger_entry *entry; (entry = map_next(&scene->fleet->ledger.by_uid, &cursor));)
+		assumed += entry->state == LEDGER_ASSUMED;
+	assert_int_equal(assumed, scene->fleet->ledger.count[LEDGER_ASSUMED]);
+	for (int class_ = CLASS_SPREAD; class_ < CLASSES; class_++) {
+		struct pod *pod = pod_of(scene, class_, 1 + scene->pods % 8);
+		struct node *nodes[NODES];
+		struct decision fast, slow;
+		size_t count = 0;
+		for (int i = 0; i < NODES; i++)
+			if (node(scene, i) && node(scene, i)->spec)
+				nodes[count++] = node(scene, i);
+		decide_fleet(scene->fleet, pod, &fast);
+		decide_among(scene->fleet, pod, nodes, count, &slow, NULL);
+		assert_ptr_equal(fast.node, slow.node);
+		pod_free(pod);
+	}
+}
+
+static void one_step(struct scene *scene, struct prng *prng, struct policy *plain)
+{
+	char uid[16], name[16];
+	int number = (int)pick(prng, NODES);
+	snprintf(uid, sizeof uid, "s%d", (int)pick(prng, 24));
+	snprintf(name, sizeof name, "n%d", number);
+	struct ledger_entry *entry = ledger_find(scene->fleet, slice_of(uid));
+	struct node *at = node(scene, number);
+	switch (pick(prng, 12)) {
+	case 0:
+		put(scene, number, number < 3 ? "r0" : "r1");
+		break;
+	case 1:
+		fleet_remove_node(scene->fleet, slice_of(name));
+		break;
+	case 2:
+		if (at && at->spec)
+			fleet_quarantine(scene->fleet, at, pick(prng, 2));
+		break;
+	case 3:
+	case 4:
+		headroom_place(scene->fleet);
+		break;
+	case 5:
+		headroom_windows(scene->fleet, &(struct headroom_window){pick(prng, 2), pick(prng, 60) * MINUTE}, 1);
+		break;
+	case 6:
+		if (pick(prng, 4) == 0)
+			fleet_set_policy(scene->fleet, scene->fleet->policy == plain ? scene->policy : plain);
+		break;
+	case 7:
+		scene->rules[0].chunk = 1 << pick(prng, 5);
+		scene->rules[0].gpus = scene->rules[0].chunk * (1 + pick(prng, 4));
+		scene->rules[0].margin = pick(prng, 12);
+		break;
+	case 8:
+		if (entry)
+			ledger_release(scene->fleet, entry);
+		break;
+	default: {
+		struct pod *pod = pod_simple(scene->fleet, uid, 100, pick(prng, 9));
+		pod->class_name = scene->policy->classes[CLASS_SPREAD + pick(prng, CLASSES - CLASS_SPREAD)].name;
+		ledger_reserve(
+		    scene->fleet, pod, slice_of(name), (enum ledger_state)pick(prng, 3), pick(prng, 5) > 0, 0, SECOND);
+		pod_free(pod);
+	}
+	}
+}
+
+static void whatever_happens_the_ledger_says_it(void **state)
+{
+	struct scene *scene = *state;
+	struct policy *plain = policy_world();
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		struct prng prng = {seed};
+		for (int step = 0; step < 300; step++) {
+			one_step(scene, &prng, plain);
+			check_all(scene);
+		}
+	}
+	fleet_set_policy(scene->fleet, scene->policy);
+	policy_free(plain);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -372,6 +485,7 @@ int main(void)
 	    TEST(a_gang_of_the_class_is_planned_into_it),
 	    TEST(another_policy_ends_it),
 	    TEST(two_rules_have_nodes_of_their_own),
+	    TEST(whatever_happens_the_ledger_says_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
