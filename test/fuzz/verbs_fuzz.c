@@ -149,11 +149,6 @@ void kube_watch_stop(struct kube_watch *watch)
 	(void)watch;
 }
 
-void scheduler_list_pods(struct scheduler *s)
-{
-	(void)s;
-}
-
 void kube_evict(struct kube *kube, struct kube_pod_ref pod, bool dry, kube_done *done, void *ctx)
 {
 	(void)kube, (void)pod, (void)dry, (void)done, (void)ctx;
