@@ -78,6 +78,12 @@ static void emit(struct scheduler *s, const struct pod *pod, bool owner, enum ga
 	    NULL, NULL);
 }
 
+/* Members that are there and do not count: they have a gate of others', which knows its reason. */
+static bool is_held_by_others(const struct gang *gang)
+{
+	return gang->in_state[GANG_AWAY] > 0 && gang->count >= gang_quorum(gang);
+}
+
 /* Whether the gang has been for long enough in what the Event tells. */
 static bool is_true_by_now(const struct gang *gang, enum gang_event event, int64_t now)
 {
@@ -87,7 +93,7 @@ static bool is_true_by_now(const struct gang *gang, enum gang_event event, int64
 		return gang->state == GANG_GATHERING && since >= UNKNOWN_NS && gang_quorum(gang) == 0;
 	case GANG_EVENT_INCOMPLETE:
 		return gang->state == GANG_GATHERING && since >= MISSING_NS && gang_quorum(gang) > 0 &&
-		       !gang_is_complete(gang);
+		       !gang_is_complete(gang) && !is_held_by_others(gang);
 	case GANG_EVENT_WAITING:
 		return gang->state == GANG_QUEUED && since >= EXPLAINED_NS;
 	default:

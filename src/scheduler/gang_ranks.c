@@ -74,10 +74,10 @@ bool gang_missing_ranks(const struct gang *gang, struct buf *out)
 		return false;
 	int32_t *ranks = xcalloc(gang->count + 1, sizeof *ranks);
 	for (size_t i = 0; i < gang->count; i++)
-		if (gang->members[i]->state != GANG_AWAY)
+		if (!gang->members[i]->pod->deleting)
 			ranks[count++] = gang_rank_of(gang->members[i]);
 	qsort(ranks, count, sizeof *ranks, by_number);
-	bool known = are_places(gang, ranks, count, quorum);
+	bool known = count < quorum && are_places(gang, ranks, count, quorum);
 	if (known)
 		write_gaps(ranks, count, (int32_t)quorum, out);
 	free(ranks);

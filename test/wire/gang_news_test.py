@@ -164,6 +164,12 @@ class Events(NewsTest):
         time.sleep(3)
         self.assertEqual(len(self.events()), 2)
 
+    def test_members_that_others_hold_back_are_not_missing(self):
+        for name in "ab":
+            self.seen(self.member(name, size=2, schedulingGates=[{"name": "example.com/gate"}]))
+        time.sleep(13)
+        self.assertEqual(self.events(), [])
+
     def test_a_gang_that_was_whole_is_no_news_after_a_restart(self):
         things = self.members("abc")
         plans = self.planned(things)

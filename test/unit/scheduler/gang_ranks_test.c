@@ -66,15 +66,24 @@ static void numbers_that_are_no_places_are_not_told(void **state)
 	ASSERT_MISSING(GANG_BERTH, 2, NULL, 0, 1);  /* nobody is missing */
 }
 
-static void a_member_that_does_not_count_is_missing(void **state)
+static void be_away(struct planted *p, size_t at, bool deleting)
+{
+	p->members[at].state = GANG_AWAY;
+	p->pods[at].deleting = deleting;
+	p->gang.in_state[GANG_LOOSE]--;
+	p->gang.in_state[GANG_AWAY]++;
+}
+
+static void a_member_that_goes_is_missing_and_one_that_others_hold_is_not(void **state)
 {
 	(void)state;
 	struct planted p;
-	plant(&p, GANG_BERTH, 3, (const int32_t[]){0, 1, -2});
-	p.members[1].state = GANG_AWAY;
-	p.gang.in_state[GANG_LOOSE]--;
-	p.gang.in_state[GANG_AWAY]++;
+	be_away(plant(&p, GANG_BERTH, 3, (const int32_t[]){0, 1, -2}), 1, true);
 	assert_missing(&p.gang, "1-2");
+	be_away(plant(&p, GANG_BERTH, 3, (const int32_t[]){0, 1, -2}), 1, false);
+	assert_missing(&p.gang, "2");
+	be_away(plant(&p, GANG_BERTH, 2, (const int32_t[]){0, 1, -2}), 1, false);
+	assert_missing(&p.gang, NULL);
 }
 
 static void of_an_elastic_gang_no_rank_is_missing(void **state)
@@ -90,7 +99,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(gaps_are_told_as_ranges),
 	    cmocka_unit_test(numbers_that_are_no_places_are_not_told),
-	    cmocka_unit_test(a_member_that_does_not_count_is_missing),
+	    cmocka_unit_test(a_member_that_goes_is_missing_and_one_that_others_hold_is_not),
 	    cmocka_unit_test(of_an_elastic_gang_no_rank_is_missing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
