@@ -149,6 +149,7 @@ struct demand_tried {
 struct moves {
 	struct map pods;     /* UID → struct work_pod */
 	struct map works;    /* key → struct work */
+	size_t past_room;    /* old ones are sought to be forgotten beyond it */
 	struct map past;     /* id → struct unit_past */
 	struct map by_unit;  /* id → struct move_unit, of moves that are not over */
 	struct map by_place; /* UID → struct move_place */

@@ -503,7 +503,6 @@ void moves_open(struct scheduler *s)
 
 void moves_policy(struct scheduler *s)
 {
-	moves_drop_search(s);
 	if (s->policy.inforce->moves.mode != MOVES_OFF)
 		moves_open(s);
 	moves_start(s);

@@ -5,6 +5,7 @@
 
 #include "scheduler/move.h"
 
+#define PAST_MAX 16384 /* units that are remembered before old ones are sought to be forgotten */
 #define LWS_NAME "leaderworkerset.sigs.k8s.io/name"
 #define LWS_GROUP "leaderworkerset.sigs.k8s.io/group-index"
 
@@ -229,11 +230,32 @@ const struct policy_class *work_class(struct scheduler *s, struct work_pod *kept
 
 /* --- what is remembered of a unit --- */
 
+/* What says nothing any more goes once there is much of it. */
+static void forget_past(struct moves *moves)
+{
+	size_t cursor = 0, count = 0;
+	int64_t wall = clock_wall();
+	struct unit_past **old = xcalloc(moves->past.count + 1, sizeof *old);
+	for (struct unit_past *past; (past = map_next(&moves->past, &cursor));)
+		if (past->alone_until_ns <= wall && past->moved_ns[0] <= wall - MOVE_DAY_NS)
+			old[count++] = past;
+	while (count > 0) {
+		struct unit_past *past = old[--count];
+		map_remove(&moves->past, slice_of(past->id));
+		free(past->id);
+		free(past);
+	}
+	free(old);
+	moves->past_room = 2 * moves->past.count > PAST_MAX ? 2 * moves->past.count : PAST_MAX;
+}
+
 struct unit_past *past_of(struct moves *moves, const char *id)
 {
 	struct unit_past *past = map_get(&moves->past, slice_of(id));
 	if (past)
 		return past;
+	if (moves->past.count >= PAST_MAX && moves->past.count >= moves->past_room)
+		forget_past(moves);
 	past = xcalloc(1, sizeof *past);
 	past->id = xstrdup(id);
 	map_put(&moves->past, slice_of(past->id), past);

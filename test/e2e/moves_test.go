@@ -6,12 +6,15 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	v1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	"berth.dev/e2e/harness"
@@ -38,20 +41,26 @@ func newPeaks(t *testing.T, nodes, jobs int, size int32) *peaks {
 	for i := range jobs {
 		gangJob(t, p.namespace, p.job(i), nil, size, 8)
 	}
-	labels := map[string]string{"app": "serving"}
+	p.deploy("serving", 0)
+	p.allTrain(60 * time.Second)
+	return p
+}
+
+// deploy makes a Deployment of replicas that take a node each.
+func (p *peaks) deploy(name string, replicas int32) {
+	p.t.Helper()
+	labels := map[string]string{"app": name}
 	spec := harness.PodSpec(8)
 	spec.TerminationGracePeriodSeconds = ptr.To[int64](1)
-	_, err := plane.Client.AppsV1().Deployments(p.namespace).Create(t.Context(), &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Name: "serving"},
+	_, err := plane.Client.AppsV1().Deployments(p.namespace).Create(p.t.Context(), &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: appsv1.DeploymentSpec{
-			Replicas: ptr.To[int32](0),
+			Replicas: &replicas,
 			Selector: &metav1.LabelSelector{MatchLabels: labels},
 			Template: v1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: spec},
 		},
 	}, metav1.CreateOptions{})
-	must(t, err)
-	p.allTrain(60 * time.Second)
-	return p
+	must(p.t, err)
 }
 
 func (p *peaks) job(i int) string { return fmt.Sprintf("train-%02d", i) }
@@ -205,4 +214,43 @@ func TestBerthKilledInTheMiddleOfMovesForgetsNobody(t *testing.T) {
 	}
 	p.noMoves(90 * time.Second)
 	must(t, p.berth.MatchesFreshList(t.Context(), plane, 40*time.Second))
+}
+
+// The replicas of a Deployment of a lower class are evicted, and only as many
+// as their disruption budget allows.
+func TestReplicasAreEvictedWithinTheirBudget(t *testing.T) {
+	s := newStack(t, wants{nodes: [][]*v1.Node{harness.Nodes(harness.H100, 3, 8)}, policy: "testdata/policy-moves-evict.yaml"})
+	p := &peaks{t: t, stack: s, namespace: namespaceOf(t)}
+	p.deploy("cheap", 3)
+	p.deploy("serving", 0)
+	boundCount(t, p.namespace, 3)
+	budget := &policyv1.PodDisruptionBudget{
+		ObjectMeta: metav1.ObjectMeta{Name: "cheap"},
+		Spec: policyv1.PodDisruptionBudgetSpec{
+			MinAvailable: ptr.To(intstr.FromInt32(2)),
+			Selector:     &metav1.LabelSelector{MatchLabels: map[string]string{"app": "cheap"}},
+		},
+	}
+	_, err := plane.Client.PolicyV1().PodDisruptionBudgets(p.namespace).Create(t.Context(), budget, metav1.CreateOptions{})
+	must(t, err)
+	eventually(t, 20*time.Second, func() []string {
+		budget, err := plane.Client.PolicyV1().PodDisruptionBudgets(p.namespace).Get(t.Context(), "cheap", metav1.GetOptions{})
+		must(t, err)
+		if budget.Status.DisruptionsAllowed != 1 {
+			return []string{fmt.Sprintf("%d disruptions are allowed", budget.Status.DisruptionsAllowed)}
+		}
+		return nil
+	})
+	p.scale(1)
+	p.serves(movesPeak, 1)
+	p.scale(2)
+	eventually(t, 20*time.Second, func() []string {
+		if said := p.moves(); !strings.Contains(said, "a disruption budget does not allow it") {
+			return []string{said}
+		}
+		return nil
+	})
+	if running := p.serving(); running != 1 {
+		t.Errorf("%d replicas run, the budget leaves room for one", running)
+	}
 }
