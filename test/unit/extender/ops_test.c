@@ -38,7 +38,7 @@ static void on_queue(void *ctx, struct buf *out)
 static void on_moves(void *ctx, struct buf *out)
 {
 	(void)ctx;
-	buf_text(out, "{\"gangs\":[]}");
+	buf_text(out, "{\"moves\":[]}");
 }
 
 static void on_status(void *ctx, struct buf *out)
@@ -132,6 +132,7 @@ static void paths(void **state)
 	assert_answer(&f, "GET", "/v1/state", "200", JSON, "{\"nodes\":[]}");
 	assert_answer(&f, "GET", "/v1/status", "200", JSON, "{\"pools\":[]}");
 	assert_answer(&f, "GET", "/v1/queue", "200", JSON, "{\"gangs\":[]}");
+	assert_answer(&f, "GET", "/v1/moves", "200", JSON, "{\"moves\":[]}");
 	assert_answer(&f, "GET", "/v1/explain?pod=a/b", "200", JSON, "{\"pod\":\"a/b\"}");
 	assert_answer(&f, "GET", "/v1/explain?pod=a%2Fb", "200", JSON, "{\"pod\":\"a/b\"}");
 	assert_answer(&f, "GET", "/v1/explain?pod=a/gone", "404", JSON, "{\"pod\":\"a/gone\"}");
@@ -140,8 +141,8 @@ static void paths(void **state)
 
 static void head_has_no_body(void **state)
 {
-	static const char *const targets[] = {
-	    "/healthz", "/readyz", "/metrics", "/v1/state", "/v1/status", "/v1/queue", "/v1/explain?pod=a/b"};
+	static const char *const targets[] = {"/healthz", "/readyz", "/metrics", "/v1/state", "/v1/status", "/v1/queue",
+	    "/v1/moves", "/v1/explain?pod=a/b"};
 	struct fixture f;
 
 	(void)state;
@@ -175,7 +176,8 @@ static void bad_requests(void **state)
 		    &f, "GET", target, "400", JSON, "{\"error\":\"which pod? /v1/explain?pod=NAMESPACE/NAME\"}");
 	}
 	assert_answer(&f, "GET", "/", "404", JSON,
-	    "{\"error\":\"no such path: there are /healthz, /readyz, /metrics, /v1/state, /v1/status, /v1/queue and "
+	    "{\"error\":\"no such path: there are /healthz, /readyz, /metrics, /v1/state, /v1/status, /v1/queue, "
+	    "/v1/moves and "
 	    "/v1/explain?pod=NAMESPACE/NAME\"}");
 	assert_answer(&f, "GET", "/v1/filter", "404", JSON, NULL);
 	char *answer = ask(&f, "POST", "/metrics");
