@@ -56,7 +56,7 @@ struct headroom_state {
 	int64_t used;    /* by the class, in the pool */
 	int64_t held;    /* kept free now */
 	int64_t lent;    /* of what is reserved, with classes that it is lent to */
-	int64_t missing; /* of what is reserved, with others, or not to be had */
+	int64_t missing; /* of what is due, with others, or not to be had */
 	size_t nodes;
 };
 struct headroom_state headroom_state_of(const struct fleet *fleet, size_t rule);

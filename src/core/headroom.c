@@ -242,5 +242,8 @@ struct headroom_state headroom_state_of(const struct fleet *fleet, size_t at)
 		beside -= used < hold->reserved ? used : hold->reserved;
 	}
 	state.wanted += beside;
+	int64_t target = resource_sum(state.used, rule->margin);
+	target = rule->gpus > target ? rule->gpus : target;
+	state.missing += target > state.wanted ? target - state.wanted : 0;
 	return state;
 }

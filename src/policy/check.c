@@ -303,7 +303,7 @@ static void check_headroom(struct checker *checker)
 		for (size_t j = 0; j < rule->lend_to.count; j++)
 			check_name(checker, &checker->classes, doc_text(&rule->lend_to, j),
 			    path_of("headroom[%zu].lendTo[%zu]", i, j));
-		headroom_check(rule, i, checker->report);
+		headroom_check(checker->doc, rule, i, checker->report);
 	}
 }
 

@@ -34,6 +34,25 @@ static void check_lending(const struct doc_headroom *rule, size_t i, struct poli
 	}
 }
 
+/* Of GPUs that its pods may not have, a class needs none. */
+static void check_pool(const struct doc *doc, const struct doc_headroom *rule, size_t i, struct policy_report *report)
+{
+	for (size_t j = 0; j < doc->classes.count && rule->for_ && rule->pool; j++) {
+		const struct doc_class *class = DOC_ITEM(doc_class, &doc->classes, j);
+		bool allowed = class->only.node == NULL;
+
+		if (!class->name || !slice_equal(class->name->text, rule->for_->text))
+			continue;
+		for (size_t k = 0; k < class->only.count; k++)
+			allowed |= !doc_text(&class->only, k) ||
+			           slice_equal(doc_text(&class->only, k)->text, rule->pool->text);
+		if (!allowed)
+			PROBLEM(report, PROBLEM_BAD_COMBINATION, rule->pool,
+			    "headroom[%zu].pool %s is none that classes[%zu] may use by its \"only\"", i,
+			    show(rule->pool->text).text, j);
+	}
+}
+
 static void check_minute(const struct yaml_node *text, const char *key, size_t i, struct policy_report *report)
 {
 	if (text && calendar_minute(text->text) < 0)
@@ -54,10 +73,11 @@ static void check_zone(const struct yaml_node *text, size_t i, struct policy_rep
 		zone_free(zone);
 }
 
-void headroom_check(const struct doc_headroom *rule, size_t i, struct policy_report *report)
+void headroom_check(const struct doc *doc, const struct doc_headroom *rule, size_t i, struct policy_report *report)
 {
 	const struct doc_when *when = &rule->when;
 
+	check_pool(doc, rule, i, report);
 	check_chunks(rule, i, report);
 	check_lending(rule, i, report);
 	if (when->days && calendar_days(when->days->text) == 0)

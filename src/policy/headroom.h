@@ -6,6 +6,6 @@
 #include "policy/doc.h"
 #include "policy/problem.h"
 
-void headroom_check(const struct doc_headroom *rule, size_t i, struct policy_report *report);
+void headroom_check(const struct doc *doc, const struct doc_headroom *rule, size_t i, struct policy_report *report);
 
 #endif

@@ -290,6 +290,11 @@ static void many_make_a_rack(void **state)
 	scene->rules[0].gpus = scene->rules[0].chunk = 40;
 	headroom_place(scene->fleet);
 	HOLDS(8, 8, 8, 8, 0, 8);
+	/* More than there is. */
+	scene->rules[0].gpus = scene->rules[0].chunk = 56;
+	headroom_place(scene->fleet);
+	HOLDS(0, 0, 0, 0, 0, 0);
+	assert_int_equal(headroom_state_of(scene->fleet, 0).missing, 56);
 }
 
 static void nodes_that_are_not_fit_are_left(void **state)
