@@ -16,6 +16,7 @@
 #include "berth/resources.h"
 
 struct index; /* core/index.h */
+struct teams; /* core/teams_internal.h */
 
 struct fleet {
 	struct resource_names names;
@@ -24,6 +25,7 @@ struct fleet {
 	struct map nodes;                      /* name → struct node */
 	struct ledger ledger;
 	struct index *index;
+	struct teams *teams; /* NULL while the policy has none */
 	struct node *improved;
 	uint64_t improvements; /* counts them */
 	struct node_hold holds[HOLDS_MAX];

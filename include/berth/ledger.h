@@ -48,10 +48,12 @@ struct ledger_entry {
 	struct resources demand;
 	uint16_t demand_room;
 	enum ledger_state state;
-	bool hold;             /* room without a pod */
-	uint16_t class_;       /* of a pod of ours with GPUs, while the policy has headroom; else UINT16_MAX */
-	bool ours;             /* its schedulerName is berth's */
-	bool pinned;           /* a call is under way: does not expire */
+	bool hold;                /* room without a pod */
+	uint16_t class_;          /* of a pod of ours with GPUs, while the policy has headroom; else UINT16_MAX */
+	bool ours;                /* its schedulerName is berth's */
+	bool pinned;              /* a call is under way: does not expire */
+	uint16_t team, team_pool; /* for which it counts, see berth/team.h; TEAM_NONE: for nobody */
+	int32_t team_milli;
 	uint32_t mark;         /* the caller's: the list in which the pod was last seen; 0 = never */
 	int64_t expires_ns;    /* LEDGER_NEVER unless it can expire */
 	int64_t since_ns;      /* when it entered its state */

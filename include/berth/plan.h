@@ -44,6 +44,7 @@
 #include "berth/fleet.h"
 #include "berth/pod.h"
 #include "berth/reason.h"
+#include "berth/team.h"
 #include "berth/topology.h"
 
 #define PLAN_MEMBERS_MAX 65536
@@ -93,6 +94,7 @@ struct plan_request {
 	/* Taken as gone: their room is free, though none that they empty is a free block, and no rule counts them. */
 	size_t gone_count;
 	const struct ledger_entry *const *gone;
+	const bool *barred; /* by pool: where nobody may go; NULL = nowhere. plan_gang sets it by the team's bounds */
 };
 
 /* The published terms; less is better. */
@@ -114,7 +116,8 @@ struct plan_level {
 
 struct plan {
 	/* FITS, or: a member's own reason; NO_CANDIDATES … as judge has it where a member fits on no node even alone;
-	 * LEVEL_MISSING, GANG_NO_ROOM, GANG_NO_DOMAIN, GANG_CONSTRAINTS; PLAN_OVERTAKEN from plan_finish. */
+	 * TEAM_LIMIT, LEVEL_MISSING, GANG_NO_ROOM, GANG_NO_DOMAIN, GANG_CONSTRAINTS; PLAN_OVERTAKEN from plan_finish.
+	 */
 	enum reason reason;
 	size_t count;
 	struct node **nodes; /* one a member; NULL = left out, or no plan */
@@ -134,9 +137,11 @@ struct plan {
 	struct plan_level levels[TOPOLOGY_LEVELS_MAX + 1];
 	struct plan_level fleet; /* the same of the whole fleet; its domain is the root */
 	size_t unlabelled;       /* nodes good for a member that are outside the required level */
+	struct team_bound bound; /* with TEAM_LIMIT: what the team may not go over */
 };
 
-/* Plans; free with plan_free. */
+/* Plans; free with plan_free. The whole gang stays within the bounds of its team in every pool; an elastic one goes
+ * without the members that the team has no room for. */
 void plan_gang(const struct fleet *fleet, const struct plan_request *request, struct plan *plan);
 void plan_free(struct plan *plan);
 

@@ -13,6 +13,9 @@
 
 #define POLICY_POOLS_MAX 256
 #define POLICY_CLASSES_MAX 256
+#define POLICY_TEAMS_MAX 256
+#define POLICY_TEAM_DEPTH 8 /* teams one above the other */
+#define POLICY_UNLISTED "unlisted"
 #define POLICY_HASH_LEN 16
 
 struct policy_level {
@@ -131,6 +134,17 @@ struct policy_quarantine {
 	int64_t within_ns, release_ns;
 };
 
+/* Amounts are by pool, in thousandths of a GPU. The last team is that of the namespaces in no other. */
+struct policy_team {
+	const char *name;
+	size_t namespace_count;
+	const char **namespaces; /* globs */
+	uint16_t parent;         /* index, or TEAM_NONE */
+	double weight;           /* among those who borrow */
+	int64_t *guaranteed;     /* 0 = nothing */
+	int64_t *limit;          /* -1 = none */
+};
+
 struct policy {
 	struct arena arena;
 	char hash[POLICY_HASH_LEN + 1]; /* hex of a hash of the file's bytes */
@@ -141,6 +155,8 @@ struct policy {
 	size_t class_count;
 	struct policy_class *classes;
 	uint16_t fallback; /* class */
+	size_t team_count; /* 0: the policy has no teams */
+	struct policy_team *teams;
 	size_t avoid_count;
 	struct policy_avoid *avoid;
 	struct policy_quarantine quarantine;

@@ -53,6 +53,7 @@ enum reason_kind {
 	X(GPUS_UNHEALTHY, "GPUsUnhealthy", CAPACITY, "free GPUs are unhealthy")                                        \
 	X(NO_GPU, "NoGPU", CAPACITY, "not enough free GPUs")                                                           \
 	X(HEADROOM, "Headroom", CAPACITY, "free GPUs are kept for another class")                                      \
+	X(TEAM_LIMIT, "TeamLimit", CAPACITY, "the pod's team may use no more GPUs of this pool")                       \
 	/* the pod's own, worked out from its nodes */                                                                 \
 	X(ONLY_UNMEETABLE, "OnlyUnmeetable", MISCONFIGURED, "the pod asks for GPUs that its class does not allow")     \
 	X(NO_CANDIDATES, "NoCandidates", NODE, "no candidate node was offered")                                        \

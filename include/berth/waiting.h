@@ -57,7 +57,7 @@ bool waiting_wake_one(
 /* Between these two calls the room of every turn counts as used: what is decided meanwhile takes nothing from a pod
  * that was just woken. No other call of waiting_* or ledger_* may come in between. */
 void waiting_hold_turns(struct waiting *waiting, struct fleet *fleet);
-void waiting_release_turns(struct waiting *waiting);
+void waiting_release_turns(struct waiting *waiting, struct fleet *fleet);
 /* Ends turns that ran out: a pod not asked again is woken once more, if it still fits there, then its turn passes on:
  * the node joins the chain of fleet_take_improved. The same is true of turns that ended since the last call. `wake`
  * must not call back into waiting_*. Returns when the next turn ends, or LEDGER_NEVER. */

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "core/teams_internal.h"
+
 struct branch {
 	double bound;
 	const struct index_bucket *bucket;
@@ -71,6 +73,9 @@ static bool shape_suits(const struct need *need, const struct index_shape *shape
 {
 	if (need->gpu_count == 0)
 		return true;
+	/* In a pool where no GPU is left to the team no node is worth a look. */
+	if (need->team != TEAM_NONE && teams__room(need->fleet, need->team, shape->pool, need->own) <= 0)
+		return false;
 	return shape->allocatable >= need->gpus[0].amount &&
 	       judge_gpu(need, &shape->lane, shape->pool, shape->in_two_pools) == REASON_CODE_FITS;
 }

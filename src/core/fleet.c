@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/index.h"
+#include "core/teams_internal.h"
 #include "core/usage.h"
 
 struct fleet *fleet_new(const struct gpu_catalogue *catalogue)
@@ -29,6 +30,7 @@ void fleet_free(struct fleet *fleet)
 	if (!fleet)
 		return;
 	size_t cursor = 0;
+	teams__free(fleet);
 	ledger__free(fleet);
 	for (struct node *node; (node = map_next(&fleet->nodes, &cursor));) {
 		if (node->spec)
@@ -144,6 +146,7 @@ void fleet_set_policy(struct fleet *fleet, const struct policy *policy)
 	}
 	if (other)
 		headroom__learn(fleet);
+	teams__set_policy(fleet, policy);
 }
 
 static bool taint_in(const struct taint *taint, const struct node_spec *spec)
@@ -192,6 +195,7 @@ struct node *fleet_put_node(struct fleet *fleet, struct node_spec *spec)
 	fleet->node_changes++;
 	fleet__classify(fleet->policy, node);
 	usage_rebuild_devices(node);
+	teams__recount(fleet, node);
 	index_put(fleet->index, node);
 	if (improves || (avoided && !node->avoided))
 		fleet__improve(fleet, node);
@@ -228,5 +232,6 @@ void fleet_remove_node(struct fleet *fleet, struct slice name)
 	node->quarantined = false;
 	fleet__classify(NULL, node);
 	usage_rebuild_devices(node);
+	teams__recount(fleet, node);
 	fleet__drop_if_gone(fleet, node);
 }

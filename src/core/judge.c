@@ -1,5 +1,7 @@
 #include "core/judge.h"
 
+#include "core/teams_internal.h"
+
 /* Steps are told by their place in the table: of two that fail, the earlier counts. */
 static enum reason earlier(enum reason a, enum reason b)
 {
@@ -165,10 +167,21 @@ enum reason judge_suits(const struct need *need, const struct node *node)
 	return verdict;
 }
 
+enum reason judge_team(const struct need *need, const struct node *node)
+{
+	if (need->team == TEAM_NONE)
+		return REASON_CODE_FITS;
+	int64_t room = teams__room(need->fleet, need->team, node->pool, need->own);
+	bool fits = room == TEAM_NO_BOUND || team_milli(node, &need->pod->demand) <= room;
+	return fits ? REASON_CODE_FITS : REASON_CODE_TEAM_LIMIT;
+}
+
 enum reason judge_node(const struct need *need, const struct node *node)
 {
 	enum reason verdict = judge_suits(need, node);
-	return verdict == REASON_CODE_FITS ? judge_room(need, node) : verdict;
+	if (verdict == REASON_CODE_FITS)
+		verdict = judge_room(need, node);
+	return verdict == REASON_CODE_FITS ? judge_team(need, node) : verdict;
 }
 
 bool judge_meant_for(const struct need *need, const struct node *node)

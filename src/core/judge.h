@@ -28,6 +28,8 @@ enum reason judge_suits(const struct need *need, const struct node *node);
 enum reason judge_node(const struct need *need, const struct node *node);
 /* The steps from TOO_LARGE on: whether the node has room. */
 enum reason judge_room(const struct need *need, const struct node *node);
+/* The last step: whether the pod's team may use so much of the node's pool. */
+enum reason judge_team(const struct need *need, const struct node *node);
 /* The first taint that keeps the pod off the node, or NULL. */
 const struct taint *judge_taint(const struct pod *pod, const struct node_spec *spec);
 /* Whether the pod could use the node if only it were ready, uncordoned, healthy and without taints. */

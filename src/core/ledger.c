@@ -6,6 +6,7 @@
 #include "core/fleet_internal.h"
 #include "core/index.h"
 #include "core/ledger_heap.h"
+#include "core/teams_internal.h"
 #include "core/traits.h"
 #include "core/usage.h"
 
@@ -33,7 +34,7 @@ static void find_foreign(const struct fleet *fleet, struct node *node)
 		node->foreign_gpus = is_foreign(fleet, entry);
 }
 
-static void join_node(const struct fleet *fleet, struct ledger_entry *entry, struct node *node)
+static void join_node(struct fleet *fleet, struct ledger_entry *entry, struct node *node)
 {
 	entry->node = node;
 	entry->node_next = node->entries;
@@ -45,17 +46,19 @@ static void join_node(const struct fleet *fleet, struct ledger_entry *entry, str
 	usage_add(node, &entry->demand);
 	usage_take_devices(node, entry);
 	node->foreign_gpus |= is_foreign(fleet, entry);
+	teams__join(fleet, entry);
 	index_update(node);
 }
 
 /* The caller drops the node if it is gone. */
-static void leave_node(const struct fleet *fleet, struct ledger_entry *entry)
+static void leave_node(struct fleet *fleet, struct ledger_entry *entry)
 {
 	struct node *node = entry->node;
 	*entry->node_link = entry->node_next;
 	if (entry->node_next)
 		entry->node_next->node_link = entry->node_link;
 	node->entry_count--;
+	teams__leave(fleet, entry);
 	usage_return_devices(node, entry);
 	usage_subtract(node, &entry->demand);
 	if (is_foreign(fleet, entry))

@@ -23,6 +23,7 @@ struct need {
 	int64_t preferred_weight;       /* sum over the preferred affinity's terms that can match */
 	const struct ledger_entry *own; /* the pod's own entry, which does not stand in its way, or NULL */
 	uint32_t headroom;              /* rules whose holds the pod may use, a bit each */
+	uint16_t team;                  /* TEAM_NONE for a pod without GPUs, too */
 	uint8_t held_against;           /* holds that keep the pod off their nodes */
 	bool spreads;                   /* siblings apart counts */
 	struct siblings siblings;

@@ -283,7 +283,7 @@ void plan_finish(const struct fleet *fleet, struct plan_problem *problem, struct
 	finish(fleet, problem, true, plan);
 }
 
-void plan_gang(const struct fleet *fleet, const struct plan_request *request, struct plan *plan)
+void plan__once(const struct fleet *fleet, const struct plan_request *request, struct plan *plan)
 {
 	struct plan_problem *problem = plan_prepare(fleet, request);
 	plan_solve(problem);

@@ -303,4 +303,7 @@ void plan__rank(const struct plan_problem *problem, const struct plan_steps *ste
 /* ---- plan_explain ---- */
 void plan__explain(struct plan_problem *problem);
 
+/* plan.c: a plan by the request alone, the bounds of the team in each single node included. */
+void plan__once(const struct fleet *fleet, const struct plan_request *request, struct plan *plan);
+
 #endif

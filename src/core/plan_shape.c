@@ -114,7 +114,7 @@ static size_t collect_asking(struct plan_problem *problem, const uint32_t *order
 }
 
 static void number_shapes(
-    struct plan_problem *problem, const struct policy *policy, const uint32_t *order, uint32_t *shape_of)
+    struct plan_problem *problem, const struct fleet *fleet, const uint32_t *order, uint32_t *shape_of)
 {
 	const struct plan_request *request = problem->request;
 	const struct pod **asking = xcalloc(request->count, sizeof(*asking));
@@ -126,7 +126,7 @@ static void number_shapes(
 		const struct plan_member *member = &request->members[order[i]];
 		bool new;
 		key.len = 0;
-		shape_key_pod(&key, policy, member->pod);
+		shape_key_pod(&key, fleet, member->pod);
 		shape_key_asks(&key, member->pod);
 		put_meant(&key, member->pod, asking, asking_count);
 		shape_key_number(&key, member->limited);
@@ -331,7 +331,7 @@ bool plan__shape(struct plan_problem *problem, const struct fleet *fleet)
 	uint32_t *order = sorted_members(problem);
 	uint32_t *shape_of = xcalloc(request->count, sizeof(*shape_of));
 	uint32_t *bundle_of = xcalloc(request->count, sizeof(*bundle_of));
-	number_shapes(problem, fleet->policy, order, shape_of);
+	number_shapes(problem, fleet, order, shape_of);
 	find_columns(problem);
 	make_bundles(problem, order, bundle_of);
 	make_kinds(problem, order, shape_of, bundle_of);

@@ -176,7 +176,10 @@ static enum reason judge_shape(const struct gathering *gathering, uint32_t s, co
 	    (shape->never.count > 0 && named(&gathering->limits[s].never, node)) ||
 	    !has_keys(shape->pod, &node->spec->labels))
 		return REASON_CODE_NODE_SELECTOR;
-	return REASON_CODE_FITS;
+	if (gathering->problem->request->barred && node->pool != POOL_NONE &&
+	    gathering->problem->request->barred[node->pool])
+		return REASON_CODE_TEAM_LIMIT;
+	return judge_team(&gathering->needs[s], node);
 }
 
 static uint32_t fit(const struct plan_problem *problem, const struct plan_shape *shape, const int64_t *row)

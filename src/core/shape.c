@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "berth/team.h"
+
 void shape_key_bytes(struct shape_key *key, const void *bytes, size_t len)
 {
 	while (key->room - key->len < len) {
@@ -73,14 +75,16 @@ void shape_key_where(struct shape_key *key, const struct pod *pod)
 	}
 }
 
-void shape_key_pod(struct shape_key *key, const struct policy *policy, const struct pod *pod)
+void shape_key_pod(struct shape_key *key, const struct fleet *fleet, const struct pod *pod)
 {
+	const struct policy *policy = fleet->policy;
 	enum reason why = pod->trouble;
 	const struct policy_class *class_ = policy ? policy_class_of(policy, pod, &why) : NULL;
 	const struct policy_class *matched = policy ? policy_class_matched(policy, pod) : NULL;
 	shape_key_number(key, class_ ? class_ - policy->classes : -1);
 	shape_key_number(key, matched ? matched - policy->classes : -1);
 	shape_key_number(key, why);
+	shape_key_number(key, team_of(fleet, pod->namespace_));
 	shape_key_number(key, pod->trouble);
 	shape_key_number(key, pod->dtypes);
 	shape_key_number(key, pod->gpu_memory_bytes);

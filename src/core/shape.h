@@ -3,8 +3,8 @@
 #ifndef CORE_SHAPE_H
 #define CORE_SHAPE_H
 
+#include "berth/fleet.h"
 #include "berth/pod.h"
-#include "berth/policy.h"
 
 /* A zeroed one is empty. */
 struct shape_key {
@@ -17,8 +17,8 @@ void shape_key_bytes(struct shape_key *key, const void *bytes, size_t len);
 void shape_key_number(struct shape_key *key, int64_t number);
 void shape_key_text(struct shape_key *key, const char *text);
 void shape_key_selector(struct shape_key *key, const struct selector *selector);
-/* Everything that judge_node looks at; policy may be NULL. */
-void shape_key_pod(struct shape_key *key, const struct policy *policy, const struct pod *pod);
+/* Everything that judge_node looks at. */
+void shape_key_pod(struct shape_key *key, const struct fleet *fleet, const struct pod *pod);
 
 /* Which nodes it selects and what it tolerates: a part of the above. */
 void shape_key_where(struct shape_key *key, const struct pod *pod);

@@ -68,7 +68,7 @@ void waiting__group_all(struct waiting *waiting, const struct fleet *fleet)
 		const struct pod *pod = waiter->public.pod;
 		tighten(waiter);
 		key.len = 0;
-		shape_key_pod(&key, fleet->policy, pod);
+		shape_key_pod(&key, fleet, pod);
 		waiter->group = group_for(waiting, &key);
 		treap_insert(
 		    &waiter->group->pods, &waiter->group_link, map_hash(slice_of(pod->uid)), waiting__group_order);

@@ -5,6 +5,7 @@
 #include "core/decide_internal.h"
 #include "core/fleet_internal.h"
 #include "core/index.h"
+#include "core/teams_internal.h"
 #include "core/usage.h"
 
 /* Up to so many nodes are looked at one by one; more of them are nearly the fleet, and its index answers sooner. */
@@ -88,20 +89,29 @@ static void advance(struct pass *pass, bool group_failed)
 		sift(pass, 0);
 }
 
+static void count_for_team(struct fleet *fleet, const struct waiting_pod *pod, int sign)
+{
+	int64_t milli = team_milli(pod->turn_node, &pod->pod->demand);
+	if (milli > 0)
+		teams__add(fleet, team_of(fleet, pod->pod->namespace_), pod->turn_node->pool, sign * milli);
+}
+
 /* Counts the pod on the node of its turn for as long as the pass takes, and nowhere else: neither as an entry nor as a
  * change. */
-static void hold(struct waiter *waiter)
+static void hold(struct fleet *fleet, struct waiter *waiter)
 {
 	usage_add(waiter->public.turn_node, &waiter->public.pod->demand);
+	count_for_team(fleet, &waiter->public, 1);
 	index_update(waiter->public.turn_node);
 	waiter->held = true;
 }
 
-static void release(struct waiter *waiter)
+static void release(struct fleet *fleet, struct waiter *waiter)
 {
 	if (!waiter->held)
 		return;
 	usage_subtract(waiter->public.turn_node, &waiter->public.pod->demand);
+	count_for_team(fleet, &waiter->public, -1);
 	index_update(waiter->public.turn_node);
 	waiter->held = false;
 }
@@ -118,14 +128,14 @@ void waiting_hold_turns(struct waiting *waiting, struct fleet *fleet)
 		struct node *node = waiter->public.turn_node;
 		if (node && !in_ledger(fleet, waiter) &&
 		    decide_node(fleet, waiter->public.pod, node, NULL) == REASON_CODE_FITS)
-			hold(waiter);
+			hold(fleet, waiter);
 	}
 }
 
-void waiting_release_turns(struct waiting *waiting)
+void waiting_release_turns(struct waiting *waiting, struct fleet *fleet)
 {
 	for (struct waiter *waiter = waiting->turns; waiter; waiter = waiter->turn_next)
-		release(waiter);
+		release(fleet, waiter);
 }
 
 static struct node *choose_among(const struct pass *pass, const struct waiter *waiter)
@@ -164,7 +174,7 @@ static void give_turns(struct pass *pass, int64_t now_ns, size_t limit)
 		}
 		waiting__begin_turn(pass->waiting, waiter, node, now_ns);
 		if (!in_ledger(pass->fleet, waiter))
-			hold(waiter);
+			hold(pass->fleet, waiter);
 		pass->woken = xgrow(pass->woken, pass->woken_count, &pass->woken_room, sizeof(struct waiter *));
 		pass->woken[pass->woken_count++] = waiter;
 		advance(pass, false);
@@ -182,7 +192,7 @@ size_t waiting_wake_for(struct waiting *waiting, struct fleet *fleet, struct nod
 	collect_heads(&pass);
 	waiting_hold_turns(waiting, fleet);
 	give_turns(&pass, now_ns, limit);
-	waiting_release_turns(waiting);
+	waiting_release_turns(waiting, fleet);
 	/* Stopped by the limit: the rest is for the next call. */
 	for (size_t i = 0; pass.head_count > 0 && i < pass.node_count; i++)
 		fleet__offer(fleet, pass.nodes[i]);
@@ -204,7 +214,7 @@ bool waiting_wake_one(
 		return false;
 	waiting_hold_turns(waiting, fleet);
 	decide_fleet_best(fleet, waiter->public.pod, &decision);
-	waiting_release_turns(waiting);
+	waiting_release_turns(waiting, fleet);
 	if (!decision.node)
 		return false;
 	waiting__begin_turn(waiting, waiter, decision.node, now_ns);

@@ -27,7 +27,7 @@ struct names {
 struct checker {
 	const struct doc *doc;
 	struct policy_report *report;
-	struct names levels, pools, classes;
+	struct names levels, pools, classes, teams;
 };
 
 #define PROBLEM(checker, problem, node, ...) report_add((checker)->report, problem, place_of(node), __VA_ARGS__)
@@ -307,6 +307,52 @@ static void check_headroom(struct checker *checker)
 	}
 }
 
+static void check_amounts(struct checker *checker, const struct doc_list *amounts, struct path path)
+{
+	for (size_t i = 0; i < amounts->count; i++)
+		check_name(checker, &checker->pools, DOC_ITEM(doc_amount, amounts, i)->name, path);
+}
+
+/* A pattern belongs to one team; where two overlap in part, the first of them has the namespaces. */
+static void check_namespaces(struct checker *checker, size_t team)
+{
+	const struct doc_list *patterns = &DOC_ITEM(doc_team, &checker->doc->teams, team)->namespaces;
+
+	for (size_t i = 0; i < patterns->count; i++)
+		for (size_t j = 0; doc_text(patterns, i) && j < team; j++) {
+			const struct doc_team *other = DOC_ITEM(doc_team, &checker->doc->teams, j);
+
+			for (size_t k = 0; k < other->namespaces.count; k++) {
+				const struct yaml_node *theirs = doc_text(&other->namespaces, k);
+
+				if (theirs && slice_equal(theirs->text, doc_text(patterns, i)->text))
+					PROBLEM(checker, PROBLEM_DUPLICATE_NAME, doc_text(patterns, i),
+					    "teams[%zu].namespaces[%zu] %s is also in line %u", team, i,
+					    show(theirs->text).text, theirs->mark.line);
+			}
+		}
+}
+
+static void check_teams(struct checker *checker)
+{
+	const struct doc_list *teams = &checker->doc->teams;
+
+	for (size_t i = 0; i < teams->count; i++) {
+		const struct doc_team *team = DOC_ITEM(doc_team, teams, i);
+
+		if (team->name && slice_is(team->name->text, POLICY_UNLISTED))
+			PROBLEM(checker, PROBLEM_DUPLICATE_NAME, team->name,
+			    "teams[%zu].name \"" POLICY_UNLISTED
+			    "\" is implied: it is the team of all namespaces that no other names",
+			    i);
+		check_name(checker, &checker->teams, team->parent, path_of("teams[%zu].parent", i));
+		check_amounts(checker, &team->guaranteed, path_of("teams[%zu].guaranteed", i));
+		check_amounts(checker, &team->limit, path_of("teams[%zu].limit", i));
+		check_namespaces(checker, i);
+	}
+	check_amounts(checker, &checker->doc->unlisted.limit, path_of("unlisted.limit"));
+}
+
 static void check_fallback(struct checker *checker)
 {
 	const struct yaml_node *fallback = checker->doc->fallback;
@@ -370,10 +416,13 @@ void policy_check(const struct doc *doc, const struct gpu_catalogue *catalogue, 
 	        {0}, false},
 	    .classes = {"classes", "classes", "name", &doc->classes, sizeof(struct doc_class),
 	        offsetof(struct doc_class, name), {0}, false},
+	    .teams = {"teams", "teams", "name", &doc->teams, sizeof(struct doc_team), offsetof(struct doc_team, name),
+	        {0}, false},
 	};
 
 	collect_names(&checker, &checker.pools);
 	collect_names(&checker, &checker.classes);
+	collect_names(&checker, &checker.teams);
 	check_levels(&checker);
 	check_pools(&checker, catalogue);
 	for (size_t i = 0; i < doc->classes.count; i++)
@@ -382,4 +431,5 @@ void policy_check(const struct doc *doc, const struct gpu_catalogue *catalogue, 
 	check_headroom(&checker);
 	check_gate(&checker);
 	check_avoid(&checker);
+	check_teams(&checker);
 }

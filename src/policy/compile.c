@@ -4,12 +4,14 @@
 
 #include "base/calendar.h"
 #include "berth/gpu.h"
+#include "berth/team.h"
 #include "berth/topology.h"
 #include "policy/preset.h"
 #include "policy/scalar.h"
 #include "policy/table.h"
 
 #define FIRST_CHUNK 4096
+#define MILLI 1000
 #define FULL_PREFER 4 /* preferred pools that the default weight of modelFit is made for */
 
 static const char *copy(struct arena *arena, const struct yaml_node *node)
@@ -327,6 +329,66 @@ static void compile_moves(struct policy *policy, const struct doc_moves *moves)
 	};
 }
 
+static int64_t *compile_amounts(
+    const struct policy *policy, struct arena *arena, const struct doc_list *given, int64_t absent)
+{
+	int64_t *amounts = arena_alloc(arena, (policy->pool_count + 1) * sizeof *amounts);
+
+	for (size_t pool = 0; pool < policy->pool_count; pool++)
+		amounts[pool] = absent;
+	for (size_t i = 0; i < given->count; i++) {
+		const struct doc_amount *amount = DOC_ITEM(doc_amount, given, i);
+
+		for (size_t pool = 0; pool < policy->pool_count; pool++)
+			if (slice_is(amount->name->text, policy->pools[pool].name))
+				amounts[pool] = (int64_t)(amount->amount.value * MILLI + 0.5);
+	}
+	return amounts;
+}
+
+static uint16_t team_named(const struct doc_list *teams, const struct yaml_node *name)
+{
+	uint16_t i = 0;
+
+	if (!name)
+		return TEAM_NONE;
+	while (i < teams->count && !slice_equal(name->text, DOC_ITEM(doc_team, teams, i)->name->text))
+		i++;
+	return i;
+}
+
+/* The namespaces that are in no team are the last one. */
+static void compile_teams(struct policy *policy, struct arena *arena, const struct doc *doc)
+{
+	const struct doc_list none = {0};
+	size_t count = doc->teams.count;
+
+	if (count == 0 && !doc->unlisted.head.node)
+		return;
+	policy->team_count = count + 1;
+	policy->teams = arena_calloc(arena, policy->team_count, sizeof *policy->teams);
+	for (size_t i = 0; i < count; i++) {
+		const struct doc_team *team = DOC_ITEM(doc_team, &doc->teams, i);
+
+		policy->teams[i] = (struct policy_team){
+		    .name = copy(arena, team->name),
+		    .namespace_count = team->namespaces.count,
+		    .namespaces = copy_texts(arena, &team->namespaces),
+		    .parent = team_named(&doc->teams, team->parent),
+		    .weight = team->weight.node ? team->weight.value : 1,
+		    .guaranteed = compile_amounts(policy, arena, &team->guaranteed, 0),
+		    .limit = compile_amounts(policy, arena, &team->limit, -1),
+		};
+	}
+	policy->teams[count] = (struct policy_team){
+	    .name = POLICY_UNLISTED,
+	    .parent = TEAM_NONE,
+	    .weight = 1,
+	    .guaranteed = compile_amounts(policy, arena, &none, 0),
+	    .limit = compile_amounts(policy, arena, &doc->unlisted.limit, -1),
+	};
+}
+
 struct policy *policy_compile(const struct doc *doc)
 {
 	struct arena arena;
@@ -347,6 +409,7 @@ struct policy *policy_compile(const struct doc *doc)
 		if (slice_is(doc->fallback->text, policy->classes[i].name))
 			policy->fallback = (uint16_t)i;
 	}
+	compile_teams(policy, &arena, doc);
 	compile_gate(policy, &arena, &doc->gate, &doc->classes);
 	compile_moves(policy, &doc->moves);
 	compile_avoid(policy, &arena, &doc->health.avoid);

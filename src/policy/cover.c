@@ -64,6 +64,22 @@ bool cover_match(const struct doc_match *wide, const struct doc_match *narrow)
 	       cover_labels(&wide->pod_labels, &narrow->pod_labels, cover_glob);
 }
 
+size_t cover_namespace(const struct doc_list *teams, size_t i, const struct yaml_node *pattern)
+{
+	for (size_t j = 0; pattern && j < i; j++) {
+		const struct doc_list *others = &DOC_ITEM(doc_team, teams, j)->namespaces;
+
+		for (size_t k = 0; k < others->count; k++) {
+			const struct yaml_node *other = doc_text(others, k);
+
+			/* The same pattern twice is an error of its own. */
+			if (other && !slice_equal(other->text, pattern->text) && cover_glob(other, pattern))
+				return j;
+		}
+	}
+	return i;
+}
+
 static bool same_texts(const struct doc_list *a, const struct doc_list *b)
 {
 	if (a->count != b->count)

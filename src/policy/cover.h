@@ -9,4 +9,7 @@ bool cover_match(const struct doc_match *wide, const struct doc_match *narrow);
 /* Every node of `narrow` is one of `wide`. */
 bool cover_pool(const struct doc_pool *wide, const struct doc_pool *narrow);
 
+/* The first team before `i` that has all namespaces of a pattern by a wider one, or `i`. */
+size_t cover_namespace(const struct doc_list *teams, size_t i, const struct yaml_node *pattern);
+
 #endif

@@ -19,7 +19,8 @@ struct doc_head {
 struct doc_list {
 	const struct yaml_node *node; /* NULL: the list is absent */
 	size_t count;
-	void *items; /* texts: const struct yaml_node *[]; objects: their structs; labels: struct doc_label[] */
+	void *items; /* texts: const struct yaml_node *[]; objects: their structs; labels: struct doc_label[];
+	                amounts: struct doc_amount[] */
 };
 
 struct doc_number {
@@ -128,6 +129,24 @@ struct doc_headroom {
 	struct doc_when when;
 };
 
+/* Of a pool. */
+struct doc_amount {
+	const struct yaml_node *name;
+	struct doc_number amount;
+};
+
+struct doc_team {
+	struct doc_head head;
+	const struct yaml_node *name, *parent;
+	struct doc_list namespaces, guaranteed, limit; /* the latter two of struct doc_amount */
+	struct doc_number weight;
+};
+
+struct doc_unlisted {
+	struct doc_head head;
+	struct doc_list limit;
+};
+
 struct doc_gate {
 	struct doc_head head;
 	struct doc_list classes;
@@ -143,7 +162,8 @@ struct doc_moves {
 struct doc {
 	struct doc_head head;
 	const struct yaml_node *api_version, *kind, *fallback;
-	struct doc_list topology, pools, classes, headroom;
+	struct doc_list topology, pools, classes, headroom, teams;
+	struct doc_unlisted unlisted;
 	struct doc_gate gate;
 	struct doc_moves moves;
 	struct doc_health health;

@@ -8,6 +8,7 @@
 #include "policy/cycle.h"
 #include "policy/effect.h"
 #include "policy/read.h"
+#include "policy/teams.h"
 
 #define FNV_OFFSET UINT64_C(0xcbf29ce484222325)
 #define FNV_PRIME UINT64_C(0x100000001b3)
@@ -51,6 +52,7 @@ struct policy *policy_load(struct slice text, const struct gpu_catalogue *catalo
 		policy_read(root, &tree, &doc, report);
 		policy_check(&doc, catalogue, report);
 		policy_check_cycles(&doc, report);
+		policy_check_teams(&doc, report);
 		policy_check_effect(&doc, report);
 		if (report->errors == 0)
 			policy = policy_compile(&doc);

@@ -20,7 +20,7 @@
 	X(TOO_MANY, "P009", false, "too many items")                                                                   \
 	X(BAD_NAME, "P010", false, "not a name, label key, label value or kind by the rules of Kubernetes")            \
 	X(BAD_GLOB, "P011", false, "not a pattern of * and ?")                                                         \
-	X(DANGLING_NAME, "P012", false, "name of a level, pool or class that is not defined")                          \
+	X(DANGLING_NAME, "P012", false, "name of a level, pool, class or team that is not defined")                    \
 	X(DUPLICATE_NAME, "P013", false, "name or value that is there twice")                                          \
 	X(UNKNOWN_VALUE, "P014", false, "not one of the known words")                                                  \
 	X(UNKNOWN_MODEL, "P015", false, "GPU model that the catalogue does not have")                                  \
@@ -34,7 +34,9 @@
 	X(KIND_SPELLING, "P023", true, "kind spelt almost like a known one")                                           \
 	X(PREEMPTION_CYCLE, "P024", false, "classes that may preempt each other")                                      \
 	X(BAD_DURATION, "P025", false, "not a duration with a unit")                                                   \
-	X(UNSEEN_MATCH, "P026", true, "gated class with words that the API server cannot see")
+	X(UNSEEN_MATCH, "P026", true, "gated class with words that the API server cannot see")                         \
+	X(BROKEN_GUARANTEE, "P027", false, "guarantee above a limit, or above that of the team over it")               \
+	X(TEAM_CYCLE, "P028", false, "teams that stand above each other")
 
 enum problem {
 #define X(id, code, warning, text) PROBLEM_##id,

@@ -216,6 +216,44 @@ static void read_labels(
 	}
 }
 
+/* A map of names to numbers. */
+static void read_amounts(
+    struct reader *reader, const struct field *field, const struct yaml_node *node, struct doc_list *out)
+{
+	struct doc_amount *amounts;
+	size_t count = node->count < field->list_max ? node->count : field->list_max;
+
+	if (node->type != YAML_MAP) {
+		wrong_type(reader, node, "a map of names to numbers", "");
+		return;
+	}
+	if (node->count == 0)
+		PROBLEM(reader, PROBLEM_EMPTY, node, "%s is empty; leave the key out or name something", path(reader));
+	if (node->count > count)
+		PROBLEM(reader, PROBLEM_TOO_MANY, node->keys[count], "%s has more than %zu names", path(reader), count);
+	out->node = node;
+	out->items = amounts = arena_calloc(reader->arena, count, sizeof *amounts);
+	for (size_t i = 0; i < count; i++) {
+		const struct yaml_node *key = node->keys[i];
+		struct doc_number amount = {0};
+		size_t before, j = 0;
+
+		while (j < i && !slice_equal(node->keys[j]->text, key->text))
+			j++;
+		if (j < i) {
+			PROBLEM(reader, PROBLEM_DUPLICATE_KEY, key, "%s has the key %s twice; it is also in line %u",
+			    path(reader), show(key->text).text, node->keys[j]->mark.line);
+			continue;
+		}
+		before = path_to(reader, "[%s]", show(key->text).text);
+		if (meets_rule(reader, TEXT_NAME, key))
+			read_number(reader, field, node->items[i], &amount);
+		path_back(reader, before);
+		if (amount.node)
+			amounts[out->count++] = (struct doc_amount){key, amount};
+	}
+}
+
 static void read_object(struct reader *reader, const struct object *object, const struct yaml_node *node, void *out);
 
 /* Texts in a list are a set. */
@@ -268,6 +306,8 @@ static void read_value(struct reader *reader, const struct field *field, const s
 {
 	if (field->kind == FIELD_LABELS)
 		read_labels(reader, field, node, out);
+	else if (field->kind == FIELD_AMOUNTS)
+		read_amounts(reader, field, node, out);
 	else if (field->list_max > 0)
 		read_list(reader, field, node, out);
 	else if (field->kind == FIELD_OBJECT)

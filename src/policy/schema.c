@@ -56,6 +56,11 @@ static json_t *value_schema(const struct field *field)
 	switch (field->kind) {
 	case FIELD_LABELS:
 		return labels_schema(field);
+	case FIELD_AMOUNTS:
+		return json_pack("{s:s, s:{s:s}, s:{s:s, s:o, s:o}, s:i, s:i}", "type", "object", "propertyNames",
+		    "pattern", text_rule_pattern(TEXT_NAME), "additionalProperties", "type", "number", "minimum",
+		    number(field, field->min), "maximum", number(field, field->max), "minProperties", 1,
+		    "maxProperties", (int)field->list_max);
 	case FIELD_OBJECT:
 		item = object_schema(field->object);
 		break;

@@ -8,14 +8,23 @@
 
 #include "policy/syntax.h"
 
-enum field_kind { FIELD_TEXT, FIELD_NUMBER, FIELD_INTEGER, FIELD_DURATION, FIELD_BOOLEAN, FIELD_OBJECT, FIELD_LABELS };
+enum field_kind {
+	FIELD_TEXT,
+	FIELD_NUMBER,
+	FIELD_INTEGER,
+	FIELD_DURATION,
+	FIELD_BOOLEAN,
+	FIELD_OBJECT,
+	FIELD_LABELS,
+	FIELD_AMOUNTS
+};
 
 struct object;
 
 struct field {
 	const char *key, *help;
 	enum field_kind kind; /* of the value; in a list, of each item */
-	size_t list_max;      /* > 0: a list of 1 to so many; for FIELD_LABELS the number of labels */
+	size_t list_max;      /* > 0: a list of 1 to so many; for FIELD_LABELS and FIELD_AMOUNTS the number of keys */
 	size_t offset;        /* of the value in the object's struct */
 	bool required;
 	bool choice;      /* one of the keys that the object's choice rule counts */
@@ -48,6 +57,7 @@ struct object {
 #define POLICY_KIND "PlacementPolicy"
 #define LEVEL_HOST "host"
 #define WEIGHT_MAX 1e6
+#define TEAM_GPUS_MAX 1e6
 #define GPUS_PER_POD_MAX 1e6
 #define GANG_GPUS_MAX 1e6
 #define DURATION_SECOND 1e9

@@ -93,7 +93,7 @@ static void hint(struct scheduler *s, struct tracked *tracked)
 	struct pod *pod = tracked->pod;
 	waiting_hold_turns(s->waiting, s->fleet); /* no hint past a pod that was just woken for the room */
 	decide_fleet_best(s->fleet, pod, &decision);
-	waiting_release_turns(s->waiting);
+	waiting_release_turns(s->waiting, s->fleet);
 	if (!decision.node) { /* its cycle will say why */
 		hint_withdraw(s, tracked);
 		return;

@@ -225,7 +225,7 @@ static void do_hint(struct core_world *w, const struct property_step *step)
 	hold_turns(w, &beside);
 	waiting_hold_turns(w->waiting, w->fleet);
 	decide_fleet_best(w->fleet, w->pods[pod], &decision);
-	waiting_release_turns(w->waiting);
+	waiting_release_turns(w->waiting, w->fleet);
 	for (int node = 0; !decision.node && node < NODES; node++)
 		PROPERTY_CHECK(!brute_fits(w, w->pods[pod], node, &beside), "%s: no hint, it fits on %s",
 		    w->pod_names[pod], w->node_names[node]);

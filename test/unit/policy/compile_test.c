@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "berth/team.h"
 #include "berth/topology.h"
 #include "policy/preset.h"
 #include "policy/table.h"
@@ -38,6 +39,11 @@ static const char full[] =
     "    cost: 0}\n"
     "- {name: other, replicas: {spreadOver: host}}\n"
     "fallback: other\n"
+    "teams:\n"
+    "- {name: lab, guaranteed: {big: 16}, limit: {big: 64}}\n"
+    "- {name: llm, namespaces: [llm, 'llm-*'], parent: lab, guaranteed: {big: 8.5, small: 2}, limit: {small: 4}, "
+    "weight: 2}\n"
+    "unlisted: {limit: {big: 0}}\n"
     "gate: {classes: [dev], releaseAfter: 90s, scaleUpAfter: 500m}\n"
     "moves: {mode: act, cooldown: 90m, perUnitAndDay: 3, giveBackAfter: 20m}\n"
     "headroom:\n"
@@ -204,6 +210,36 @@ static void test_presets(void **state)
 	}
 }
 
+static void test_teams(void **state)
+{
+	struct policy *policy = load_valid(full);
+	const struct policy_team *lab = &policy->teams[0], *llm = &policy->teams[1], *unlisted = &policy->teams[2];
+
+	(void)state;
+	assert_int_equal(policy->team_count, 3);
+	assert_string_equal(lab->name, "lab");
+	assert_int_equal(lab->parent, TEAM_NONE);
+	assert_int_equal(lab->namespace_count, 0);
+	assert_true(lab->weight == 1);
+	assert_int_equal(lab->guaranteed[0], 16000);
+	assert_int_equal(lab->guaranteed[1], 0);
+	assert_int_equal(lab->limit[0], 64000);
+	assert_int_equal(lab->limit[1], -1);
+	assert_int_equal(llm->parent, 0);
+	assert_string_equal(llm->namespaces[1], "llm-*");
+	assert_int_equal(llm->guaranteed[0], 8500);
+	assert_int_equal(llm->limit[1], 4000);
+	assert_true(llm->weight == 2);
+	assert_string_equal(unlisted->name, "unlisted");
+	assert_int_equal(unlisted->parent, TEAM_NONE);
+	assert_int_equal(unlisted->limit[0], 0);
+	assert_int_equal(unlisted->limit[1], -1);
+	policy_free(policy);
+	policy = load_valid(HEAD TAIL);
+	assert_int_equal(policy->team_count, 0);
+	policy_free(policy);
+}
+
 static void test_health(void **state)
 {
 	struct policy *policy = load_valid(full);
@@ -344,6 +380,15 @@ static struct buf dump(const char *text)
 	    policy->release_after_ns, policy->scale_up_after_ns);
 	buf_printf(&out, "moves %d %" PRId64 " %u %" PRId64 "\n", policy->moves.mode, policy->moves.cooldown_ns,
 	    policy->moves.per_unit_and_day, policy->moves.give_back_after_ns);
+	for (size_t t = 0; t < policy->team_count; t++) {
+		const struct policy_team *team = &policy->teams[t];
+
+		buf_printf(&out, "team %s %u %g", team->name, team->parent, team->weight);
+		dump_texts(&out, (const char *const *)team->namespaces, team->namespace_count);
+		for (size_t pool = 0; pool < policy->pool_count; pool++)
+			buf_printf(&out, " %" PRId64 " %" PRId64, team->guaranteed[pool], team->limit[pool]);
+		buf_char(&out, '\n');
+	}
 	for (size_t i = 0; i < policy->avoid_count; i++) {
 		const struct policy_avoid *avoid = &policy->avoid[i];
 
@@ -447,6 +492,15 @@ static const struct change {
     {"moves.cooldown", "90m", "1h31m"},
     {"moves.perUnitAndDay", "perUnitAndDay: 3", "perUnitAndDay: 4"},
     {"moves.giveBackAfter", "20m", "21m"},
+    {"teams", "- {name: lab, guaranteed: {big: 16}, limit: {big: 64}}\n", "- {name: lab}\n- {name: more}\n"},
+    {"teams.name", "name: llm", "name: lmm"},
+    {"teams.namespaces", "[llm, 'llm-*']", "[llm]"},
+    {"teams.parent", "parent: lab, ", ""},
+    {"teams.guaranteed", "big: 8.5", "big: 8.25"},
+    {"teams.limit", "{small: 4}", "{small: 5}"},
+    {"teams.weight", "weight: 2", "weight: 3"},
+    {"unlisted", "unlisted: {limit: {big: 0}}\n", ""},
+    {"unlisted.limit", "{big: 0}", "{small: 0}"},
     {"health.avoid", ", {taintKey: ill}", ""},
     {"health.avoid.nodeCondition", "Bad", "Worse"},
     {"health.avoid.is", "'True'", "'Unknown'"},
@@ -511,6 +565,7 @@ int main(void)
 	    cmocka_unit_test(test_classes),
 	    cmocka_unit_test(test_gangs),
 	    cmocka_unit_test(test_presets),
+	    cmocka_unit_test(test_teams),
 	    cmocka_unit_test(test_health),
 	    cmocka_unit_test(test_match_of_everything),
 	    cmocka_unit_test(test_long_prefer_lists_go_before_packing),

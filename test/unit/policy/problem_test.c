@@ -21,7 +21,7 @@ static const struct case_ cases[] = {
 
     {HEAD TAIL "poools: []\n", "P002", 5, 1,
         "\"poools\", which is not known by this version of berth. Did you mean \"pools\"?"},
-    {HEAD TAIL "teams: []\n", "P002", 5, 1, "key \"teams\", which is not known by this version of berth."},
+    {HEAD TAIL "headroom: []\n", "P002", 5, 1, "key \"headroom\", which is not known by this version of berth."},
     {HEAD TAIL "\"no\\eway\\n\": 1\n", "P002", 5, 1, "\"no\\x1bway\\x0a\""},
     {HEAD "classes: [{name: c, asVictim: {runtime: 1m}}]\nfallback: c\n", "P002", 3, 32,
         "classes[0].asVictim has the key \"runtime\""},
@@ -248,6 +248,20 @@ static const struct case_ cases[] = {
         "P018", 3, 60, "takes its pods"},
     {HEAD "classes: [{name: c, mayPreempt: [dd, c2]}, {name: c2}]\nfallback: c\n", "P012", 3, 34,
         "classes[0].mayPreempt[0] \"dd\" is not one of the classes: c, c2"},
+    {HEAD TAIL "pools: [{name: p, gpu: H100}]\nteams: [{name: a, guaranteed: {p: 8}, limit: {p: 7.5}}]\n", "P027", 6,
+        36, "teams[0].guaranteed[p] 8 is above the limit of 7.5 in line 6"},
+    {HEAD TAIL "teams: []\n", "P007", 5, 8, "teams is empty"},
+    {HEAD TAIL "unlisted: {}\n", "P005", 5, 11, "unlisted has no \"limit\""},
+    {HEAD TAIL "unlisted: {limit: {h: 1}}\n", "P012", 5, 20, "the policy has no pools"},
+    {HEAD TAIL "unlisted: {limit: 8}\n", "P004", 5, 19, "must be a map of names to numbers, not a number"},
+    {HEAD TAIL "teams: [{name: a, namespaces: ['*']}, {name: b, namespaces: [b-*]}]\n", "P020", 5, 62,
+        "teams[1].namespaces[0] \"b-*\" has no effect: teams[0], which comes before it"},
+    {HEAD TAIL "teams: [{name: a, parent: c}, {name: b, parent: a}, {name: c, parent: b}]\n", "P028", 5, 27,
+        "teams[0].parent \"c\" stands below this team"},
+    {HEAD TAIL "teams: [{name: a}, {name: b, parent: a}, {name: c, parent: b}, {name: d, parent: c}, "
+               "{name: e, parent: d}, {name: f, parent: e}, {name: g, parent: f}, {name: h, parent: g}, "
+               "{name: i, parent: h}]\n",
+        "P009", 5, 192, "more than 8 teams one above the other"},
 };
 
 static void show_problems(const struct policy_report *report)
@@ -293,8 +307,6 @@ static void test_later_keys_are_refused_by_name(void **state)
 {
 	static const char *const texts[] = {
 	    HEAD TAIL "mode: advise\n",
-	    HEAD TAIL "teams: []\n",
-	    HEAD TAIL "unlisted: {}\n",
 	};
 
 	(void)state;

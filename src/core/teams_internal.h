@@ -1,0 +1,38 @@
+/* Inside the core: what teams use, and the places where fleet, ledger and waiting say that it changed. */
+#ifndef CORE_TEAMS_INTERNAL_H
+#define CORE_TEAMS_INTERNAL_H
+
+#include "berth/fleet.h"
+#include "berth/team.h"
+
+struct teams {
+	const struct policy *policy;
+	int64_t *used;           /* team by team, pool by pool */
+	double *spent;           /* team by team, GPU-seconds */
+	int64_t settled_ns;      /* 0 = the clock has not begun */
+	bool claims_only;        /* see team_claims_only */
+	bool any_fell, all_fell; /* since teams__forget_fallen */
+	bool *fell;              /* uses less of some pool than it did: its pods may fit where they were not allowed */
+	struct map by_namespace; /* name → struct teams_namespace; forgotten with the policy */
+};
+
+/* The nodes have their pools by the new policy already, and the old one is there yet. */
+void teams__set_policy(struct fleet *fleet, const struct policy *policy);
+void teams__free(struct fleet *fleet);
+/* The entry joins its node, or leaves it; its demand is the same in both calls. */
+void teams__join(struct fleet *fleet, struct ledger_entry *entry);
+void teams__leave(struct fleet *fleet, struct ledger_entry *entry);
+/* The node may be of another pool now, or have other GPUs. */
+void teams__recount(struct fleet *fleet, struct node *node);
+/* Counts so much more, or less, for the team and those above it, as no entry: the caller takes it back. */
+void teams__add(struct fleet *fleet, uint16_t team, uint16_t pool, int64_t milli);
+
+/* What a pod of the team may ask for in the pool; `own` is its entry, which does not stand in its way, or NULL. */
+int64_t teams__room(const struct fleet *fleet, uint16_t team, uint16_t pool, const struct ledger_entry *own);
+/* Whether use fell of the team or of one above it. */
+bool teams__fell(const struct fleet *fleet, uint16_t team);
+/* All teams may have room. */
+void teams__fell_all(struct fleet *fleet);
+void teams__forget_fallen(struct fleet *fleet);
+
+#endif
