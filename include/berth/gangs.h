@@ -123,6 +123,9 @@ struct gang {
 	uint64_t tried_at;     /* the caller's: the fleet's improvements when it was planned last in vain */
 	int64_t not_before_ns; /* the caller's: no other try sooner */
 	int32_t priority;      /* the highest of its members */
+	bool claims;           /* the caller's: it may find room that its team is guaranteed */
+	size_t team_rank;      /* the caller's: among the teams that borrow */
+	int64_t limited_ns;    /* the caller's: when its team's limit stood in its way last; 0 = never */
 	size_t class_order;    /* the caller's: of its first member's class */
 	int64_t created_ns;    /* of its eldest member */
 	bool changed;          /* is in the chain */
@@ -163,7 +166,8 @@ void gangs_mark(struct gangs *gangs, struct gang *gang);
 /* The next gang that changed since it was last taken, or NULL. */
 struct gang *gangs_take_changed(struct gangs *gangs);
 struct gang *gangs_next(const struct gangs *gangs, size_t *cursor);
-/* By priority, then class order, then age, then name: negative where a goes first. */
+/* By priority, then claims before those who borrow, these by their team's rank; then class order, age, name: negative
+ * where a goes first. */
 int gangs_order(const struct gang *a, const struct gang *b);
 
 /* Members without which the gang is of no use, and members expected; 0 = not known. */

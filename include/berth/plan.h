@@ -94,6 +94,8 @@ struct plan_request {
 	/* Taken as gone: their room is free, though none that they empty is a free block, and no rule counts them. */
 	size_t gone_count;
 	const struct ledger_entry *const *gone;
+	uint64_t
+	    seen_until; /* nodes that improved after that many improvements of the fleet are left out; 0 = none are */
 	const bool *barred; /* by pool: where nobody may go; NULL = nowhere. plan_gang sets it by the team's bounds */
 };
 

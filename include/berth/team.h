@@ -30,6 +30,8 @@ struct pod;
 uint16_t team_of(const struct fleet *fleet, const char *namespace_);
 /* What the demand takes of the node's GPUs. */
 int64_t team_milli(const struct node *node, const struct resources *demand);
+/* What all GPUs of the node come to. */
+int64_t team_whole_node(const struct node *node);
 
 int64_t team_used(const struct fleet *fleet, uint16_t team, uint16_t pool);
 /* What it may take yet until its own limit or that of a team above it; below 0 where it is over one. */

@@ -1,5 +1,6 @@
 /* The pods that berth rejected, in queue order (priority, then the time they were first rejected, then UID), and who of
- * them to wake when room appears. A wake reserves nothing: it is a turn, of WAITING_TURN_NS, during which the room it
+ * them to wake when room appears: with teams, of equal priority first those within what their team is guaranteed, then
+ * by what the teams have spent. A wake reserves nothing: it is a turn, of WAITING_TURN_NS, during which the room it
  * was given for is not offered to the next; room that a pod did not take, though asked, is not offered to it again
  * until its node improves anew. Pods here are copies of nothing: the struct pod is the caller's and must outlive its
  * entry. Finding a pod and walking the line allocate nothing. */
@@ -58,6 +59,9 @@ bool waiting_wake_one(
  * that was just woken. No other call of waiting_* or ledger_* may come in between. */
 void waiting_hold_turns(struct waiting *waiting, struct fleet *fleet);
 void waiting_release_turns(struct waiting *waiting, struct fleet *fleet);
+/* The same for the turns that were given for what a team is guaranteed, of pods that stand no lower than this one: it
+ * may not take their room. False where there are none. */
+bool waiting_hold_claims(struct waiting *waiting, struct fleet *fleet, const struct pod *pod);
 /* Ends turns that ran out: a pod not asked again is woken once more, if it still fits there, then its turn passes on:
  * the node joins the chain of fleet_take_improved. The same is true of turns that ended since the last call. `wake`
  * must not call back into waiting_*. Returns when the next turn ends, or LEDGER_NEVER. */

@@ -190,6 +190,8 @@ void explain_gang(const json_t *gang)
 		print_places(gang);
 	print_levels(gang);
 	print_blocking(gang);
+	if (json_object_get(gang, "teamBound"))
+		printf("  %s\n", text_of(json_object_get(gang, "teamBound"), "line"));
 	if (held > 0)
 		printf("  %" PRId64 " node%s kept free for it\n", held, held == 1 ? " is" : "s are");
 	print_deadlines(json_object_get(gang, "deadlines"));

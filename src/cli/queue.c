@@ -54,6 +54,8 @@ static void add_gang(struct columns *columns, const json_t *gang)
 	columns_add(columns, "%s", text_of(gang, "code"));
 	if (best)
 		columns_add(columns, "%s%s%s", text_of(best, "level"), *domain ? " " : "", domain);
+	else if (*text_of(gang, "teamBound"))
+		columns_add(columns, "%s", text_of(gang, "teamBound"));
 	else
 		columns_add(columns, "-");
 	if (best)

@@ -14,6 +14,7 @@ static const char usage[] =
     "The fleet by pool, what waits and is reserved, the policy in force, the watches.\n"
     "OPEN are the nodes that take new pods; CLOSED the free GPUs of the others; k-GPU says how\n"
     "many pods of k GPUs the free ones would take, MOST how many GPUs one pod could get now.\n"
+    "Teams' GPUs count slices and shares by their part; BORROWED is what they use above what is guaranteed.\n"
     "\n"
     "  -o, --output text|json  json is the daemon's own answer\n"
     "      --ops ADDR:PORT     the daemon's --listen-ops (127.0.0.1:8766)\n"
@@ -49,6 +50,51 @@ static void print_pools(const json_t *pools)
 		columns_add(&columns, "%" PRId64, number_of(row, "largest"));
 	}
 	columns_print(&columns, "", stdout);
+}
+
+/* GPUs, with what there is behind the point. */
+static void add_gpus(struct columns *columns, const json_t *row, const char *name)
+{
+	const json_t *value = json_object_get(row, name);
+	if (json_is_number(value))
+		columns_add(columns, "%.7g", json_number_value(value));
+	else
+		columns_add(columns, "-");
+}
+
+static void print_teams(const json_t *teams)
+{
+	static const char *const heads[] = {"TEAM", "PARENT", "POOL", "USED", "GUARANTEED", "LIMIT", "BORROWED"};
+	struct columns columns;
+	size_t i, j;
+	json_t *team, *row;
+	if (json_array_size(teams) == 0)
+		return;
+	columns_init(&columns, LENGTH(heads));
+	for (size_t c = 0; c < LENGTH(heads); c++)
+		columns_add(&columns, "%s", heads[c]);
+	json_array_foreach(teams, i, team)
+	{
+		json_array_foreach(json_object_get(team, "pools"), j, row)
+		{
+			columns_add(&columns, "%s", text_or(team, "name", "-"));
+			columns_add(&columns, "%s", text_or(team, "parent", "-"));
+			columns_add(&columns, "%s", text_or(row, "pool", "-"));
+			add_gpus(&columns, row, "used");
+			add_gpus(&columns, row, "guaranteed");
+			add_gpus(&columns, row, "limit");
+			add_gpus(&columns, row, "borrowed");
+		}
+	}
+	printf("\n");
+	columns_print(&columns, "", stdout);
+}
+
+static void print_short(const json_t *lines)
+{
+	size_t i;
+	json_t *line;
+	json_array_foreach(lines, i, line) printf("teams         %s\n", json_string_value(line));
 }
 
 static void print_waiting(const json_t *waiting)
@@ -121,7 +167,9 @@ static void print_text(const json_t *answer)
 	const json_t *policy = json_object_get(answer, "policy"), *held = json_object_get(answer, "reservations");
 	const char *error = text_or(policy, "error", NULL);
 	print_pools(json_object_get(answer, "pools"));
+	print_teams(json_object_get(answer, "teams"));
 	printf("\n");
+	print_short(json_object_get(answer, "short"));
 	print_waiting(json_object_get(answer, "waiting"));
 	printf("reservations  planned %" PRId64 ", assumed %" PRId64 ", bound %" PRId64 "\n",
 	    number_of(held, "planned"), number_of(held, "assumed"), number_of(held, "bound"));

@@ -21,6 +21,10 @@ int gangs_order(const struct gang *a, const struct gang *b)
 {
 	if (a->priority != b->priority)
 		return a->priority > b->priority ? -1 : 1;
+	if (a->claims != b->claims)
+		return a->claims ? -1 : 1;
+	if (a->team_rank != b->team_rank)
+		return a->team_rank < b->team_rank ? -1 : 1;
 	if (a->class_order != b->class_order)
 		return a->class_order < b->class_order ? -1 : 1;
 	if (a->created_ns != b->created_ns)

@@ -176,6 +176,9 @@ static enum reason judge_shape(const struct gathering *gathering, uint32_t s, co
 	    (shape->never.count > 0 && named(&gathering->limits[s].never, node)) ||
 	    !has_keys(shape->pod, &node->spec->labels))
 		return REASON_CODE_NODE_SELECTOR;
+	uint64_t until = gathering->problem->request->seen_until;
+	if (until > 0 && node->improved_at > until)
+		return REASON_CODE_HELD_FOR_GANG;
 	if (gathering->problem->request->barred && node->pool != POOL_NONE &&
 	    gathering->problem->request->barred[node->pool])
 		return REASON_CODE_TEAM_LIMIT;

@@ -1,26 +1,10 @@
 #include "berth/team.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "core/index.h"
 #include "core/teams_internal.h"
 #include "core/usage.h"
-
-#define NS_PER_SECOND 1e9
-/* Whoever has just been given much is not given more before the rest: what a team borrows now counts as if it had done
- * so for this long. */
-#define AHEAD_SECONDS 600.0
-
-static const struct policy_team *team_at(const struct teams *teams, uint16_t team)
-{
-	return &teams->policy->teams[team];
-}
-
-static int64_t *used_at(const struct teams *teams, uint16_t team, uint16_t pool)
-{
-	return &teams->used[(size_t)team * teams->policy->pool_count + pool];
-}
 
 static bool is_counted(const struct teams *teams, uint16_t team, uint16_t pool)
 {
@@ -66,9 +50,14 @@ int64_t team_milli(const struct node *node, const struct resources *demand)
 	return node->spec ? usage_milli(node->spec, demand) : 0;
 }
 
+int64_t team_whole_node(const struct node *node)
+{
+	return team_milli(node, &node->spec->allocatable);
+}
+
 int64_t team_used(const struct fleet *fleet, uint16_t team, uint16_t pool)
 {
-	return is_counted(fleet->teams, team, pool) ? *used_at(fleet->teams, team, pool) : 0;
+	return is_counted(fleet->teams, team, pool) ? *teams__used(fleet->teams, team, pool) : 0;
 }
 
 void teams__add(struct fleet *fleet, uint16_t team, uint16_t pool, int64_t milli)
@@ -76,8 +65,8 @@ void teams__add(struct fleet *fleet, uint16_t team, uint16_t pool, int64_t milli
 	struct teams *teams = fleet->teams;
 	if (!is_counted(teams, team, pool))
 		return;
-	for (; team != TEAM_NONE; team = team_at(teams, team)->parent)
-		*used_at(teams, team, pool) += milli;
+	for (; team != TEAM_NONE; team = teams__at(teams, team)->parent)
+		*teams__used(teams, team, pool) += milli;
 }
 
 static void join(struct fleet *fleet, struct ledger_entry *entry, uint16_t team)
@@ -99,7 +88,7 @@ void teams__join(struct fleet *fleet, struct ledger_entry *entry)
 
 static void mark_fallen(struct teams *teams, uint16_t team)
 {
-	for (; team != TEAM_NONE; team = team_at(teams, team)->parent)
+	for (; team != TEAM_NONE; team = teams__at(teams, team)->parent)
 		teams->fell[team] = true;
 	teams->any_fell = true;
 }
@@ -136,8 +125,8 @@ int64_t team_entry(const struct ledger_entry *entry, uint16_t *team, uint16_t *p
 
 static int64_t room_of(const struct teams *teams, uint16_t team, uint16_t pool)
 {
-	int64_t limit = team_at(teams, team)->limit[pool];
-	return limit < 0 ? TEAM_NO_BOUND : limit - *used_at(teams, team, pool);
+	int64_t limit = teams__at(teams, team)->limit[pool];
+	return limit < 0 ? TEAM_NO_BOUND : limit - *teams__used(teams, team, pool);
 }
 
 bool team_bound_of(const struct fleet *fleet, uint16_t team, uint16_t pool, struct team_bound *bound)
@@ -146,13 +135,13 @@ bool team_bound_of(const struct fleet *fleet, uint16_t team, uint16_t pool, stru
 	uint16_t by = TEAM_NONE;
 	if (!is_counted(teams, team, pool))
 		return false;
-	for (; team != TEAM_NONE; team = team_at(teams, team)->parent)
-		if (team_at(teams, team)->limit[pool] >= 0 &&
+	for (; team != TEAM_NONE; team = teams__at(teams, team)->parent)
+		if (teams__at(teams, team)->limit[pool] >= 0 &&
 		    (by == TEAM_NONE || room_of(teams, team, pool) < room_of(teams, by, pool)))
 			by = team;
 	if (by == TEAM_NONE)
 		return false;
-	*bound = (struct team_bound){by, pool, *used_at(teams, by, pool), team_at(teams, by)->limit[pool], 0};
+	*bound = (struct team_bound){by, pool, *teams__used(teams, by, pool), teams__at(teams, by)->limit[pool], 0};
 	return true;
 }
 
@@ -192,7 +181,7 @@ int64_t team_least(const struct fleet *fleet, uint16_t pool, const struct resour
 
 static int64_t unmet(const struct teams *teams, uint16_t team, uint16_t pool)
 {
-	int64_t left = team_at(teams, team)->guaranteed[pool] - *used_at(teams, team, pool);
+	int64_t left = teams__at(teams, team)->guaranteed[pool] - *teams__used(teams, team, pool);
 	return left > 0 ? left : 0;
 }
 
@@ -202,7 +191,7 @@ static int64_t left_beside(const struct teams *teams, uint16_t team, uint16_t bu
 {
 	int64_t left = unmet(teams, team, pool);
 	for (uint16_t t = 0; left > 0 && t < teams->policy->team_count; t++)
-		if (team_at(teams, t)->parent == team && t != but)
+		if (teams__at(teams, t)->parent == team && t != but)
 			left -= unmet(teams, t, pool);
 	return left > 0 ? left : 0;
 }
@@ -213,7 +202,7 @@ int64_t team_claim(const struct fleet *fleet, uint16_t team, uint16_t pool)
 	int64_t claim = 0;
 	if (!is_counted(teams, team, pool))
 		return 0;
-	for (uint16_t below = TEAM_NONE; team != TEAM_NONE; below = team, team = team_at(teams, team)->parent) {
+	for (uint16_t below = TEAM_NONE; team != TEAM_NONE; below = team, team = teams__at(teams, team)->parent) {
 		int64_t left = left_beside(teams, team, below, pool);
 		claim = left > claim ? left : claim;
 	}
@@ -226,9 +215,9 @@ int64_t team_borrowed(const struct fleet *fleet, uint16_t team, uint16_t pool)
 	int64_t borrowed = TEAM_NO_BOUND;
 	if (!is_counted(teams, team, pool) || team_claim(fleet, team, pool) > 0)
 		return 0;
-	for (uint16_t t = team; t != TEAM_NONE; t = team_at(teams, t)->parent) {
-		int64_t over = *used_at(teams, t, pool) - team_at(teams, t)->guaranteed[pool];
-		if ((t == team || team_at(teams, t)->guaranteed[pool] > 0) && over < borrowed)
+	for (uint16_t t = team; t != TEAM_NONE; t = teams__at(teams, t)->parent) {
+		int64_t over = *teams__used(teams, t, pool) - teams__at(teams, t)->guaranteed[pool];
+		if ((t == team || teams__at(teams, t)->guaranteed[pool] > 0) && over < borrowed)
 			borrowed = over;
 	}
 	return borrowed > 0 ? borrowed : 0;
@@ -294,81 +283,6 @@ void team_claims_only(struct fleet *fleet, bool on)
 		fleet->teams->claims_only = on;
 }
 
-/* --- who comes first --- */
-
-/* Of all pools, in thousandths. */
-static double borrowed_of(const struct teams *teams, uint16_t team)
-{
-	double sum = 0;
-	for (uint16_t pool = 0; pool < teams->policy->pool_count; pool++) {
-		int64_t over = *used_at(teams, team, pool) - team_at(teams, team)->guaranteed[pool];
-		sum += over > 0 ? (double)over : 0;
-	}
-	return sum;
-}
-
-static double share_of(const struct teams *teams, uint16_t team)
-{
-	double borrowed = borrowed_of(teams, team) / MILLI_GPU;
-	return (teams->spent[team] + borrowed * AHEAD_SECONDS) / team_at(teams, team)->weight;
-}
-
-/* The team above it, at that depth; the topmost are at 0. */
-static uint16_t above(const struct teams *teams, uint16_t team, size_t depth)
-{
-	uint16_t path[POLICY_TEAM_DEPTH];
-	size_t count = 0;
-	for (; team != TEAM_NONE && count < POLICY_TEAM_DEPTH; team = team_at(teams, team)->parent)
-		path[count++] = team;
-	return depth < count ? path[count - 1 - depth] : TEAM_NONE;
-}
-
-int team_order(const struct fleet *fleet, uint16_t a, uint16_t b)
-{
-	const struct teams *teams = fleet->teams;
-	if (!teams || a == b || a == TEAM_NONE || b == TEAM_NONE)
-		return 0;
-	for (size_t depth = 0; depth < POLICY_TEAM_DEPTH; depth++) {
-		uint16_t left = above(teams, a, depth), right = above(teams, b, depth);
-		if (left == right)
-			continue;
-		if (left == TEAM_NONE || right == TEAM_NONE)
-			return 0; /* one stands above the other */
-		double x = share_of(teams, left), y = share_of(teams, right);
-		return (x > y) - (x < y);
-	}
-	return 0;
-}
-
-/* --- over time --- */
-
-void team_settle(struct fleet *fleet, int64_t now_ns)
-{
-	struct teams *teams = fleet->teams;
-	if (!teams)
-		return;
-	int64_t passed = teams->settled_ns == 0 ? 0 : now_ns - teams->settled_ns;
-	teams->settled_ns = now_ns;
-	if (passed <= 0)
-		return;
-	/* What is used all along at a rate of 1 comes to the integral of what is left of each moment's. */
-	double kept = exp2(-(double)passed / (double)TEAM_HALF_LIFE_NS);
-	double seconds = (double)TEAM_HALF_LIFE_NS / NS_PER_SECOND / M_LN2 * (1 - kept);
-	for (uint16_t t = 0; t < teams->policy->team_count; t++)
-		teams->spent[t] = teams->spent[t] * kept + borrowed_of(teams, t) / MILLI_GPU * seconds;
-}
-
-double team_spent(const struct fleet *fleet, uint16_t team)
-{
-	return fleet->teams && team < fleet->teams->policy->team_count ? fleet->teams->spent[team] : 0;
-}
-
-void team_set_spent(struct fleet *fleet, uint16_t team, double gpu_seconds)
-{
-	if (fleet->teams && team < fleet->teams->policy->team_count)
-		fleet->teams->spent[team] = gpu_seconds;
-}
-
 /* --- use that fell --- */
 
 bool teams__fell(const struct fleet *fleet, uint16_t team)
@@ -376,7 +290,7 @@ bool teams__fell(const struct fleet *fleet, uint16_t team)
 	const struct teams *teams = fleet->teams;
 	if (!teams || team == TEAM_NONE)
 		return false;
-	for (bool fell = teams->all_fell;; team = team_at(teams, team)->parent) {
+	for (bool fell = teams->all_fell;; team = teams__at(teams, team)->parent) {
 		if (fell || team == TEAM_NONE)
 			return fell;
 		fell = teams->fell[team];

@@ -16,6 +16,15 @@ struct teams {
 	struct map by_namespace; /* name → struct teams_namespace; forgotten with the policy */
 };
 
+static inline const struct policy_team *teams__at(const struct teams *teams, uint16_t team)
+{
+	return &teams->policy->teams[team];
+}
+static inline int64_t *teams__used(const struct teams *teams, uint16_t team, uint16_t pool)
+{
+	return &teams->used[(size_t)team * teams->policy->pool_count + pool];
+}
+
 /* The nodes have their pools by the new policy already, and the old one is there yet. */
 void teams__set_policy(struct fleet *fleet, const struct policy *policy);
 void teams__free(struct fleet *fleet);

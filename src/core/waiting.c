@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/fleet_internal.h"
+#include "core/teams_internal.h"
 
 #define WAITER_OF(link, member) ((struct waiter *)(void *)((char *)(uintptr_t)(link)-offsetof(struct waiter, member)))
 
@@ -206,10 +207,13 @@ int64_t waiting_expire(struct waiting *waiting, struct fleet *fleet, int64_t now
 			wake(ctx, &waiter->public, node);
 		} else if (node) {
 			fleet__offer(fleet, node);
+			teams__fell_all(fleet);
 		}
 	}
 	for (size_t i = 0; i < waiting->passed_count; i++)
 		fleet__offer(fleet, waiting->passed[i]);
+	if (waiting->passed_count > 0)
+		teams__fell_all(fleet);
 	waiting->passed_count = 0;
 	return waiting->turns ? waiting->turns->public.turn_ends_ns : LEDGER_NEVER;
 }

@@ -4,12 +4,15 @@
 
 #include "core/shape.h"
 
-static struct waiting_group *group_for(struct waiting *waiting, const struct shape_key *key)
+static struct waiting_group *group_for(
+    struct waiting *waiting, const struct fleet *fleet, const struct pod *pod, const struct shape_key *key)
 {
 	struct waiting_group *group = map_get(&waiting->groups, (struct slice){key->at, key->len});
 	if (group)
 		return group;
 	group = xcalloc(1, sizeof(*group) + key->len);
+	bool gpus = decide_gpu_units(fleet, &pod->demand) > 0;
+	group->team = gpus ? team_of(fleet, pod->namespace_) : TEAM_NONE;
 	group->key_len = key->len;
 	memcpy(group->key, key->at, key->len);
 	map_put(&waiting->groups, (struct slice){group->key, key->len}, group);
@@ -69,7 +72,7 @@ void waiting__group_all(struct waiting *waiting, const struct fleet *fleet)
 		tighten(waiter);
 		key.len = 0;
 		shape_key_pod(&key, fleet, pod);
-		waiter->group = group_for(waiting, &key);
+		waiter->group = group_for(waiting, fleet, pod, &key);
 		treap_insert(
 		    &waiter->group->pods, &waiter->group_link, map_hash(slice_of(pod->uid)), waiting__group_order);
 	}

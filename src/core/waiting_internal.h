@@ -3,6 +3,7 @@
 #ifndef CORE_WAITING_INTERNAL_H
 #define CORE_WAITING_INTERNAL_H
 
+#include "berth/team.h"
 #include "berth/waiting.h"
 #include "core/treap.h"
 
@@ -15,12 +16,14 @@ struct waiter {
 	struct waiter *loose_next, **loose_link; /* while not in a group */
 	struct waiter *turn_next, *turn_before;  /* while it has a turn */
 	uint64_t refused_at; /* improved_at of the node whose room it did not take, though asked; 0 = none */
+	bool claims;         /* its turn is for room that its team is guaranteed */
 	bool held;           /* during a wake pass: its demand is counted on the node of its turn */
 };
 
 /* Pods that fit wherever one of them fits: same demand, class and wishes. */
 struct waiting_group {
 	struct treap pods; /* in queue order */
+	uint16_t team;     /* TEAM_NONE of pods without GPUs, too */
 	size_t key_len;
 	char key[];
 };

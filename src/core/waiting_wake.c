@@ -11,6 +11,12 @@
 /* Up to so many nodes are looked at one by one; more of them are nearly the fleet, and its index answers sooner. */
 #define FEW_NODES 64
 
+/* The next pod of a group that has not failed. */
+struct head {
+	struct waiter *waiter;
+	bool claims; /* it may yet find room that its team is guaranteed */
+};
+
 struct pass {
 	struct waiting *waiting;
 	struct fleet *fleet;
@@ -18,7 +24,7 @@ struct pass {
 	struct node **nodes;  /* improved, by address */
 	struct node **others; /* room for node_count */
 	size_t head_count;
-	struct waiter **heads; /* a binary heap: the next pod of each group that has not failed */
+	struct head *heads; /* a binary heap */
 	size_t woken_count, woken_room;
 	struct waiter **woken;
 };
@@ -41,17 +47,38 @@ static void collect_nodes(struct pass *pass, struct node *improved)
 		qsort(pass->nodes, pass->node_count, sizeof(struct node *), by_address);
 }
 
+/* Among equals by priority, those who claim what they are guaranteed come before those who borrow, and of these the
+ * team that has spent least. */
+static bool goes_before(const struct pass *pass, const struct head *a, const struct head *b)
+{
+	const struct pod *left = a->waiter->public.pod, *right = b->waiter->public.pod;
+	if (pass->fleet->teams && left->priority == right->priority) {
+		if (a->claims != b->claims)
+			return a->claims;
+		int order = a->claims ? 0 : team_order(pass->fleet, a->waiter->group->team, b->waiter->group->team);
+		if (order != 0)
+			return order < 0;
+	}
+	return waiting__before(a->waiter, b->waiter);
+}
+
 static void sift(struct pass *pass, size_t at)
 {
-	struct waiter *moved = pass->heads[at];
+	struct head moved = pass->heads[at];
 	for (size_t child; (child = 2 * at + 1) < pass->head_count; at = child) {
-		if (child + 1 < pass->head_count && waiting__before(pass->heads[child + 1], pass->heads[child]))
+		if (child + 1 < pass->head_count && goes_before(pass, &pass->heads[child + 1], &pass->heads[child]))
 			child++;
-		if (!waiting__before(pass->heads[child], moved))
+		if (!goes_before(pass, &pass->heads[child], &moved))
 			break;
 		pass->heads[at] = pass->heads[child];
 	}
 	pass->heads[at] = moved;
+}
+
+static void sift_all(struct pass *pass)
+{
+	for (size_t i = pass->head_count / 2; i-- > 0;)
+		sift(pass, i);
 }
 
 static bool wakeable(const struct waiter *waiter)
@@ -66,26 +93,34 @@ static struct waiter *wakeable_from(struct treap_node *link)
 	return waiting__of_group_link(link);
 }
 
+static struct head head_of(const struct pass *pass, struct waiter *waiter)
+{
+	bool grouped = waiter->group->team != TEAM_NONE;
+	return (struct head){waiter, grouped && team_may_claim(pass->fleet, waiter->public.pod)};
+}
+
 static void collect_heads(struct pass *pass)
 {
 	const struct map *groups = &pass->waiting->groups;
 	size_t cursor = 0;
-	pass->heads = xcalloc(groups->count + 1, sizeof(struct waiter *));
+	pass->heads = xcalloc(groups->count + 1, sizeof *pass->heads);
 	for (const struct waiting_group *group; (group = map_next(groups, &cursor));) {
 		struct waiter *head = wakeable_from(treap_first(&group->pods));
 		if (head)
-			pass->heads[pass->head_count++] = head;
+			pass->heads[pass->head_count++] = head_of(pass, head);
 	}
-	for (size_t i = pass->head_count / 2; i-- > 0;)
-		sift(pass, i);
+	sift_all(pass);
 }
 
-/* Goes on with the next pod of the top's group, or with another group. */
-static void advance(struct pass *pass, bool group_failed)
+/* Goes on with the next pod of the top's group, or with another group. What was given counts for the team, so that
+ * others may come before it now. */
+static void advance(struct pass *pass, bool group_failed, bool given)
 {
-	struct waiter *next = group_failed ? NULL : wakeable_from(treap_after(&pass->heads[0]->group_link));
-	pass->heads[0] = next ? next : pass->heads[--pass->head_count];
-	if (pass->head_count > 0)
+	struct waiter *next = group_failed ? NULL : wakeable_from(treap_after(&pass->heads[0].waiter->group_link));
+	pass->heads[0] = next ? head_of(pass, next) : pass->heads[--pass->head_count];
+	if (given && pass->fleet->teams)
+		sift_all(pass);
+	else if (pass->head_count > 0)
 		sift(pass, 0);
 }
 
@@ -132,6 +167,21 @@ void waiting_hold_turns(struct waiting *waiting, struct fleet *fleet)
 	}
 }
 
+bool waiting_hold_claims(struct waiting *waiting, struct fleet *fleet, const struct pod *pod)
+{
+	bool any = false;
+	for (struct waiter *waiter = waiting->turns; waiter; waiter = waiter->turn_next) {
+		const struct waiting_pod *turn = &waiter->public;
+		if (!waiter->claims || !turn->turn_node || turn->pod->priority < pod->priority ||
+		    strcmp(turn->pod->uid, pod->uid) == 0 || in_ledger(fleet, waiter) ||
+		    decide_node(fleet, turn->pod, turn->turn_node, NULL) != REASON_CODE_FITS)
+			continue;
+		hold(fleet, waiter);
+		any = true;
+	}
+	return any;
+}
+
 void waiting_release_turns(struct waiting *waiting, struct fleet *fleet)
 {
 	for (struct waiter *waiter = waiting->turns; waiter; waiter = waiter->turn_next)
@@ -152,32 +202,49 @@ static struct node *choose_among(const struct pass *pass, const struct waiter *w
 static struct node *choose(const struct pass *pass, const struct waiter *waiter)
 {
 	struct decision decision;
-	if (pass->node_count <= FEW_NODES)
+	/* Where its team uses less than before, nodes that have not changed may take it now. */
+	bool anywhere = teams__fell(pass->fleet, waiter->group->team);
+	if (pass->node_count <= FEW_NODES && !anywhere)
 		return choose_among(pass, waiter);
 	decide_fleet_best(pass->fleet, waiter->public.pod, &decision);
 	if (!decision.node)
 		return NULL;
-	bool improved = bsearch(&decision.node, pass->nodes, pass->node_count, sizeof(struct node *), by_address);
+	bool improved =
+	    anywhere || bsearch(&decision.node, pass->nodes, pass->node_count, sizeof(struct node *), by_address);
 	bool refused = waiter->refused_at != 0 && decision.node->improved_at == waiter->refused_at;
 	return improved && !refused ? decision.node : choose_among(pass, waiter);
+}
+
+static struct node *choose_claimed(const struct pass *pass, const struct head *head)
+{
+	team_claims_only(pass->fleet, head->claims);
+	struct node *node = choose(pass, head->waiter);
+	team_claims_only(pass->fleet, false);
+	return node;
 }
 
 static void give_turns(struct pass *pass, int64_t now_ns, size_t limit)
 {
 	while (pass->head_count > 0 && pass->woken_count < limit) {
-		struct waiter *waiter = pass->heads[0];
-		struct node *node = choose(pass, waiter);
+		struct waiter *waiter = pass->heads[0].waiter;
+		struct node *node = choose_claimed(pass, &pass->heads[0]);
+		if (!node && pass->heads[0].claims) {
+			pass->heads[0].claims = false;
+			sift(pass, 0);
+			continue;
+		}
 		if (!node) {
 			/* A pod with an entry, or with room that it refused, is not judged as the others are. */
-			advance(pass, waiter->refused_at == 0 && !in_ledger(pass->fleet, waiter));
+			advance(pass, waiter->refused_at == 0 && !in_ledger(pass->fleet, waiter), false);
 			continue;
 		}
 		waiting__begin_turn(pass->waiting, waiter, node, now_ns);
+		waiter->claims = pass->heads[0].claims;
 		if (!in_ledger(pass->fleet, waiter))
 			hold(pass->fleet, waiter);
 		pass->woken = xgrow(pass->woken, pass->woken_count, &pass->woken_room, sizeof(struct waiter *));
 		pass->woken[pass->woken_count++] = waiter;
-		advance(pass, false);
+		advance(pass, false, true);
 	}
 }
 
@@ -196,6 +263,8 @@ size_t waiting_wake_for(struct waiting *waiting, struct fleet *fleet, struct nod
 	/* Stopped by the limit: the rest is for the next call. */
 	for (size_t i = 0; pass.head_count > 0 && i < pass.node_count; i++)
 		fleet__offer(fleet, pass.nodes[i]);
+	if (pass.head_count == 0)
+		teams__forget_fallen(fleet);
 	for (size_t i = 0; i < pass.woken_count; i++)
 		wake(ctx, &pass.woken[i]->public, pass.woken[i]->public.turn_node);
 	free(pass.nodes);

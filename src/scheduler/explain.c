@@ -5,6 +5,7 @@
 
 #include "scheduler/advise.h"
 #include "scheduler/json.h"
+#include "scheduler/team.h"
 
 static bool is_pod(const char *pod, const char *namespace_, const char *name)
 {
@@ -190,6 +191,9 @@ static void write_decision(struct scheduler *s, struct pod *pod, struct buf *out
 		write_best(s, &decision, out);
 	} else {
 		shortage_among(s->fleet, pod, nodes, count, verdicts, &shortage);
+		struct team_bound bound;
+		bool bounded = decision.by_reason[REASON_CODE_TEAM_LIMIT] > 0 && team_bound_for(s->fleet, pod, &bound);
+		team_explain(s, pod, bounded ? &bound : NULL, out);
 		write_shortage(s, pod, &decision, &shortage, out);
 	}
 	free(nodes);

@@ -6,6 +6,7 @@
 #include "cluster/pod.h"
 #include "scheduler/advise.h"
 #include "scheduler/filter.h"
+#include "scheduler/team.h"
 
 unsigned filter_refuse(struct buf *reply, unsigned status, const char *text)
 {
@@ -191,6 +192,30 @@ static void decide_offered(
 	decide_among(s->fleet, pod, s->candidates, args->count, decision, s->verdicts);
 }
 
+/* Beside the room that pods were just woken for within what their team is guaranteed, unless this one is, too. */
+static void decide_in_turn(
+    struct scheduler *s, struct wire_args *args, const struct pod *pod, struct decision *decision)
+{
+	struct decision claimed = {.node = NULL};
+	if (!s->fleet->teams) {
+		decide_offered(s, args, pod, decision);
+		return;
+	}
+	bool claims = team_may_claim(s->fleet, pod);
+	if (!claims)
+		wake_now(s); /* room that appeared this moment is for those who claim it first */
+	bool beside = waiting_hold_claims(s->waiting, s->fleet, pod);
+	decide_offered(s, args, pod, decision);
+	waiting_release_turns(s->waiting, s->fleet);
+	if (!beside || decision->node || !claims)
+		return;
+	team_claims_only(s->fleet, true);
+	decide_fleet_best(s->fleet, pod, &claimed);
+	team_claims_only(s->fleet, false);
+	if (claimed.node && filter_offered(args, claimed.node->name))
+		*decision = claimed;
+}
+
 /* Rejected everywhere, the pod holds nothing any more; a nomination left behind would keep the room from its equals. */
 static void give_up(struct scheduler *s, struct slice uid, struct ledger_entry *entry)
 {
@@ -216,9 +241,10 @@ static void filter_names(struct scheduler *s, struct wire_args *args, struct pod
 		for (size_t i = 0; i < args->count; i++)
 			s->verdicts[i] = decision.reason;
 	} else if (!node) {
-		decide_offered(s, args, pod, &decision);
-		if (reason_kind_of(decision.reason) == REASON_CAPACITY && hint_make_way(s, pod))
-			decide_offered(s, args, pod, &decision);
+		decide_in_turn(s, args, pod, &decision);
+		if (reason_kind_of(decision.reason) == REASON_CAPACITY && decision.reason != REASON_CODE_TEAM_LIMIT &&
+		    hint_make_way(s, pod))
+			decide_in_turn(s, args, pod, &decision);
 		node = decision.node;
 	}
 	count_decision(s, decision.reason);

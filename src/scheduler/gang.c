@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "scheduler/internal.h"
+#include "scheduler/team.h"
 
 #define STEPS_MAX 64            /* of one gang at a time; more come in the next turn */
 #define LINE_NS (8 * NS_PER_MS) /* planning of one turn, then other work of the loop comes in between */
@@ -128,6 +128,13 @@ static void leave_behind(struct scheduler *s, struct gang *gang)
 			gangs_set(s->gangs, member, GANG_AWAY);
 		}
 	}
+}
+
+int64_t gang_without_room_since(const struct gang *gang, int64_t now)
+{
+	if (gang->why == REASON_CODE_TEAM_LIMIT)
+		return now;
+	return gang->since_ns > gang->limited_ns ? gang->since_ns : gang->limited_ns;
 }
 
 void gang_enter(struct scheduler *s, struct gang *gang, enum gang_state state)
@@ -301,21 +308,50 @@ static int in_order(const void *a, const void *b)
 	return gangs_order(*(struct gang *const *)a, *(struct gang *const *)b);
 }
 
+static void order(const struct scheduler *s, struct gang **line, size_t count)
+{
+	team_rank(s, line, count);
+	qsort(line, count, sizeof *line, in_order);
+}
+
+/* Not by age alone. */
+static bool is_first_by_right(const struct gang *first, const struct gang *gang)
+{
+	return first->priority > gang->priority || (first->claims && !gang->claims);
+}
+
 /* False when the turn's time was over before the line. */
 static bool plan_line(struct scheduler *s)
 {
 	int64_t until = clock_now() + LINE_NS;
-	size_t cursor = 0, count = 0, at = 0;
+	size_t cursor = 0, count = 0, at = 0, tries = 0;
+	const struct gang *first = NULL; /* it pauses: what became free meanwhile is not for those behind it */
 	struct gang **line = xcalloc(s->gangs->in_state[GANG_QUEUED] + 1, sizeof *line);
 	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));)
-		if (gang->state == GANG_QUEUED && gang_worth_a_try(s, gang))
+		if (gang->state == GANG_QUEUED && gang->tried_at != s->fleet->improvements)
 			line[count++] = gang;
-	qsort(line, count, sizeof *line, in_order);
-	for (; at < count && (at == 0 || clock_now() < until); at++)
-		if (gang_is_complete(line[at]) && gang_plan(s, line[at])) {
+	order(s, line, count);
+	while (at < count && (tries++ == 0 || clock_now() < until)) {
+		if (!gang_worth_a_try(s, line[at])) {
+			first = first ? first : line[at];
+			at++;
+			continue;
+		}
+		bool claims = line[at]->claims, planned = gang_is_complete(line[at]);
+		const struct gang *before = first && is_first_by_right(first, line[at]) ? first : NULL;
+		planned = planned && gang_plan(s, line[at], claims, before);
+		if (planned) {
 			gang_enter(s, line[at], GANG_PLANNED);
 			run(s, line[at]);
+		} else if (claims) {
+			line[at]->claims = false; /* it stands with those who borrow */
+			qsort(&line[at], count - at, sizeof *line, in_order);
+			continue;
 		}
+		at++;
+		if (planned && s->fleet->teams)
+			order(s, &line[at], count - at);
+	}
 	free(line);
 	return at == count;
 }
@@ -344,7 +380,7 @@ static void pass(struct scheduler *s)
 static void show_to_autoscalers(struct scheduler *s, const struct gang *gang, int64_t now)
 {
 	int64_t after = s->policy.inforce->scale_up_after_ns;
-	if (gang->state != GANG_QUEUED || after <= 0 || now - gang->since_ns < after)
+	if (gang->state != GANG_QUEUED || after <= 0 || now - gang_without_room_since(gang, now) < after)
 		return;
 	for (size_t i = 0; i < gang->count; i++)
 		if (gang->members[i]->state == GANG_GATED)

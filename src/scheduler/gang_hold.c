@@ -188,7 +188,8 @@ static bool is_starving(const struct scheduler *s, const struct gang *gang, int6
 {
 	const struct policy_class *class_ = gang_class(s, gang);
 	return gang->state == GANG_QUEUED && gang_is_complete(gang) && gang->held_nodes == 0 && class_ &&
-	       now - gang->since_ns >= class_->gang.hold_domain_after_ns && now >= gang->hold_after_ns;
+	       now - gang_without_room_since(gang, now) >= class_->gang.hold_domain_after_ns &&
+	       now >= gang->hold_after_ns;
 }
 
 static int in_order(const void *a, const void *b)

@@ -19,6 +19,10 @@ static void write_amount(const char *resource, int64_t amount, struct buf *out)
 
 void gang_shortage_line(const struct gang_shortage *shortage, size_t quorum, struct buf *out)
 {
+	if (shortage->bound[0] != '\0') {
+		buf_text(out, shortage->bound);
+		return;
+	}
 	if (shortage->level[0] == '\0') {
 		buf_text(out, reason_text(shortage->why)); /* nothing was counted */
 		return;

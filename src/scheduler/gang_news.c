@@ -72,6 +72,8 @@ void gang_news_shortage(struct scheduler *s, const struct gang *gang, enum reaso
 	struct gang_shortage *shortage = &news->shortage;
 	*shortage = (struct gang_shortage){.why = why};
 	news->due[GANG_EVENT_WAITING] |= gang->state == GANG_QUEUED;
+	if (plan && why == REASON_CODE_TEAM_LIMIT && plan->bound.team != TEAM_NONE)
+		team_bound_line(s, &plan->bound, shortage->bound);
 	if (!plan || !plan->fleet.domain)
 		return;
 	int require = request->topology.require;

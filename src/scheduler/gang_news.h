@@ -6,7 +6,7 @@
 #ifndef SCHEDULER_GANG_NEWS_H
 #define SCHEDULER_GANG_NEWS_H
 
-#include "scheduler/internal.h"
+#include "scheduler/team.h"
 
 #define GANG_LINE_MAX 1280
 #define GANG_LEVEL_TEXT_MAX 64
@@ -21,6 +21,7 @@ struct gang_shortage {
 	char pod[GANG_DOMAIN_TEXT_MAX]; /* that is left standing, or "" */
 	const char *resource;           /* what is short, or NULL */
 	int64_t amount;                 /* of it, for the members that the domain lacks */
+	char bound[TEAM_LINE_MAX];      /* what the team may not go over, or "" */
 };
 
 /* X(id, "Reason", "Type", "Action") */

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "berth/plan.h"
-#include "scheduler/internal.h"
+#include "scheduler/team.h"
 
 #define PAUSE_MIN_NS (20 * NS_PER_MS)
 #define PAUSE_PER_PLAN 4 /* times what the last plan in vain took: planning is a fifth of the loop at most */
@@ -200,6 +200,8 @@ static void name_plan(struct scheduler *s, struct gang *gang)
 static void in_vain(struct scheduler *s, struct gang *gang, enum reason why, int64_t began)
 {
 	int64_t now = clock_now(), pause = PAUSE_PER_PLAN * (now - began);
+	if (why == REASON_CODE_TEAM_LIMIT || gang->why == REASON_CODE_TEAM_LIMIT)
+		gang->limited_ns = now;
 	gang->why = gang_refused_any(gang) ? REASON_CODE_GANG_NODE_REFUSED : why;
 	gang->tried_at = s->fleet->improvements;
 	if (gang->not_before_ns < now + (pause > PAUSE_MIN_NS ? pause : PAUSE_MIN_NS))
@@ -209,7 +211,7 @@ static void in_vain(struct scheduler *s, struct gang *gang, enum reason why, int
 }
 
 /* A place for at least `quorum` members, those fixed included. */
-static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum)
+static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum, bool claims, const struct gang *before)
 {
 	int64_t began = clock_now();
 	struct asking *asking;
@@ -221,7 +223,10 @@ static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum)
 		asked(asking);
 		return false;
 	}
+	asking->request.seen_until = before ? before->tried_at : UINT64_MAX;
+	team_claims_only(s->fleet, claims);
 	plan_gang(s->fleet, &asking->request, &plan);
+	team_claims_only(s->fleet, false);
 	bool found = plan.reason == REASON_CODE_FITS;
 	for (size_t i = 0; found && i < asking->request.count; i++)
 		if (plan.nodes[i] && !asking->of[i]->placed)
@@ -232,8 +237,10 @@ static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum)
 		log_debug("gang planned", "name=%s/%s plan=%s placed=%zu of=%zu level=%d took_us=%lld",
 		    gang->namespace_, gang->name, gang->plan, gang->placed, gang->count, plan.level,
 		    (long long)((clock_now() - began) / 1000));
-	} else {
+	} else if (!claims) {
 		in_vain(s, gang, plan.reason, began);
+		if (before)
+			gang->tried_at = before->tried_at; /* the rest of it, once that gang has seen it */
 		gang_news_shortage(s, gang, plan.reason, &asking->request, &plan);
 	}
 	plan_free(&plan);
@@ -259,11 +266,11 @@ void gang_explain(struct scheduler *s, const struct gang *gang, struct buf *out)
 	asked(asking);
 }
 
-bool gang_plan(struct scheduler *s, struct gang *gang)
+bool gang_plan(struct scheduler *s, struct gang *gang, bool claims, const struct gang *before)
 {
 	moves_let_in(s, gang);
 	name_plan(s, gang);
-	return plan_members(s, gang, gang_quorum(gang));
+	return plan_members(s, gang, gang_quorum(gang), claims, before);
 }
 
 static bool is_refused(const struct gang_member *member, const char *node)
@@ -338,7 +345,7 @@ bool gang_fill(struct scheduler *s, struct gang *gang)
 	size_t wanted = gang->placed + 1;
 	if (gang->placed < quorum)
 		wanted = present < quorum ? present : quorum;
-	bool filled = plan_members(s, gang, wanted);
+	bool filled = plan_members(s, gang, wanted, false, NULL);
 	while (filled && gang->hole_count > 0 && gang->placed + gang->hole_count > quorum)
 		drop_hole(s, gang, gang->hole_count - 1); /* what it was kept for stands elsewhere */
 	return filled;

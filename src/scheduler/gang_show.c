@@ -5,8 +5,8 @@
 
 #include "berth/plan.h"
 #include "cluster/gang_table.h"
-#include "scheduler/internal.h"
 #include "scheduler/json.h"
+#include "scheduler/team.h"
 
 #define DOMAIN_TEXT_MAX 512
 
@@ -72,6 +72,7 @@ void gang_write_all(const struct scheduler *s, struct buf *out)
 	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));)
 		if (gang->count - gang->in_state[GANG_DONE] + gang->hole_count > 0) /* one whose work is done is none */
 			line[count++] = gang;
+	team_rank(s, line, count);
 	qsort(line, count, sizeof *line, in_order);
 	for (size_t i = 0; i < count; i++) {
 		buf_text(out, i ? ",\n{" : "\n{");
@@ -98,6 +99,7 @@ struct gang **gang_line_up(const struct scheduler *s, size_t *count)
 	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));)
 		if (waits(gang) && gang->count > 0)
 			line[(*count)++] = gang;
+	team_rank(s, line, *count);
 	qsort(line, *count, sizeof *line, in_line);
 	return line;
 }
@@ -277,14 +279,16 @@ static void write_deadlines(const struct scheduler *s, const struct gang *gang, 
 {
 	const struct policy_class *class_ = gang_class(s, gang);
 	const char *limit = commit_limit(s, gang);
-	bool queued = gang->state == GANG_QUEUED, first = true;
+	bool limited = gang->why == REASON_CODE_TEAM_LIMIT, queued = gang->state == GANG_QUEUED && !limited,
+	     first = true;
+	int64_t since = gang_without_room_since(gang, clock_now());
 	buf_text(out, ",\"deadlines\":[");
 	if (limit)
 		write_deadline(limit, gang->deadline_ns, &first, out);
 	if (queued && gang->in_state[GANG_GATED] > 0 && s->policy.inforce->scale_up_after_ns > 0)
-		write_deadline("scaleUpAfter", gang->since_ns + s->policy.inforce->scale_up_after_ns, &first, out);
+		write_deadline("scaleUpAfter", since + s->policy.inforce->scale_up_after_ns, &first, out);
 	if (queued && gang->held_nodes == 0 && class_)
-		write_deadline("holdDomainAfter", gang->since_ns + class_->gang.hold_domain_after_ns, &first, out);
+		write_deadline("holdDomainAfter", since + class_->gang.hold_domain_after_ns, &first, out);
 	buf_char(out, ']');
 }
 
@@ -356,4 +360,6 @@ void gang_write_shortage(
 	}
 	if (plan->blocking < request->count)
 		write_blocking(s, request, plan, out);
+	if (plan->reason == REASON_CODE_TEAM_LIMIT && plan->bound.team != TEAM_NONE)
+		team_explain(s, request->members[0].pod, &plan->bound, out);
 }

@@ -1,18 +1,19 @@
 /* The metrics: what is counted as it happens, and what is read off the state when somebody scrapes. */
 #include <stdio.h>
 
-#include "scheduler/internal.h"
+#include "scheduler/team.h"
 
 static const char *const no_labels[] = {NULL};
 
 void instruments_open(struct instruments *m)
 {
-	static const char *const verb_code[] = {"verb", "status", NULL},
-	                         *const result_code[] = {"result", "code", NULL}, *const code[] = {"code", NULL},
-	                         *const state[] = {"state", NULL}, *const pool[] = {"pool", NULL},
-	                         *const pool_state[] = {"pool", "state", NULL}, *const resource[] = {"resource", NULL},
-	                         *const hash[] = {"hash", NULL}, *const version[] = {"version", NULL},
-	                         *const result[] = {"result", NULL}, *const role[] = {"role", NULL};
+	static const char *const
+	    verb_code[] = {"verb", "status", NULL},
+	    *const result_code[] = {"result", "code", NULL}, *const code[] = {"code", NULL},
+	    *const state[] = {"state", NULL}, *const pool[] = {"pool", NULL},
+	    *const pool_state[] = {"pool", "state", NULL}, *const resource[] = {"resource", NULL},
+	    *const hash[] = {"hash", NULL}, *const version[] = {"version", NULL}, *const result[] = {"result", NULL},
+	    *const team_pool_state[] = {"team", "pool", "state", NULL}, *const role[] = {"role", NULL};
 	struct metrics *r = m->registry = metrics_new();
 	m->filter_seconds = metrics_add(r, METRIC_HISTOGRAM, "berth_filter_duration_seconds",
 	    "Time from the first byte of a filter call to its answer.", no_labels);
@@ -43,6 +44,9 @@ void instruments_open(struct instruments *m)
 	    "unhealthy).",
 	    pool_state);
 	m->quarantined = metrics_add(r, METRIC_GAUGE, "berth_nodes_quarantined", "Nodes in quarantine, by pool.", pool);
+	m->team_gpus = metrics_add(r, METRIC_GAUGE, "berth_team_gpus",
+	    "GPUs by team, pool and state (used, guaranteed, limit, borrowed), slices and shares by their part.",
+	    team_pool_state);
 	m->watch_age = metrics_add(
 	    r, METRIC_GAUGE, "berth_watch_age_seconds", "Time since a watch last heard from the API server.", resource);
 	m->watch_relists = metrics_add(r, METRIC_GAUGE, "berth_watch_relists", "Lists read since the start.", resource);
@@ -91,6 +95,7 @@ void instruments_print(void *ctx, struct buf *out)
 	metric_reset(m->gpus);
 	metric_reset(m->quarantined);
 	gather_gpus(s);
+	team_gather(s);
 	for (enum ledger_state state = LEDGER_PLANNED; state <= LEDGER_BOUND; state++)
 		metric_set(m->reservations, (double)s->fleet->ledger.count[state], ledger_state_name(state), NULL);
 	for (enum gang_state state = GANG_GATHERING; state < GANG_STATE_COUNT; state++)

@@ -1,7 +1,7 @@
 /* What would help a pod that fits nowhere: one line each, only what follows from the numbers. */
 #include <inttypes.h>
 
-#include "scheduler/internal.h"
+#include "scheduler/team.h"
 
 #define LINE_MAX_BYTES 4096
 
@@ -109,6 +109,19 @@ static void help_headroom(struct help *help, const struct scheduler *s, const st
 	}
 }
 
+static void help_team(struct help *help, const struct scheduler *s, const struct pod *pod)
+{
+	char text[TEAM_LINE_MAX];
+	struct team_bound bound;
+	struct buf line;
+	if (!team_bound_for(s->fleet, pod, &bound))
+		return;
+	team_bound_line(s, &bound, text);
+	buf_init(&line, LINE_MAX_BYTES);
+	buf_text(&line, text);
+	say(help, &line);
+}
+
 static void help_room(struct help *help, const struct shortage *shortage)
 {
 	struct buf line;
@@ -141,10 +154,14 @@ void help_write(const struct scheduler *s, const struct pod *pod, const struct d
 	case REASON_CODE_ONLY_UNMEETABLE:
 		help_only(&help, policy, pod, shortage);
 		break;
+	case REASON_CODE_TEAM_LIMIT:
+		break;
 	default:
 		help_gpus(&help, s->fleet, shortage);
 	}
 	help_headroom(&help, s, decision);
+	if (decision->by_reason[REASON_CODE_TEAM_LIMIT] > 0)
+		help_team(&help, s, pod);
 	help_room(&help, shortage);
 	buf_char(out, ']');
 }

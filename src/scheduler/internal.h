@@ -44,8 +44,8 @@ struct instruments {
 	struct metrics *registry;
 	struct metric *filter_seconds, *bind_seconds, *calls, *decisions, *wakeups, *hints, *hints_followed,
 	    *reload_success, *reload_time;
-	struct metric *pods, *reservations, *gpus, *gangs, *moves, *role, *quarantined, *watch_age, *watch_relists,
-	    *build_info, *policy_info;
+	struct metric *pods, *reservations, *gpus, *team_gpus, *gangs, *moves, *role, *quarantined, *watch_age,
+	    *watch_relists, *build_info, *policy_info;
 };
 
 struct scheduler {
@@ -211,6 +211,8 @@ void gang_soon(struct scheduler *s);
 void gang_on_timer(uv_timer_t *timer);
 /* Room may have appeared: gangs in line stand before the pods that wait. */
 void gang_now(struct scheduler *s);
+/* Since when a gang in line has found no room; a team's limit is no want of room. */
+int64_t gang_without_room_since(const struct gang *gang, int64_t now);
 /* Whether a plan made now could end otherwise than the last. */
 bool gang_worth_a_try(const struct scheduler *s, const struct gang *gang);
 /* Gated pods that no gang will release, and whose release failed. */
@@ -351,7 +353,9 @@ void gang_bind_ended(struct scheduler *s, struct slice uid, bool bound);
 const struct policy_class *gang_class(const struct scheduler *s, const struct gang *gang);
 /* The level of which all members stand in one domain: an index, TOPOLOGY_HOST, or -1 for none. */
 int gang_level(const struct scheduler *s, const struct gang *gang);
-bool gang_plan(struct scheduler *s, struct gang *gang);
+/* With `claims` only within what its team is guaranteed; a failure then says nothing yet. What became free since
+ * `before` was tried is that gang's first; NULL: there is none. */
+bool gang_plan(struct scheduler *s, struct gang *gang, bool claims, const struct gang *before);
 bool gang_fill(struct scheduler *s, struct gang *gang);
 /* After a start: the places that the annotations name, if there is room for all of them. */
 bool gang_restore(struct scheduler *s, struct gang *gang);

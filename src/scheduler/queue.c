@@ -56,8 +56,16 @@ static void write_gang(struct scheduler *s, const struct gang *gang, size_t posi
 	write_since(gang->since_ns, out);
 	buf_char(out, ',');
 	member(out, "reason", reason_text(gang_why(gang)));
-	if (position > 0 && shortage->why != REASON_CODE_FITS && shortage->level[0])
+	if (position > 0 && shortage->why != REASON_CODE_FITS && shortage->level[0] && !shortage->bound[0])
 		write_best(shortage, out);
+	if (s->fleet->teams) {
+		buf_char(out, ',');
+		member(out, "team", s->policy.inforce->teams[team_of(s->fleet, gang->namespace_)].name);
+	}
+	if (position > 0 && shortage->bound[0]) {
+		buf_char(out, ',');
+		member(out, "teamBound", shortage->bound);
+	}
 	buf_init(&line, GANG_LINE_MAX);
 	gang_line(s, gang, position, &line);
 	buf_char(out, ',');

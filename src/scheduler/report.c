@@ -1,8 +1,8 @@
 /* /readyz and /v1/state. */
 #include <stdlib.h>
 
-#include "scheduler/internal.h"
 #include "scheduler/json.h"
+#include "scheduler/team.h"
 
 /* --- /readyz --- */
 
@@ -45,6 +45,7 @@ bool report_ready(void *ctx, struct buf *out)
 		buf_text(out, "info jobs: the first list is not done\n");
 	gang_feed_report(s, out);
 	quarantine_line(s, out);
+	team_ready(s, out);
 	if (s->policy.error)
 		buf_printf(out, "warn policy: %s; %s stays in force\n", s->policy.error, s->policy.inforce->hash);
 	else
@@ -223,6 +224,8 @@ void report_state(void *ctx, struct buf *out)
 	state_waiting(s, out);
 	buf_text(out, "],\n\"gangs\":[");
 	gang_write_all(s, out);
+	buf_text(out, "],\n\"teams\":[");
+	team_write_all(s, out);
 	buf_text(out, "],\n\"lease\":");
 	lease_write(s, out);
 	buf_text(out, ",\n\"policy\":{");

@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "scheduler/internal.h"
 #include "scheduler/json.h"
+#include "scheduler/team.h"
 
 #define SLOT_SIZES 4
 #define NO_RESOURCE (-1)
@@ -212,6 +212,10 @@ void status_answer(void *ctx, struct buf *out)
 	member(out, "role", lead_role_name(lead_role(&s->lead, clock_now())));
 	buf_text(out, ",\n\"pools\":[");
 	write_pools(s, out);
+	buf_text(out, "],\n\"teams\":[");
+	team_write_all(s, out);
+	buf_text(out, "],\n\"short\":[");
+	team_write_short(s, out);
 	buf_text(out, "],\n\"waiting\":");
 	write_waiting(s, out);
 	buf_text(out, ",\n\"reservations\":{");
