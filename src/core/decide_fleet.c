@@ -74,7 +74,7 @@ static bool shape_suits(const struct need *need, const struct index_shape *shape
 	if (need->gpu_count == 0)
 		return true;
 	/* In a pool where no GPU is left to the team no node is worth a look. */
-	if (need->team != TEAM_NONE && teams__room(need->fleet, need->team, shape->pool, need->own) <= 0)
+	if (need->team != TEAM_NONE && teams__room(need->fleet, need->team, shape->pool, need->own, NULL) <= 0)
 		return false;
 	return shape->allocatable >= need->gpus[0].amount &&
 	       judge_gpu(need, &shape->lane, shape->pool, shape->in_two_pools) == REASON_CODE_FITS;

@@ -171,7 +171,7 @@ enum reason judge_team(const struct need *need, const struct node *node)
 {
 	if (need->team == TEAM_NONE)
 		return REASON_CODE_FITS;
-	int64_t room = teams__room(need->fleet, need->team, node->pool, need->own);
+	int64_t room = teams__room(need->fleet, need->team, node->pool, need->own, need->gone);
 	bool fits = room == TEAM_NO_BOUND || team_milli(node, &need->pod->demand) <= room;
 	return fits ? REASON_CODE_FITS : REASON_CODE_TEAM_LIMIT;
 }

@@ -102,6 +102,7 @@ void need_init(struct need *need, const struct fleet *fleet, const struct pod *p
 	need->held_against =
 	    hold_against(fleet, pod, need->class_ ? (size_t)(need->class_ - fleet->policy->classes) : SIZE_MAX);
 	need->headroom = need->gpu_count > 0 ? headroom__usable(fleet, need->class_) : 0;
+	need->gone = NULL;
 	need->team = need->gpu_count > 0 ? team_of(fleet, pod->namespace_) : TEAM_NONE;
 	need->dtypes = pod->dtypes ? pod->dtypes : need->class_ ? need->class_->assume : 0;
 }

@@ -7,6 +7,8 @@
 #include "berth/pod.h"
 #include "core/topology.h"
 
+struct teams_gone; /* core/teams_internal */
+
 struct need {
 	const struct fleet *fleet;
 	const struct pod *pod;
@@ -23,6 +25,7 @@ struct need {
 	int64_t preferred_weight;       /* sum over the preferred affinity's terms that can match */
 	const struct ledger_entry *own; /* the pod's own entry, which does not stand in its way, or NULL */
 	uint32_t headroom;              /* rules whose holds the pod may use, a bit each */
+	const struct teams_gone *gone;  /* entries that its team is not to be charged for, or NULL */
 	uint16_t team;                  /* TEAM_NONE for a pod without GPUs, too */
 	uint8_t held_against;           /* holds that keep the pod off their nodes */
 	bool spreads;                   /* siblings apart counts */

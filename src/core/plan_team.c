@@ -23,7 +23,7 @@ static const struct ledger_entry *entry_of(const struct within *within, const st
 static void find_rooms(struct within *within, const struct plan_request *request)
 {
 	for (uint16_t pool = 0; pool < within->pools; pool++)
-		within->room[pool] = teams__room(within->fleet, within->team, pool, NULL);
+		within->room[pool] = teams__room(within->fleet, within->team, pool, NULL, NULL);
 	for (size_t i = 0; i < request->count; i++) {
 		const struct ledger_entry *entry = entry_of(within, &request->members[i]);
 		if (!request->members[i].fixed && entry && entry->team != TEAM_NONE &&

@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 
-#include "berth/decide.h"
+#include "core/decide_internal.h"
+#include "core/teams_internal.h"
 #include "core/usage.h"
 
 const char *preempt_verdict_text(enum preempt_verdict verdict)
@@ -32,8 +33,7 @@ static struct node without(const struct node *node, const struct ledger_entry *c
 	emptied.used.items = xcalloc(emptied.used_room, sizeof(*emptied.used.items));
 	if (node->used.count > 0)
 		memcpy(emptied.used.items, node->used.items, node->used.count * sizeof(*node->used.items));
-	for (size_t i = 0; i < count; i++)
-		usage_subtract(&emptied, &gone[i]->demand);
+	usage_without(&emptied, gone, count);
 	return emptied;
 }
 
@@ -43,7 +43,12 @@ static enum reason judge_without(const struct fleet *fleet, const struct pod *po
 	if (!node->spec)
 		return REASON_CODE_NODE_UNKNOWN;
 	struct node emptied = without(node, gone, count);
-	enum reason reason = decide_node(fleet, pod, &emptied, score);
+	struct teams_gone left = {gone, count};
+	struct need need;
+	need_init(&need, fleet, pod);
+	need.gone = &left;
+	enum reason reason = decide__node(&need, &emptied, score);
+	need_free(&need);
 	free(emptied.used.items);
 	return reason;
 }

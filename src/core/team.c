@@ -223,14 +223,30 @@ int64_t team_borrowed(const struct fleet *fleet, uint16_t team, uint16_t pool)
 	return borrowed > 0 ? borrowed : 0;
 }
 
-int64_t teams__room(const struct fleet *fleet, uint16_t team, uint16_t pool, const struct ledger_entry *own)
+/* What the entries count for, of the team or of one below it. */
+static int64_t part_of(const struct teams *teams, uint16_t team, uint16_t pool, const struct teams_gone *gone)
+{
+	int64_t sum = 0;
+	for (size_t i = 0; gone && i < gone->count; i++) {
+		uint16_t of = gone->entries[i]->team_pool == pool ? gone->entries[i]->team : TEAM_NONE;
+		while (of != TEAM_NONE && of != team)
+			of = teams__at(teams, of)->parent;
+		sum += of == team ? gone->entries[i]->team_milli : 0;
+	}
+	return sum;
+}
+
+int64_t teams__room(const struct fleet *fleet, uint16_t team, uint16_t pool, const struct ledger_entry *own,
+    const struct teams_gone *gone)
 {
 	const struct teams *teams = fleet->teams;
 	if (!is_counted(teams, team, pool))
 		return teams && teams->claims_only ? 0 : TEAM_NO_BOUND;
-	int64_t room = team_room(fleet, team, pool);
-	if (teams->claims_only && team_claim(fleet, team, pool) < room)
-		room = team_claim(fleet, team, pool);
+	int64_t room = teams->claims_only ? team_claim(fleet, team, pool) : TEAM_NO_BOUND;
+	for (uint16_t t = team; t != TEAM_NONE; t = teams__at(teams, t)->parent)
+		if (teams__at(teams, t)->limit[pool] >= 0 &&
+		    room_of(teams, t, pool) + part_of(teams, t, pool, gone) < room)
+			room = room_of(teams, t, pool) + part_of(teams, t, pool, gone);
 	if (room != TEAM_NO_BOUND && own && own->team != TEAM_NONE && own->team_pool == pool)
 		room += own->team_milli;
 	return room;

@@ -37,7 +37,12 @@ void teams__recount(struct fleet *fleet, struct node *node);
 void teams__add(struct fleet *fleet, uint16_t team, uint16_t pool, int64_t milli);
 
 /* What a pod of the team may ask for in the pool; `own` is its entry, which does not stand in its way, or NULL. */
-int64_t teams__room(const struct fleet *fleet, uint16_t team, uint16_t pool, const struct ledger_entry *own);
+struct teams_gone { /* entries that are taken as gone */
+	const struct ledger_entry *const *entries;
+	size_t count;
+};
+int64_t teams__room(const struct fleet *fleet, uint16_t team, uint16_t pool, const struct ledger_entry *own,
+    const struct teams_gone *gone);
 /* Whether use fell of the team or of one above it. */
 bool teams__fell(const struct fleet *fleet, uint16_t team);
 /* All teams may have room. */

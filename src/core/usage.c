@@ -36,21 +36,44 @@ void usage_add(struct node *node, const struct resources *demand)
 	}
 }
 
-static int64_t sum_of_entries(const struct node *node, resource_id id)
+static bool is_among(const struct ledger_entry *entry, const struct ledger_entry *const *entries, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (entries[i] == entry)
+			return true;
+	return false;
+}
+
+/* But for those that are gone. */
+static int64_t sum_of_entries(
+    const struct node *node, resource_id id, const struct ledger_entry *const *gone, size_t count)
 {
 	int64_t sum = 0;
 	for (const struct ledger_entry *entry = node->entries; entry; entry = entry->node_next)
-		sum = resource_sum(sum, resources_get(&entry->demand, id));
+		if (!is_among(entry, gone, count))
+			sum = resource_sum(sum, resources_get(&entry->demand, id));
 	return sum;
 }
 
-void usage_subtract(struct node *node, const struct resources *demand)
+static void subtract(
+    struct node *node, const struct resources *demand, const struct ledger_entry *const *gone, size_t count)
 {
 	for (uint16_t i = 0; i < demand->count; i++) {
 		resource_id id = demand->items[i].id;
 		int64_t now = resources_get(&node->used, id);
-		set(node, id, now == INT64_MAX ? sum_of_entries(node, id) : now - demand->items[i].amount);
+		set(node, id, now == INT64_MAX ? sum_of_entries(node, id, gone, count) : now - demand->items[i].amount);
 	}
+}
+
+void usage_subtract(struct node *node, const struct resources *demand)
+{
+	subtract(node, demand, NULL, 0);
+}
+
+void usage_without(struct node *node, const struct ledger_entry *const *gone, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		subtract(node, &gone[i]->demand, gone, i + 1);
 }
 
 /* Of so many units, the parts of one GPU rounded down once. */

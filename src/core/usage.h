@@ -13,6 +13,9 @@ void usage_add(struct node *node, const struct resources *demand);
  * left. */
 void usage_subtract(struct node *node, const struct resources *demand);
 
+/* The same for entries that stand in node->entries still. */
+void usage_without(struct node *node, const struct ledger_entry *const *gone, size_t count);
+
 /* Thousandths of a GPU that the demand takes of a node like this. */
 int64_t usage_lane_milli(const struct gpu_lane *lane, int64_t amount);
 int64_t usage_milli(const struct node_spec *spec, const struct resources *demand);

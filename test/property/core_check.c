@@ -86,14 +86,6 @@ void check_ledger(struct core_world *w)
 
 /* --- nodes --- */
 
-static uint16_t brute_pool(const struct core_world *w, const struct node_spec *spec)
-{
-	for (uint16_t i = 0; w->policy > 0 && spec && spec->model && i < MODELS; i++)
-		if (strcmp(w->policies[w->policy]->pools[i].gpu, spec->model->name) == 0)
-			return i;
-	return POOL_NONE;
-}
-
 static void check_sums(const struct core_world *w, int at, const struct node *node)
 {
 	const struct node_spec *spec = w->nodes[at].spec;
@@ -166,6 +158,21 @@ static void check_node(const struct core_world *w, int at)
 	check_devices(node);
 }
 
+/* Each team's use is that of its entries, whatever happened before. */
+static void check_teams(const struct core_world *w)
+{
+	for (int team = 0; team < CORE_TEAMS; team++)
+		for (uint16_t pool = 0; pool < MODELS; pool++) {
+			int64_t expected = w->policy == WITH_TEAMS ? brute_team_used(w, team, pool, NULL, NULL) : 0;
+			int64_t used = team_used(w->fleet, (uint16_t)team, pool);
+			PROPERTY_CHECK(used == expected, "team %s uses %lld of %s, counted are %lld",
+			    core_teams[team].team.name, (long long)expected, world_models[pool].name, (long long)used);
+			PROPERTY_CHECK(team_claim(w->fleet, (uint16_t)team, pool) == 0 ||
+			                   team_borrowed(w->fleet, (uint16_t)team, pool) == 0,
+			    "team %s claims what it borrows", core_teams[team].team.name);
+		}
+}
+
 void check_nodes(struct core_world *w)
 {
 	size_t known = 0, cursor = 0;
@@ -173,6 +180,7 @@ void check_nodes(struct core_world *w)
 		check_node(w, i);
 		known += w->nodes[i].known;
 	}
+	check_teams(w);
 	for (const struct node *node; (node = map_next(&w->fleet->nodes, &cursor));)
 		node_number(w, node->name);
 	PROPERTY_CHECK(

@@ -153,6 +153,86 @@ static bool gpu_suits(
 	return false;
 }
 
+/* --- teams --- */
+
+const struct core_team core_teams[CORE_TEAMS] = {
+    {{.name = "lab", .parent = TEAM_NONE, .weight = 1}, {4000, 2000, 0, 0}, {9000, -1, 6000, 7000}},
+    {{.name = "red", .parent = 0, .weight = 2, .namespace_count = 1, .namespaces = (const char *[]){"red*"}},
+        {2000, 0, 500, 0}, {5000, 4500, -1, 3000}},
+    {{.name = "blue", .parent = 0, .weight = 1, .namespace_count = 2, .namespaces = (const char *[]){"blue", "b"}},
+        {0, 1000, 0, 3000}, {-1, -1, 2250, 3000}},
+    {{.name = "unlisted", .parent = TEAM_NONE, .weight = 1}, {0}, {2000, -1, -1, 0}},
+};
+const char *const core_namespaces[CORE_NAMESPACES] = {"red", "red-2", "blue", "default"};
+
+static int team_of_namespace(const char *namespace_)
+{
+	if (strncmp(namespace_, "red", 3) == 0)
+		return 1;
+	return strcmp(namespace_, "blue") == 0 ? 2 : 3;
+}
+
+uint16_t brute_pool(const struct core_world *w, const struct node_spec *spec)
+{
+	for (uint16_t i = 0; w->policy > 0 && spec && spec->model && i < MODELS; i++)
+		if (strcmp(w->policies[w->policy]->pools[i].gpu, spec->model->name) == 0)
+			return i;
+	return POOL_NONE;
+}
+
+static int64_t milli_of(const struct node_spec *spec, const struct pod *pod)
+{
+	int64_t sum = 0;
+	for (size_t i = 0; i < spec->lane_count; i++) {
+		const struct gpu_lane *lane = &spec->lanes[i];
+		int64_t milli = 1000 * amount_of(&pod->demand, lane->resource);
+		if (lane->unit == GPU_SHARE)
+			milli /= lane->replicas;
+		else if (lane->unit == GPU_SLICE && lane->profile)
+			milli = milli * lane->profile->compute / 7;
+		sum += milli;
+	}
+	return sum;
+}
+
+/* Of one pod on one node, if that is of the pool. */
+static int64_t milli_in(const struct core_world *w, int pod, int node, uint16_t pool)
+{
+	const struct node_spec *spec = w->nodes[node].known ? w->nodes[node].spec : NULL;
+	return spec && brute_pool(w, spec) == pool ? milli_of(spec, w->pods[pod]) : 0;
+}
+
+int64_t brute_team_used(
+    const struct core_world *w, int team, uint16_t pool, const char *but, const struct beside *beside)
+{
+	int64_t sum = 0;
+	for (int i = 0; i < PODS; i++) {
+		int of = team_of_namespace(w->pods[i]->namespace_);
+		if ((of != team && core_teams[of].team.parent != team) || (but && strcmp(w->pod_names[i], but) == 0))
+			continue;
+		if (w->entries[i].there && !(beside && beside->gone[i]))
+			sum += milli_in(w, i, w->entries[i].node, pool);
+		if (beside && beside->held[i])
+			sum += milli_in(w, i, beside->turn[i], pool);
+	}
+	return sum;
+}
+
+static bool team_allows(const struct core_world *w, const struct pod *pod, int node, const struct beside *beside)
+{
+	const struct node_spec *spec = w->nodes[node].spec;
+	uint16_t pool = brute_pool(w, spec);
+	for (int team = team_of_namespace(pod->namespace_); w->policy == WITH_TEAMS && pool != POOL_NONE;) {
+		int64_t limit = core_teams[team].limit[pool];
+		if (limit >= 0 && milli_of(spec, pod) + brute_team_used(w, team, pool, pod->uid, beside) > limit)
+			return false;
+		if (core_teams[team].team.parent == TEAM_NONE)
+			break;
+		team = core_teams[team].team.parent;
+	}
+	return true;
+}
+
 bool brute_fits(const struct core_world *w, const struct pod *pod, int node, const struct beside *beside)
 {
 	const struct node_spec *spec = w->nodes[node].spec;
@@ -174,5 +254,5 @@ bool brute_fits(const struct core_world *w, const struct pod *pod, int node, con
 		if (!gpu_suits(w, pod, spec, id, class_))
 			return false;
 	}
-	return !(class_ && strcmp(class_, "only") == 0 && gpus > 4);
+	return !(class_ && strcmp(class_, "only") == 0 && gpus > 4) && (gpus == 0 || team_allows(w, pod, node, beside));
 }

@@ -7,6 +7,20 @@
 #include "berth/preempt.h"
 #include "core/waiting_internal.h"
 
+static void add_teams(struct policy *policy)
+{
+	policy->team_count = CORE_TEAMS;
+	policy->teams = arena_calloc(&policy->arena, CORE_TEAMS, sizeof *policy->teams);
+	for (int t = 0; t < CORE_TEAMS; t++) {
+		struct policy_team *team = &policy->teams[t];
+		*team = core_teams[t].team;
+		team->guaranteed = arena_calloc(&policy->arena, MODELS, sizeof *team->guaranteed);
+		team->limit = arena_calloc(&policy->arena, MODELS, sizeof *team->limit);
+		memcpy(team->guaranteed, core_teams[t].guaranteed, sizeof core_teams[t].guaranteed);
+		memcpy(team->limit, core_teams[t].limit, sizeof core_teams[t].limit);
+	}
+}
+
 static struct policy *policy_other(void)
 {
 	static const uint16_t l4[] = {L4}, dear_first[] = {H100, A100}, batch[] = {CLASS_BATCH};
@@ -20,6 +34,7 @@ static struct policy *policy_other(void)
 	memcpy(policy->classes[CLASS_PREFER].may_preempt, batch, sizeof batch);
 	policy->classes[CLASS_SPREAD].weights[SCORE_BEST_FIT] = -3;
 	policy->classes[CLASS_SPREAD].weights[SCORE_NODE_AFFINITY] = -100;
+	add_teams(policy);
 	return policy;
 }
 
@@ -31,6 +46,7 @@ static struct pod *make_pod(const struct core_world *w, int at, uint32_t seed)
 	struct pod *pod = pod_random(w->fleet, &prng, w->pod_names[at]);
 	if (one_in(&prng, 6))
 		pod_requires(pod, "zone", SELECTOR_IN, "z9");
+	pod->namespace_ = core_namespaces[at % CORE_NAMESPACES];
 	pod->gang = one_in(&prng, 12) ? &some_gang : NULL;
 	if (one_in(&prng, 40))
 		pod_asks(pod, RESOURCE_MEMORY, INT64_MAX);
@@ -387,8 +403,9 @@ static void do_wake(struct core_world *w, const struct property_step *step)
 			continue;
 		const struct waiting_pod *a = waiting_find(w->waiting, slice_of(w->pod_names[woken.pods[i - 1]]));
 		const struct waiting_pod *b = waiting_find(w->waiting, slice_of(w->pod_names[pod]));
+		bool equal = a->pod->priority == b->pod->priority;
 		PROPERTY_CHECK(a->pod->priority > b->pod->priority ||
-		                   (a->pod->priority == b->pod->priority && a->since_ns <= b->since_ns),
+		                   (equal && (a->since_ns <= b->since_ns || w->policy == WITH_TEAMS)),
 		    "%s: woken before %s", a->pod->uid, b->pod->uid);
 	}
 	if (limit > PODS)

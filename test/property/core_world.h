@@ -5,6 +5,7 @@
 
 #include "../unit/core/world.h"
 
+#include "berth/team.h"
 #include "engine.h"
 
 #define PODS 20
@@ -50,6 +51,20 @@ struct beside {
 	bool held[PODS]; /* pods that have a turn */
 	int turn[PODS];  /* on this node */
 };
+
+#define WITH_TEAMS 2 /* the policy that has some */
+#define CORE_TEAMS 4
+#define CORE_NAMESPACES 4
+extern const struct core_team {
+	struct policy_team team;
+	int64_t guaranteed[MODELS], limit[MODELS];
+} core_teams[CORE_TEAMS];
+extern const char *const core_namespaces[CORE_NAMESPACES];
+/* Thousandths of a GPU that the team uses in the pool, those below it included, but for one pod. */
+int64_t brute_team_used(
+    const struct core_world *w, int team, uint16_t pool, const char *but, const struct beside *beside);
+/* By the model of its GPUs. */
+uint16_t brute_pool(const struct core_world *w, const struct node_spec *spec);
 
 struct node_spec *core_spec(const struct core_world *w, struct fleet *fleet, int node);
 void core_names(struct fleet *fleet);
