@@ -62,6 +62,8 @@ int team_order(const struct fleet *fleet, uint16_t a, uint16_t b);
 
 /* Counts what was used until now; to be called every few seconds. The first call only starts the clock. */
 void team_settle(struct fleet *fleet, int64_t now_ns);
+/* What is left of it after that time. */
+double team_faded(double gpu_seconds, int64_t age_ns);
 double team_spent(const struct fleet *fleet, uint16_t team);
 void team_set_spent(struct fleet *fleet, uint16_t team, double gpu_seconds);
 

@@ -34,6 +34,8 @@ static const char usage[] =
     "  --renew-deadline TIME       kube-scheduler's renewDeadline: nothing is written later than that after a\n"
     "                              renewal (10s)\n"
     "  --identity NAME             the host's name as kube-scheduler beside it has it (the host's name)\n"
+    "  --usage NAMESPACE/NAME      the ConfigMap of what teams spend, where the policy has some (berth-usage in\n"
+    "                              POD_NAMESPACE, or default)\n"
     "  --active-lease NAMESPACE/NAME  a Lease that this berth renews while it is active, for `berth guard`\n"
     "  --moves NAMESPACE/NAME      the ConfigMap that moves are written to while they last (berth-moves, in "
     "POD_NAMESPACE)\n"
@@ -188,8 +190,8 @@ int cli_serve(int argc, char **argv)
 	    {"reservation-ttl-volumes", required_argument, NULL, 'v'}, {"catalogue", required_argument, NULL, 'c'},
 	    {"lease", required_argument, NULL, 'e'}, {"renew-deadline", required_argument, NULL, 'd'},
 	    {"identity", required_argument, NULL, 'i'}, {"active-lease", required_argument, NULL, 'a'},
-	    {"moves", required_argument, NULL, 'm'}, {"log-level", required_argument, NULL, 'L'},
-	    {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	    {"moves", required_argument, NULL, 'm'}, {"usage", required_argument, NULL, 'u'},
+	    {"log-level", required_argument, NULL, 'L'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	struct scheduler_options chosen = {.listen = "127.0.0.1:8765",
 	    .listen_ops = "127.0.0.1:8766",
 	    .reservation_ttl_ns = 30 * NS_PER_S,
@@ -241,6 +243,9 @@ int cli_serve(int argc, char **argv)
 			if (!is_path(optarg))
 				return bad_usage("--moves takes NAMESPACE/NAME, not ", optarg);
 			chosen.moves = optarg;
+			break;
+		case 'u':
+			chosen.usage = optarg;
 			break;
 		case 'L':
 			if (!options_level(optarg))

@@ -52,6 +52,11 @@ int team_order(const struct fleet *fleet, uint16_t a, uint16_t b)
 	return 0;
 }
 
+double team_faded(double gpu_seconds, int64_t age_ns)
+{
+	return gpu_seconds * exp2(-(double)age_ns / (double)TEAM_HALF_LIFE_NS);
+}
+
 void team_settle(struct fleet *fleet, int64_t now_ns)
 {
 	struct teams *teams = fleet->teams;
@@ -62,7 +67,7 @@ void team_settle(struct fleet *fleet, int64_t now_ns)
 	if (passed <= 0)
 		return;
 	/* What is used all along at a rate of 1 comes to the integral of what is left of each moment's. */
-	double kept = exp2(-(double)passed / (double)TEAM_HALF_LIFE_NS);
+	double kept = team_faded(1, passed);
 	double seconds = (double)TEAM_HALF_LIFE_NS / NS_PER_SECOND / M_LN2 * (1 - kept);
 	for (uint16_t t = 0; t < teams->policy->team_count; t++)
 		teams->spent[t] = teams->spent[t] * kept + borrowed_of(teams, t) / MILLI_GPU * seconds;

@@ -40,6 +40,14 @@ struct policy_file {
 	uv_timer_t timer;
 };
 
+/* What teams have spent, as the API server keeps it. */
+struct team_book {
+	char *name;    /* NAMESPACE/NAME of the ConfigMap */
+	char *missing; /* why it is not kept, or NULL */
+	bool read, busy, creating, ending;
+	int64_t next_ns; /* no look, or write, sooner */
+};
+
 struct instruments {
 	struct metrics *registry;
 	struct metric *filter_seconds, *bind_seconds, *calls, *decisions, *wakeups, *hints, *hints_followed,
@@ -77,6 +85,7 @@ struct scheduler {
 	struct owners *owners;
 	struct volumes *volumes;
 	struct policy_file policy;
+	struct team_book book;
 
 	struct kube *kube;
 	struct kube_watch *nodes, *pods, *jobs;
@@ -110,7 +119,7 @@ struct scheduler {
 	struct instruments instruments;
 
 	uv_timer_t wake_timer, sleepers_timer, hint_timer, gang_timer, gang_feed_timer, news_timer, expiry_timer,
-	    sweep_timer, lease_timer, beat_timer, quarantine_timer, headroom_timer, move_timer;
+	    sweep_timer, lease_timer, beat_timer, quarantine_timer, headroom_timer, move_timer, team_timer;
 	enum reason wake_cause;
 	bool wake_due;
 
@@ -161,6 +170,8 @@ void lease_line(const struct scheduler *s, struct buf *out);
 void lease_write(const struct scheduler *s, struct buf *out);
 
 /* lease_watch.c: the Leases */
+/* A flag's NAMESPACE/NAME, both safe to stand in a path; `given` may be NULL. */
+BERTH_MUST_CHECK int lease_take_name(const char *flag, const char *given, char **out, struct err *err);
 BERTH_MUST_CHECK int lease_init(struct scheduler *s, const struct scheduler_options *options, struct err *err);
 void lease_open(struct scheduler *s);
 void lease_close(struct scheduler *s);

@@ -149,7 +149,7 @@ static bool is_lease_name(const char *text)
 	       text[namespace_ + 1 + name] == '\0';
 }
 
-static int take_name(const char *flag, const char *given, char **out, struct err *err)
+int lease_take_name(const char *flag, const char *given, char **out, struct err *err)
 {
 	if (given && !is_lease_name(given))
 		return err_set(err, ERR_INPUT, "%s takes NAMESPACE/NAME, not \"%s\"", flag, given);
@@ -162,8 +162,8 @@ int lease_init(struct scheduler *s, const struct scheduler_options *options, str
 	s->identity = xstrdup(options->identity ? options->identity : "");
 	s->lost = options->lost;
 	s->lost_ctx = options->lost_ctx;
-	if (take_name("--lease", options->lease, &s->lease_name, err) != 0 ||
-	    take_name("--active-lease", options->active_lease, &s->beat_name, err) != 0)
+	if (lease_take_name("--lease", options->lease, &s->lease_name, err) != 0 ||
+	    lease_take_name("--active-lease", options->active_lease, &s->beat_name, err) != 0)
 		return err->code;
 	lead_init(&s->lead, s->lease_name ? s->identity : NULL,
 	    options->renew_deadline_ns > 0 ? options->renew_deadline_ns : LEAD_RENEW_NS);

@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "scheduler/internal.h"
+#include "scheduler/team.h"
 
 #define LOOK_MS 500
 #define LINE_MAX_BYTES 1024
@@ -42,6 +42,7 @@ static void put_in_force(struct scheduler *s, struct policy *policy)
 	moves_drop_search(s); /* it goes by the classes of the one before */
 	fleet_set_policy(s->fleet, policy);
 	moves_policy(s);
+	team_follow(s);
 	if (old)
 		policy_free(old);
 	metric_set(s->instruments.reload_success, 1, NULL);

@@ -46,6 +46,7 @@ bool report_ready(void *ctx, struct buf *out)
 	gang_feed_report(s, out);
 	quarantine_line(s, out);
 	team_ready(s, out);
+	team_book_line(s, out);
 	if (s->policy.error)
 		buf_printf(out, "warn policy: %s; %s stays in force\n", s->policy.error, s->policy.inforce->hash);
 	else

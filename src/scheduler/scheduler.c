@@ -3,10 +3,11 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "scheduler/internal.h"
+#include "scheduler/team.h"
 
 #define SWEEP_MS 60000
 #define NEWS_MS 1000
+#define BOOK_NAME_MAX 512
 
 static void start_timer(struct scheduler *s, uv_timer_t *timer)
 {
@@ -106,6 +107,7 @@ static void free_state(struct scheduler *s)
 	free(s->jobs_missing);
 	free(s->volumes_missing);
 	lease_close(s);
+	team_book_close(s);
 	free(s->candidates);
 	free(s->verdicts);
 	free(s->refusals);
@@ -119,6 +121,18 @@ static char *moves_name(const struct scheduler_options *options)
 	buf_init(&name, 1024);
 	buf_printf(&name, "%s/berth-moves", options->namespace_);
 	return buf_take(&name);
+}
+
+static int name_book(struct scheduler *s, const struct scheduler_options *options, struct err *err)
+{
+	struct buf name;
+	if (options->usage)
+		return lease_take_name("--usage", options->usage, &s->book.name, err);
+	buf_init(&name, BOOK_NAME_MAX);
+	buf_printf(&name, "%s/berth-usage", options->namespace_);
+	int code = lease_take_name("POD_NAMESPACE", name.overflow ? "" : name.data, &s->book.name, err);
+	buf_free(&name);
+	return code;
 }
 
 struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_options *options, struct err *err)
@@ -151,9 +165,11 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	start_timer(s, &s->quarantine_timer);
 	start_timer(s, &s->headroom_timer);
 	start_timer(s, &s->move_timer);
+	start_timer(s, &s->team_timer);
 	start_timer(s, &s->policy.timer);
-	if (lease_init(s, options, err) != 0 || reload_first(s, options->policy_file, err) != 0 ||
-	    open_listeners(s, options, err) != 0 || open_kube(s, options->kube, err) != 0) {
+	if (lease_init(s, options, err) != 0 || name_book(s, options, err) != 0 ||
+	    reload_first(s, options->policy_file, err) != 0 || open_listeners(s, options, err) != 0 ||
+	    open_kube(s, options->kube, err) != 0) {
 		scheduler_stop(s, NULL, NULL);
 		return NULL;
 	}
@@ -197,10 +213,12 @@ void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 {
 	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->gang_feed_timer,
 	    &s->news_timer, &s->expiry_timer, &s->sweep_timer, &s->lease_timer, &s->beat_timer, &s->quarantine_timer,
-	    &s->headroom_timer, &s->move_timer, &s->policy.timer};
+	    &s->headroom_timer, &s->move_timer, &s->team_timer, &s->policy.timer};
 	s->stopping = true;
 	s->done = done;
 	s->done_ctx = ctx;
+	if (team_book_last(s))
+		return;
 	s->closing = (unsigned)(sizeof timers / sizeof *timers) + (s->verbs != NULL) + (s->ops != NULL);
 	for (size_t i = 0; i < sizeof timers / sizeof *timers; i++)
 		uv_close((uv_handle_t *)timers[i], timer_closed);

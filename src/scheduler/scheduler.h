@@ -28,7 +28,8 @@ struct scheduler_options {
 	const char *lease;         /* NAMESPACE/NAME of kube-scheduler's Lease; NULL: this berth is always active */
 	const char *identity;      /* the host's name, as kube-scheduler beside it has it */
 	int64_t renew_deadline_ns; /* kube-scheduler's; 0 = 10 s */
-	const char *active_lease;  /* NAMESPACE/NAME of the Lease that an active berth renews; NULL = none */
+	const char *usage; /* NAMESPACE/NAME of the ConfigMap of what teams spend; NULL: berth-usage in namespace_ */
+	const char *active_lease; /* NAMESPACE/NAME of the Lease that an active berth renews; NULL = none */
 	/* Another berth leads now: the scheduler is to be stopped, and a new one started. Needed with a lease. */
 	void (*lost)(void *ctx);
 	void *lost_ctx;

@@ -24,4 +24,13 @@ void team_ready(const struct scheduler *s, struct buf *out);
 void team_write_short(const struct scheduler *s, struct buf *out);
 void team_gather(struct scheduler *s);
 
+/* team_book.c */
+/* Another policy is in force. */
+void team_follow(struct scheduler *s);
+void team_on_timer(uv_timer_t *timer);
+/* Before all writes end: true if one goes out yet, after which scheduler_stop is called again. */
+bool team_book_last(struct scheduler *s);
+void team_book_line(const struct scheduler *s, struct buf *out);
+void team_book_close(struct scheduler *s);
+
 #endif

@@ -130,6 +130,25 @@ func saysThatAPolicyIsBad(t *testing.T, s *stack) {
 	})
 }
 
+// keepsWhatTeamsSpend gives the mounted policy a team: what it spends is kept in
+// a ConfigMap of berth's own from then on.
+func keepsWhatTeamsSpend(t *testing.T, s *stack) {
+	t.Helper()
+	text, err := os.ReadFile(s.policy)
+	must(t, err)
+	must(t, os.WriteFile(s.policy, append(text, "teams: [{name: everyone, namespaces: [\"*\"]}]\n"...), 0o644))
+	eventually(t, 15*time.Second, func() []string {
+		kept, err := plane.Client.CoreV1().ConfigMaps(harness.InstallNamespace).Get(t.Context(), "berth-usage", metav1.GetOptions{})
+		if err != nil {
+			return []string{err.Error()}
+		}
+		if !strings.Contains(kept.Data["usage"], `"everyone"`) {
+			return []string{"kept is " + kept.Data["usage"]}
+		}
+		return nil
+	})
+}
+
 // readsAPodItDoesNotKnow asks for a bind that no watch has announced: berth
 // looks for the pod before it answers.
 func readsAPodItDoesNotKnow(t *testing.T, s *stack) {

@@ -122,6 +122,7 @@ func TestInstallIsAdmittedAndRunsWithExactlyItsRights(t *testing.T) {
 	hintsAndBindsAMix(t, s, namespace, dev)
 	saysThatAPolicyIsBad(t, s)
 	readsAPodItDoesNotKnow(t, s)
+	keepsWhatTeamsSpend(t, s)
 	undoesGangs(t, namespaceOf(t, "-gangs"))
 	quarantinesANode(t, namespaceOf(t, "-refused"), "berth-system", "l4-000")
 	goesOnWithAnotherToken(t, installed)

@@ -207,7 +207,8 @@ static void open_once(struct scheduler *s)
 {
 	static uv_loop_t loop;
 	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->gang_feed_timer,
-	    &s->expiry_timer, &s->sweep_timer, &s->quarantine_timer, &s->headroom_timer, &s->policy.timer};
+	    &s->expiry_timer, &s->sweep_timer, &s->quarantine_timer, &s->headroom_timer, &s->team_timer,
+	    &s->policy.timer};
 	const struct catalogue *catalogue;
 	struct policy_report report;
 	struct err err;

@@ -1,5 +1,6 @@
 """Teams in `berth serve`: limits, guarantees and who comes first, as kube-scheduler and people see them."""
 
+import json
 import subprocess
 import time
 import unittest
@@ -289,6 +290,74 @@ teams:
         # Nor does a pod that asks in between take what it was woken for.
         self.assertIsNone(self.daemon.placed(self.pod("new", "greedy"), ["n0"]))
         self.assertEqual(self.daemon.placed(mine, ["n0"]), "n0")
+
+
+class Book(TeamsTest):
+    """What teams spend outlives the process."""
+
+    policy = POLICY + """\
+teams:
+- {name: a, namespaces: [a]}
+- {name: b, namespaces: [b], guaranteed: {h100: 8}}
+"""
+    path = "/api/v1/namespaces/default/configmaps/berth-usage"
+
+    def kept(self):
+        status, text = self.cluster.api.json("GET", self.path)
+        return json.loads(text["data"]["usage"]) if status == 200 else None
+
+    def spent(self, team):
+        return next(t["spentGPUHours"] for t in self.daemon.state()["teams"] if t["name"] == team) * 3600
+
+    def restart(self):
+        self.assertEqual(self.daemon.process.stop(), 0)
+        self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
+        self.addCleanup(self.daemon.stop)
+
+    def test_it_is_written_at_the_end_and_read_at_the_start(self):
+        self.bind(self.pod("x", "a", gpus=8))
+        self.bind(self.pod("y", "b", gpus=8))
+        wait_for(lambda: self.spent("a") > 16, 10, "two seconds of eight GPUs")
+        self.assertEqual(self.spent("b"), 0)
+        self.assertLess(self.kept()["gpuSeconds"]["a"], 16)
+        self.restart()
+        kept = self.kept()
+        self.assertEqual(kept["version"], 1)
+        self.assertGreaterEqual(kept["gpuSeconds"]["a"], 16)
+        self.assertEqual(kept["gpuSeconds"]["b"], 0)
+        wait_for(lambda: self.spent("a") >= kept["gpuSeconds"]["a"], 5, "what was kept")
+        self.restart()
+        self.assertGreater(self.kept()["gpuSeconds"]["a"], kept["gpuSeconds"]["a"])
+
+    def test_what_others_wrote_there_is_replaced(self):
+        self.cluster.create("configmaps", {
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "berth-usage", "namespace": "default"},
+            "data": {"usage": "{\"version\":7}", "more": "x"}})
+        self.restart()
+        time.sleep(1.5)
+        self.restart()
+        self.assertEqual(self.kept()["version"], 1)
+
+    def test_without_the_right_it_is_done_without(self):
+        self.assertEqual(self.daemon.process.stop(), 0)
+        self.cluster.faults({"rules": [{"path": "/configmaps", "status": 403, "times": 1000}]})
+        self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
+        self.addCleanup(self.daemon.stop)
+        wait_for(lambda: "info teams: what they spend is not kept" in self.daemon.ready()[1], 5, "the line")
+        self.assertEqual(self.daemon.ready()[0], 200)
+        self.assertEqual(self.daemon.process.stop(), 0)
+
+    def test_without_teams_nothing_is_read_or_written(self):
+        self.assertEqual(self.daemon.process.stop(), 0)
+        self.cluster.faults({"rules": [{"path": "/configmaps", "status": 500, "times": 1000}]})
+        before = self.cluster.stats()["faults"]
+        self.daemon = Daemon(self.cluster.kubeconfig, policy=POLICY, port=self.daemon.port)
+        self.addCleanup(self.daemon.stop)
+        self.bind(self.pod("x", "a", gpus=8))
+        time.sleep(1.5)
+        self.assertEqual(self.daemon.process.stop(), 0)
+        self.assertNotIn("configmap", self.daemon.process.stderr())
+        self.assertEqual(self.cluster.stats()["faults"], before)
 
 
 if __name__ == "__main__":
