@@ -56,7 +56,8 @@ static void print_head(const json_t *answer)
 		print_duration(number_of(answer, "waitingSeconds"));
 		printf(", rejected for %s", text_of(answer, "rejectedFor"));
 	}
-	printf("%s%s\n", *class_ ? "  class " : "", class_);
+	const char *team = text_of(answer, "team");
+	printf("%s%s%s%s\n", *class_ ? "  class " : "", class_, *team ? "  team " : "", team);
 }
 
 static void print_steps(const json_t *answer)

@@ -168,6 +168,30 @@ static void plan_within(struct within *within, const struct plan_request *reques
 	free(keep);
 }
 
+/* Whether some pool, or nodes in none, could take a member: else no node is worth a look. */
+static bool is_anywhere(const struct within *within, const struct plan_request *request)
+{
+	enum reason why;
+	const struct pod *pod = request->members[0].pod;
+	const struct policy_class *class_ = policy_class_of(within->fleet->policy, pod, &why);
+	for (uint16_t pool = 0; pool < within->pools; pool++)
+		if (!within->barred[pool] && teams__class_allows(class_, pool) &&
+		    team_least(within->fleet, pool, &pod->demand) != TEAM_NO_BOUND)
+			return true;
+	return teams__class_allows(class_, POOL_NONE) &&
+	       team_least(within->fleet, POOL_NONE, &pod->demand) != TEAM_NO_BOUND;
+}
+
+static void refuse(const struct plan_request *request, const struct team_bound *bound, struct plan *plan)
+{
+	*plan = (struct plan){.reason = REASON_CODE_TEAM_LIMIT,
+	    .count = request->count,
+	    .blocking = SIZE_MAX,
+	    .level = TOPOLOGY_ROOT,
+	    .bound = *bound};
+	plan->nodes = xcalloc(request->count + 1, sizeof(struct node *));
+}
+
 void plan_gang(const struct fleet *fleet, const struct plan_request *request, struct plan *plan)
 {
 	struct team_bound bound = {.team = TEAM_NONE};
@@ -182,6 +206,10 @@ void plan_gang(const struct fleet *fleet, const struct plan_request *request, st
 	within.pools = fleet->policy->pool_count;
 	find_rooms(&within, request);
 	bool barred = bar_pools(&within, request, &bound);
+	if (bound.team != TEAM_NONE && !is_anywhere(&within, request)) {
+		refuse(request, &bound, plan);
+		return;
+	}
 	bounded.barred = within.barred;
 	plan_within(&within, &bounded, plan);
 	if (barred && plan->reason != REASON_CODE_FITS && plan->reason != REASON_CODE_TEAM_LIMIT) {

@@ -252,21 +252,13 @@ int64_t teams__room(const struct fleet *fleet, uint16_t team, uint16_t pool, con
 	return room;
 }
 
-static bool allows(const struct policy_class *class_, uint16_t pool)
-{
-	bool allowed = !class_ || !class_->has_only;
-	for (size_t i = 0; !allowed && i < class_->only_count; i++)
-		allowed = class_->only[i] == pool;
-	return allowed;
-}
-
 bool team_may_claim(const struct fleet *fleet, const struct pod *pod)
 {
 	enum reason why;
 	uint16_t team = team_of(fleet, pod->namespace_);
 	const struct policy_class *class_ = team == TEAM_NONE ? NULL : policy_class_of(fleet->policy, pod, &why);
 	for (uint16_t pool = 0; team != TEAM_NONE && pool < fleet->policy->pool_count; pool++) {
-		int64_t claim = allows(class_, pool) ? team_claim(fleet, team, pool) : 0;
+		int64_t claim = teams__class_allows(class_, pool) ? team_claim(fleet, team, pool) : 0;
 		if (claim > 0 && team_least(fleet, pool, &pod->demand) <= claim)
 			return true;
 	}
@@ -281,7 +273,7 @@ bool team_bound_for(const struct fleet *fleet, const struct pod *pod, struct tea
 	int64_t missing = TEAM_NO_BOUND;
 	for (uint16_t pool = 0; team != TEAM_NONE && pool < fleet->policy->pool_count; pool++) {
 		struct team_bound bound;
-		if (!allows(class_, pool) || !team_bound_of(fleet, team, pool, &bound))
+		if (!teams__class_allows(class_, pool) || !team_bound_of(fleet, team, pool, &bound))
 			continue;
 		bound.asked = team_least(fleet, pool, &pod->demand);
 		int64_t over = bound.asked == TEAM_NO_BOUND ? 0 : bound.used + bound.asked - bound.limit;

@@ -25,6 +25,14 @@ static inline int64_t *teams__used(const struct teams *teams, uint16_t team, uin
 	return &teams->used[(size_t)team * teams->policy->pool_count + pool];
 }
 
+static inline bool teams__class_allows(const struct policy_class *class_, uint16_t pool)
+{
+	bool allowed = !class_ || !class_->has_only;
+	for (size_t i = 0; !allowed && i < class_->only_count; i++)
+		allowed = class_->only[i] == pool;
+	return allowed;
+}
+
 /* The nodes have their pools by the new policy already, and the old one is there yet. */
 void teams__set_policy(struct fleet *fleet, const struct policy *policy);
 void teams__free(struct fleet *fleet);

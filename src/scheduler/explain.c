@@ -192,8 +192,8 @@ static void write_decision(struct scheduler *s, struct pod *pod, struct buf *out
 	} else {
 		shortage_among(s->fleet, pod, nodes, count, verdicts, &shortage);
 		struct team_bound bound;
-		bool bounded = decision.by_reason[REASON_CODE_TEAM_LIMIT] > 0 && team_bound_for(s->fleet, pod, &bound);
-		team_explain(s, pod, bounded ? &bound : NULL, out);
+		if (decision.by_reason[REASON_CODE_TEAM_LIMIT] > 0 && team_bound_for(s->fleet, pod, &bound))
+			team_explain(s, &bound, out);
 		write_shortage(s, pod, &decision, &shortage, out);
 	}
 	free(nodes);
@@ -276,9 +276,10 @@ unsigned explain_answer(void *ctx, const char *pod, struct buf *out)
 	buf_char(out, '{');
 	member(out, "pod", pod);
 	buf_char(out, ',');
-	member(out, "uid", entry ? entry->uid : tracked->pod->uid);
-	buf_char(out, ',');
 	struct waiting_pod *waiting = tracked ? waiting_find(s->waiting, slice_of(tracked->pod->uid)) : NULL;
+	member(out, "uid", entry ? entry->uid : tracked->pod->uid);
+	team_name(s, entry ? entry->namespace_ : tracked->pod->namespace_, out);
+	buf_char(out, ',');
 	member(out, "state", entry ? ledger_state_name(entry->state) : waiting ? "waiting" : "pending");
 	if (entry)
 		write_entry(s, entry, tracked ? tracked->pod : NULL, out);

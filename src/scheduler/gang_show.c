@@ -361,5 +361,5 @@ void gang_write_shortage(
 	if (plan->blocking < request->count)
 		write_blocking(s, request, plan, out);
 	if (plan->reason == REASON_CODE_TEAM_LIMIT && plan->bound.team != TEAM_NONE)
-		team_explain(s, request->members[0].pod, &plan->bound, out);
+		team_explain(s, &plan->bound, out);
 }

@@ -58,10 +58,7 @@ static void write_gang(struct scheduler *s, const struct gang *gang, size_t posi
 	member(out, "reason", reason_text(gang_why(gang)));
 	if (position > 0 && shortage->why != REASON_CODE_FITS && shortage->level[0] && !shortage->bound[0])
 		write_best(shortage, out);
-	if (s->fleet->teams) {
-		buf_char(out, ',');
-		member(out, "team", s->policy.inforce->teams[team_of(s->fleet, gang->namespace_)].name);
-	}
+	team_name(s, gang->namespace_, out);
 	if (position > 0 && shortage->bound[0]) {
 		buf_char(out, ',');
 		member(out, "teamBound", shortage->bound);

@@ -15,8 +15,10 @@ void team_rank(const struct scheduler *s, struct gang *const *line, size_t count
 /* team_show.c */
 /* "team llm uses 254 of 256 h100, asks 8" */
 void team_bound_line(const struct scheduler *s, const struct team_bound *bound, char text[TEAM_LINE_MAX]);
-/* The team and its bound as further members of an explanation; nothing of a pod without. */
-void team_explain(const struct scheduler *s, const struct pod *pod, const struct team_bound *bound, struct buf *out);
+/* Whose namespace it is, as a further member; nothing without teams. */
+void team_name(const struct scheduler *s, const char *namespace_, struct buf *out);
+/* The bound in its way, as a further member. */
+void team_explain(const struct scheduler *s, const struct team_bound *bound, struct buf *out);
 /* A JSON list of what each team uses and may. */
 void team_write_all(const struct scheduler *s, struct buf *out);
 /* Pools of which more is guaranteed than there is: lines of /readyz, and a JSON list of texts. They walk the nodes. */

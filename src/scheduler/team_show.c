@@ -35,16 +35,18 @@ void team_bound_line(const struct scheduler *s, const struct team_bound *bound, 
 	    gpus(bound->used).text, gpus(bound->limit).text, pool_name(s, bound->pool), gpus(bound->asked).text);
 }
 
-void team_explain(const struct scheduler *s, const struct pod *pod, const struct team_bound *bound, struct buf *out)
+void team_name(const struct scheduler *s, const char *namespace_, struct buf *out)
 {
-	char line[TEAM_LINE_MAX];
-	uint16_t team = team_of(s->fleet, pod->namespace_);
+	uint16_t team = team_of(s->fleet, namespace_);
 	if (team == TEAM_NONE)
 		return;
 	buf_char(out, ',');
 	member(out, "team", team_at(s, team)->name);
-	if (!bound)
-		return;
+}
+
+void team_explain(const struct scheduler *s, const struct team_bound *bound, struct buf *out)
+{
+	char line[TEAM_LINE_MAX];
 	team_bound_line(s, bound, line);
 	buf_text(out, ",\"teamBound\":{");
 	member(out, "team", team_at(s, bound->team)->name);

@@ -255,8 +255,8 @@ gate: {classes: [batch]}
     test_kueue_comes_first = None
 
     def test_many_jobs_of_one_team_never_block_what_another_is_guaranteed(self):
-        jobs = [self.gang(f"j{i:03}", 1, 8, "greedy") for i in range(60)]
-        wait_for(lambda: sum(self.bound(j) for j in jobs) == 3, 20, "a full fleet")
+        jobs = [self.gang(f"j{i:03}", 1, 8, "greedy") for i in range(500)]
+        wait_for(lambda: len([e for e in self.daemon.state()["ledger"] if e["state"] == "bound"]) == 3, 30, "a full fleet")
         mine = self.gang("mine", 2, 4, "llm")
         wait_for(lambda: any(g["name"] == "mine" and g["position"] == 1 for g in self.queue()), 10, "the head of the line")
         running = next(j for j in jobs if self.bound(j) == 1)
