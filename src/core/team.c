@@ -31,7 +31,7 @@ uint16_t team_of(const struct fleet *fleet, const char *namespace_)
 {
 	struct teams *teams = fleet->teams;
 	struct slice key = slice_of(namespace_);
-	if (!teams)
+	if (!teams || key.len == 0)
 		return TEAM_NONE;
 	struct teams_namespace *known = map_get(&teams->by_namespace, key);
 	if (!known) {
@@ -73,7 +73,7 @@ static void join(struct fleet *fleet, struct ledger_entry *entry, uint16_t team)
 {
 	entry->team = TEAM_NONE;
 	entry->team_milli = 0;
-	if (!fleet->teams || !entry->node->spec || entry->node->pool == POOL_NONE)
+	if (team == TEAM_NONE || !entry->node->spec || entry->node->pool == POOL_NONE)
 		return;
 	entry->team = team;
 	entry->team_pool = entry->node->pool;
@@ -83,7 +83,7 @@ static void join(struct fleet *fleet, struct ledger_entry *entry, uint16_t team)
 
 void teams__join(struct fleet *fleet, struct ledger_entry *entry)
 {
-	join(fleet, entry, fleet->teams ? team_of(fleet, entry->namespace_) : TEAM_NONE);
+	join(fleet, entry, team_of(fleet, entry->namespace_));
 }
 
 static void mark_fallen(struct teams *teams, uint16_t team)

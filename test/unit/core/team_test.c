@@ -107,6 +107,8 @@ static void test_use_follows_the_ledger(void **state)
 	(void)state;
 	struct ledger_entry *a = bind(&site, "llm", "h0", 6);
 	bind(&site, "vision", "h1", 3);
+	bind(&site, "", "h1", 5);
+	assert_int_equal(team_used(site.fleet, UNLISTED, H100), 0);
 	assert_int_equal(team_used(site.fleet, LLM, H100), 6 * GPU);
 	assert_int_equal(team_used(site.fleet, LAB, H100), 9 * GPU);
 	fleet_remove_node(site.fleet, slice_of("h1"));
