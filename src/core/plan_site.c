@@ -6,6 +6,7 @@
 
 #include "core/index.h"
 #include "core/judge.h"
+#include "core/teams_internal.h"
 
 #define CPU_WHOLE_SIXTEENTHS 14 /* a node without GPUs is whole while no more than daemons are on it */
 
@@ -26,6 +27,7 @@ struct limits {
 };
 
 struct gathering {
+	struct teams_gone gone; /* as the request has them */
 	struct plan_problem *problem;
 	const struct fleet *fleet;
 	struct need *needs;    /* by shape */
@@ -351,6 +353,7 @@ static void judge_shapes(struct gathering *gathering)
 		struct plan_shape *shape = &problem->shapes[s];
 		struct need *need = &gathering->needs[s];
 		need_init(need, gathering->fleet, shape->pod);
+		need->gone = &gathering->gone;
 		int64_t units = need_gpu_units(gathering->fleet, &shape->pod->demand);
 		int64_t cpu = resources_get(&shape->pod->demand, RESOURCE_CPU);
 		units = units < INT16_MAX ? units : INT16_MAX;
@@ -389,7 +392,8 @@ static void stand_fixed(struct gathering *gathering)
 
 void plan__sites(struct plan_problem *problem, const struct fleet *fleet)
 {
-	struct gathering gathering = {.problem = problem, .fleet = fleet};
+	struct gathering gathering = {
+	    .problem = problem, .fleet = fleet, .gone = {problem->request->gone, problem->request->gone_count}};
 	find_entries(&gathering);
 	make_room(problem, fleet, gathering.fixture_count, &gathering.walk);
 	gathering.needs = xcalloc(problem->shape_count, sizeof(*gathering.needs));

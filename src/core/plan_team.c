@@ -22,8 +22,9 @@ static const struct ledger_entry *entry_of(const struct within *within, const st
 /* Entries of the members themselves do not stand in the way, and those of fixed ones stay. */
 static void find_rooms(struct within *within, const struct plan_request *request)
 {
+	struct teams_gone gone = {request->gone, request->gone_count};
 	for (uint16_t pool = 0; pool < within->pools; pool++)
-		within->room[pool] = teams__room(within->fleet, within->team, pool, NULL, NULL);
+		within->room[pool] = teams__room(within->fleet, within->team, pool, NULL, &gone);
 	for (size_t i = 0; i < request->count; i++) {
 		const struct ledger_entry *entry = entry_of(within, &request->members[i]);
 		if (!request->members[i].fixed && entry && entry->team != TEAM_NONE &&
