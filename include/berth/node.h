@@ -73,7 +73,6 @@ struct device {
 
 struct node_slot;       /* core/index: where the node stands in the fleet's indexes */
 struct topology_domain; /* berth/topology.h */
-struct topology_seat;   /* core/topology */
 struct ledger_entry;
 struct headroom_hold; /* berth/headroom.h */
 
@@ -93,8 +92,7 @@ struct node {
 	bool foreign_gpus;                         /* a bound pod of another scheduler holds GPUs here */
 	struct slice domains[TOPOLOGY_LEVELS_MAX]; /* of label values, widest level first; at NULL = not labelled */
 	struct topology_domain *domain;            /* the narrowest it is in; NULL without spec */
-	struct topology_seat *seat;
-	struct ledger_entry *entries; /* all entries on this node, newest first */
+	struct ledger_entry *entries;              /* all entries on this node, newest first */
 	size_t entry_count;
 	struct node_slot *slots; /* one per lane, plus the CPU slot */
 	size_t slot_count;

@@ -34,9 +34,8 @@ const char *topology_value(const struct topology_domain *domain); /* NULL for th
 const struct topology_domain *topology_parent(const struct topology_domain *domain);
 const struct topology_domain *topology_first_child(const struct topology_domain *domain);
 const struct topology_domain *topology_next_child(const struct topology_domain *child);
-/* Nodes that are in the domain and in none of its children. */
-struct node *topology_first_node(const struct topology_domain *domain);
-struct node *topology_next_node(const struct node *node);
+/* Nodes that are in the domain and in none of its children: `count` of them. */
+struct node *const *topology_own_nodes(const struct topology_domain *domain, size_t *count);
 
 /* Nodes in the domain and all below it: all of them, and those of one pool (POOL_NONE: in none). */
 size_t topology_nodes(const struct topology_domain *domain);

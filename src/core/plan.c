@@ -59,9 +59,10 @@ static struct plan_problem *problem_new(const struct plan_request *request)
 	return problem;
 }
 
-struct plan_problem *plan__prepare_sites(const struct fleet *fleet, const struct plan_request *request)
+static struct plan_problem *prepare_sites(const struct fleet *fleet, const struct plan_request *request, bool at_once)
 {
 	struct plan_problem *problem = problem_new(request);
+	problem->at_once = at_once;
 	if (request->count == 0)
 		return problem;
 	if (request->count > PLAN_MEMBERS_MAX || request->group_count > PLAN_GROUPS_MAX ||
@@ -80,12 +81,22 @@ struct plan_problem *plan__prepare_sites(const struct fleet *fleet, const struct
 	return problem;
 }
 
-struct plan_problem *plan_prepare(const struct fleet *fleet, const struct plan_request *request)
+struct plan_problem *plan__prepare_sites(const struct fleet *fleet, const struct plan_request *request)
 {
-	struct plan_problem *problem = plan__prepare_sites(fleet, request);
+	return prepare_sites(fleet, request, false);
+}
+
+static struct plan_problem *prepare(const struct fleet *fleet, const struct plan_request *request, bool at_once)
+{
+	struct plan_problem *problem = prepare_sites(fleet, request, at_once);
 	if (request->count > 0 && problem->domain_count > 0)
 		plan__rules(problem, fleet);
 	return problem;
+}
+
+struct plan_problem *plan_prepare(const struct fleet *fleet, const struct plan_request *request)
+{
+	return prepare(fleet, request, false);
 }
 
 /* ---- solving ---- */
@@ -125,7 +136,7 @@ static void add_singles(struct plan_problem *problem, uint32_t *keep, uint32_t t
 
 static void solve_elastic(struct plan_problem *problem)
 {
-	uint32_t *keep = plan__keep_order(problem);
+	uint32_t *keep = problem->keep;
 	uint32_t fits = plan__least(problem), fails = problem->free_members;
 	if (fits >= fails)
 		return;
@@ -188,9 +199,8 @@ static void order_members(struct plan_problem *problem, const uint32_t *sites, s
 	for (uint32_t i = 0; i < request->count; i++)
 		if (problem->fixed[i] != PLAN_NONE)
 			plan->order[at++] = i;
-	uint32_t *by_rank = plan__keep_order(problem);
 	for (uint32_t i = 0; i < problem->free_members; i++) {
-		uint32_t member = by_rank[i];
+		uint32_t member = problem->keep[i];
 		if (sites[member] == PLAN_NONE)
 			continue;
 		members[count] = member;
@@ -205,6 +215,12 @@ static void order_members(struct plan_problem *problem, const uint32_t *sites, s
 	free(units);
 	free(members);
 	free(order);
+}
+
+static struct node *node_of(const struct fleet *fleet, const struct plan_problem *problem, uint32_t site)
+{
+	const struct plan_site *of = &problem->sites[site];
+	return problem->at_once ? of->node : fleet_find(fleet, slice_of(of->name));
 }
 
 /* By a node that is in it, since the fleet may have changed meanwhile. */
@@ -225,7 +241,7 @@ static void write_levels(const struct fleet *fleet, const struct plan_problem *p
 		struct plan_level *seen = &plan->levels[level];
 		uint32_t site = problem->witness[level];
 		*seen = problem->seen[level];
-		struct node *node = site == PLAN_NONE ? NULL : fleet_find(fleet, slice_of(problem->sites[site].name));
+		struct node *node = site == PLAN_NONE ? NULL : node_of(fleet, problem, site);
 		if (node && level == problem->levels)
 			seen->host = node;
 		else if (node)
@@ -235,12 +251,12 @@ static void write_levels(const struct fleet *fleet, const struct plan_problem *p
 	plan->fleet.domain = topology_root(fleet);
 }
 
-static void write_plan(const struct fleet *fleet, struct plan_problem *problem, bool check, struct plan *plan)
+static void write_plan(const struct fleet *fleet, struct plan_problem *problem, struct plan *plan)
 {
 	const struct plan_request *request = problem->request;
 	uint32_t *sites = xcalloc(request->count + 1, sizeof(*sites));
 	plan__rank(problem, &problem->best, sites);
-	if (check && !plan__still_there(problem, fleet, sites)) {
+	if (!problem->at_once && !plan__still_there(problem, fleet, sites)) {
 		plan->reason = REASON_CODE_PLAN_OVERTAKEN;
 	} else {
 		plan->score = problem->score;
@@ -248,14 +264,14 @@ static void write_plan(const struct fleet *fleet, struct plan_problem *problem, 
 		plan->exact = problem->exact;
 		for (size_t i = 0; i < request->count; i++)
 			if (sites[i] != PLAN_NONE)
-				plan->nodes[i] = fleet_find(fleet, slice_of(problem->sites[sites[i]].name));
+				plan->nodes[i] = node_of(fleet, problem, sites[i]);
 		find_domain(fleet, plan);
 		order_members(problem, sites, plan);
 	}
 	free(sites);
 }
 
-static void finish(const struct fleet *fleet, struct plan_problem *problem, bool check, struct plan *plan)
+void plan_finish(const struct fleet *fleet, struct plan_problem *problem, struct plan *plan)
 {
 	*plan = (struct plan){.reason = problem->reason,
 	    .count = problem->request->count,
@@ -268,7 +284,7 @@ static void finish(const struct fleet *fleet, struct plan_problem *problem, bool
 	    .unlabelled = problem->unlabelled};
 	plan->nodes = xcalloc(plan->count + 1, sizeof(*plan->nodes));
 	if (problem->solved)
-		write_plan(fleet, problem, check, plan);
+		write_plan(fleet, problem, plan);
 	else if (problem->explained)
 		write_levels(fleet, problem, plan);
 	plan__rules_free(problem);
@@ -278,16 +294,11 @@ static void finish(const struct fleet *fleet, struct plan_problem *problem, bool
 	arena_free(&arena);
 }
 
-void plan_finish(const struct fleet *fleet, struct plan_problem *problem, struct plan *plan)
-{
-	finish(fleet, problem, true, plan);
-}
-
 void plan__once(const struct fleet *fleet, const struct plan_request *request, struct plan *plan)
 {
-	struct plan_problem *problem = plan_prepare(fleet, request);
+	struct plan_problem *problem = prepare(fleet, request, true);
 	plan_solve(problem);
-	finish(fleet, problem, false, plan);
+	plan_finish(fleet, problem, plan);
 }
 
 void plan_free(struct plan *plan)

@@ -39,7 +39,6 @@ struct plan_shape {
 	uint32_t members;     /* to place */
 	uint32_t total;       /* fit in the whole fleet at most, at the start */
 	enum reason furthest; /* FITS, or where the node that came furthest stopped for a single member */
-	uint32_t *lacking;    /* nodes too full for a single member, by column */
 	struct plan_names only, never;
 	bool limited;
 	uint32_t rule_count;
@@ -134,6 +133,9 @@ struct plan_problem {
 	uint32_t *fixed;                          /* by member: site, or PLAN_NONE */
 	uint32_t *shape_of, *bundle_of, *kind_of; /* by member; kind_of of free ones only */
 	uint32_t free_members;
+	uint32_t *order; /* of the members, by group, rank, name */
+	uint32_t *keep;  /* free members in the order in which an elastic gang takes them */
+	bool at_once;    /* the fleet does not change before the plan is written */
 
 	/* While solving. */
 	uint32_t *wanted;    /* by shape: members to place */
@@ -168,7 +170,7 @@ void plan__kinds(struct plan_problem *problem);
 /* Sets how many of each kind are to be placed: the first `count` of the free members in the order in which an elastic
  * gang takes them. */
 void plan__want(struct plan_problem *problem, const uint32_t *keep, size_t count);
-/* That order: what quorums need first, then by rank and name. `free_members` indexes. */
+/* That order, which is kept: what quorums need first, then by rank and name. `free_members` indexes. */
 uint32_t *plan__keep_order(struct plan_problem *problem);
 /* Free members that the quorums ask for. */
 uint32_t plan__least(const struct plan_problem *problem);

@@ -9,9 +9,6 @@
 #include "core/shape.h"
 #include "core/traits.h"
 
-#define FETCH_FAR 12
-#define FETCH_NEAR 6
-
 /* ---- which rules there are ---- */
 
 static uint32_t key_numbered(struct plan_problem *problem, const char *label)
@@ -134,13 +131,39 @@ uint32_t plan__rule_value(
 	return value_of(&problem->keys[rule->keys[k]], node);
 }
 
-/* Every node of the fleet, in the order of the sites. */
+/* Over every node of the fleet, in the order of the sites. */
 struct walk {
 	struct plan_problem *problem;
 	uint32_t next; /* site */
 	size_t *room;  /* of the populations, by key */
-	bool spreads;
+	size_t *at;    /* where the label stood on the node before, by key: most nodes have the same ones */
 };
+
+#define WALK_FAR 12
+#define WALK_NEAR 6
+
+/* As in plan_site: the nodes ahead are fetched meanwhile. */
+static void fetch_ahead(const struct plan_problem *problem, size_t i)
+{
+	if (i + WALK_FAR < problem->node_count)
+		__builtin_prefetch(problem->nodes[i + WALK_FAR]->spec);
+	if (i + WALK_NEAR < problem->node_count)
+		__builtin_prefetch(problem->nodes[i + WALK_NEAR]->spec->labels.items);
+}
+
+static const char *label_near(const struct labels *labels, const char *key, size_t *at)
+{
+	if (*at < labels->count && strcmp(labels->items[*at].key, key) == 0)
+		return labels->items[*at].value;
+	for (size_t i = 0; i < labels->count; i++) {
+		int order = strcmp(labels->items[i].key, key);
+		if (order == 0)
+			*at = i;
+		if (order >= 0)
+			return order == 0 ? labels->items[i].value : NULL;
+	}
+	return NULL;
+}
 
 static bool spread_counts(const struct plan_rule *rule, const struct node *node);
 
@@ -164,7 +187,7 @@ static void number_values(struct walk *walk, const struct node *node)
 	bool is_site = walk->next < problem->site_count && problem->sites[walk->next].node == node;
 	for (uint32_t k = 0; k < problem->key_count; k++) {
 		struct plan_key *key = &problem->keys[k];
-		const char *value = labels_get(&node->spec->labels, key->label);
+		const char *value = label_near(&node->spec->labels, key->label, &walk->at[k]);
 		if (!value)
 			continue;
 		uintptr_t known = (uintptr_t)map_get(&key->ids, slice_of(value));
@@ -179,22 +202,6 @@ static void number_values(struct walk *walk, const struct node *node)
 			key->sites[walk->next] = (uint32_t)known - 1;
 	}
 	walk->next += is_site;
-}
-
-/* What is read of a node lies apart from it, so that of those ahead is fetched meanwhile. */
-static void each_node(struct walk *walk)
-{
-	struct node *const *nodes = walk->problem->nodes;
-	for (size_t i = 0; i < walk->problem->node_count; i++) {
-		if (i + FETCH_FAR < walk->problem->node_count)
-			__builtin_prefetch(nodes[i + FETCH_FAR]->spec);
-		if (i + FETCH_NEAR < walk->problem->node_count)
-			__builtin_prefetch(nodes[i + FETCH_NEAR]->spec->labels.items);
-		if (walk->spreads)
-			find_spread_domains(walk->problem, nodes[i]);
-		else
-			number_values(walk, nodes[i]);
-	}
 }
 
 static bool spread_counts(const struct plan_rule *rule, const struct node *node)
@@ -215,21 +222,27 @@ static bool spread_counts(const struct plan_rule *rule, const struct node *node)
 
 static void number_all_values(struct plan_problem *problem)
 {
-	struct walk walk = {.problem = problem, .room = xcalloc(problem->key_count, sizeof(*walk.room))};
+	struct walk walk = {.problem = problem,
+	    .room = xcalloc(problem->key_count, sizeof(*walk.room)),
+	    .at = xcalloc(problem->key_count, sizeof(*walk.at))};
 	for (uint32_t k = 0; k < problem->key_count; k++) {
 		struct plan_key *key = &problem->keys[k];
 		key->sites = arena_alloc(&problem->arena, (problem->site_count + 1) * sizeof(*key->sites));
 		for (uint32_t i = 0; i < problem->site_count; i++)
 			key->sites[i] = PLAN_NONE;
 	}
-	each_node(&walk);
+	for (size_t i = 0; i < problem->node_count; i++) {
+		fetch_ahead(problem, i);
+		number_values(&walk, problem->nodes[i]);
+	}
 	free(walk.room);
+	free(walk.at);
 }
 
 static void find_values(struct plan_problem *problem)
 {
 	struct arena *arena = &problem->arena;
-	struct walk walk = {.problem = problem};
+	bool spreads = false;
 	number_all_values(problem);
 	for (uint32_t r = 0; r < problem->rule_count; r++) {
 		struct plan_rule *rule = &problem->rules[r];
@@ -247,10 +260,10 @@ static void find_values(struct plan_problem *problem)
 		rule->counts = arena_alloc(arena, problem->site_count + 1);
 		for (uint32_t i = 0; i < problem->site_count; i++)
 			rule->counts[i] = spread_counts(rule, problem->sites[i].node);
-		walk.spreads = true;
+		spreads = true;
 	}
-	if (walk.spreads)
-		each_node(&walk);
+	for (size_t i = 0; i < problem->node_count && spreads; i++)
+		find_spread_domains(problem, problem->nodes[i]);
 }
 
 /* ---- pods that are there already ---- */
@@ -278,63 +291,63 @@ static void count_bound(struct plan_problem *problem, const struct pod *pod, con
 	}
 }
 
-static bool any_rule_means(const struct plan_problem *problem, const struct pod *pod)
+/* Whether it means pods of these labels in some namespace. */
+static bool rule_selects(const struct plan_rule *rule, const struct labels *labels)
 {
-	for (uint32_t r = 0; r < problem->rule_count; r++)
-		if (rule_means(&problem->rules[r], pod))
-			return true;
-	return false;
+	bool selects = rule->kind == RULE_AFFINITY;
+	switch (rule->kind) {
+	case RULE_ANTI:
+		return selector_matches(&rule->pod->anti_affinity[rule->index].selector, labels);
+	case RULE_AFFINITY:
+		for (size_t i = 0; i < rule->pod->affinity_count && selects; i++)
+			selects = selector_matches(&rule->pod->affinity[i].selector, labels);
+		return selects;
+	case RULE_SPREAD:
+		break;
+	}
+	return selector_matches(&rule->pod->spread[rule->index].selector, labels);
 }
 
-/* Of the entries that no rule means, some of the last: most are like one of them. */
-#define RECENT 64
-struct recent {
-	const struct traits *traits;
-	const char *namespace_;
-};
-
-static struct recent *recent_of(struct recent *recent, const struct ledger_entry *entry)
+/* Traits that some rule selects, which are few or none where bound pods are many. */
+static bool find_selected(struct plan_problem *problem, const struct ledger *ledger, struct map *selected)
 {
-	return &recent[((uintptr_t)entry->traits >> 5) % RECENT];
+	struct labels labels = {0};
+	size_t cursor = 0, room = 0;
+	for (const struct traits *traits; (traits = map_next(&ledger->traits, &cursor));) {
+		traits_labels(traits, &labels, &room);
+		bool selects = false;
+		for (uint32_t r = 0; r < problem->rule_count && !selects; r++)
+			selects = rule_selects(&problem->rules[r], &labels);
+		if (!selects)
+			continue;
+		const struct traits **key = arena_alloc(&problem->arena, sizeof(*key));
+		*key = traits;
+		map_put(selected, (struct slice){(const char *)key, sizeof(*key)}, problem);
+	}
+	free(labels.items);
+	return selected->count > 0;
 }
 
-/* Pods of one set of traits and one namespace are alike to every rule, and most are meant by none. */
-static void find_bound(struct plan_problem *problem, const struct fleet *fleet)
+static void find_bound(struct plan_problem *problem, const struct ledger *ledger)
 {
-	struct map members = {0}, unmeant = {0};
-	struct recent recent[RECENT] = {{0}};
-	struct shape_key key = {0};
+	struct map members = {0}, selected = {0};
 	size_t cursor = 0;
-	for (size_t i = 0; i < problem->request->count; i++)
+	bool any = find_selected(problem, ledger, &selected);
+	for (size_t i = 0; any && i < problem->request->count; i++)
 		map_put(&members, slice_of(problem->request->members[i].pod->uid), problem);
-	for (size_t i = 0; i < problem->request->gone_count; i++)
+	for (size_t i = 0; any && i < problem->request->gone_count; i++)
 		map_put(&members, slice_of(problem->request->gone[i]->uid), problem);
-	for (const struct ledger_entry *entry; (entry = map_next(&fleet->ledger.by_uid, &cursor));) {
-		struct recent *like = recent_of(recent, entry);
+	for (const struct ledger_entry *entry; any && (entry = map_next(&ledger->by_uid, &cursor));) {
 		if (!entry->traits || !entry->node->spec ||
-		    (like->traits == entry->traits && strcmp(like->namespace_, entry->namespace_) == 0) ||
+		    !map_get(&selected, (struct slice){(const char *)&entry->traits, sizeof(entry->traits)}) ||
 		    map_get(&members, slice_of(entry->uid)))
 			continue;
-		key.len = 0;
-		shape_key_bytes(&key, &entry->traits, sizeof(entry->traits));
-		shape_key_text(&key, entry->namespace_);
-		if (map_get(&unmeant, (struct slice){key.at, key.len})) {
-			*like = (struct recent){entry->traits, entry->namespace_};
-			continue;
-		}
 		struct pod *pod = ledger_pod(entry);
-		if (any_rule_means(problem, pod)) {
-			count_bound(problem, pod, entry->node);
-		} else {
-			char *kept = arena_alloc(&problem->arena, key.len);
-			memcpy(kept, key.at, key.len);
-			map_put(&unmeant, (struct slice){kept, key.len}, problem);
-		}
+		count_bound(problem, pod, entry->node);
 		pod_free(pod);
 	}
 	map_free(&members);
-	map_free(&unmeant);
-	shape_key_free(&key);
+	map_free(&selected);
 }
 
 void plan__rule_low(const struct plan_problem *problem, struct plan_rule *rule)
@@ -356,7 +369,7 @@ void plan__rules(struct plan_problem *problem, const struct fleet *fleet)
 	if (problem->rule_count == 0)
 		return;
 	find_values(problem);
-	find_bound(problem, fleet);
+	find_bound(problem, &fleet->ledger);
 	for (uint32_t r = 0; r < problem->rule_count; r++)
 		if (problem->rules[r].kind == RULE_SPREAD)
 			plan__rule_low(problem, &problem->rules[r]);

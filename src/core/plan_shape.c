@@ -28,14 +28,16 @@ static int rank_order(const void *a, const void *b, void *context)
 	return member_order(a, b, context);
 }
 
-static uint32_t *sorted_members(struct plan_problem *problem)
+/* What is in order already, as members often are, is left as it is. */
+static void sort_members(
+    const struct plan_request *request, uint32_t *members, int (*order)(const void *a, const void *b, void *context))
 {
-	uint32_t *order = arena_alloc(&problem->arena, problem->request->count * sizeof(*order));
-	for (uint32_t i = 0; i < problem->request->count; i++)
-		order[i] = i;
-	qsort_r(
-	    order, problem->request->count, sizeof(*order), member_order, (void *)(uintptr_t)problem->request->members);
-	return order;
+	void *context = (void *)(uintptr_t)request->members;
+	bool sorted = true;
+	for (size_t i = 1; i < request->count && sorted; i++)
+		sorted = order(&members[i - 1], &members[i], context) <= 0;
+	if (!sorted)
+		qsort_r(members, request->count, sizeof(*members), order, context);
 }
 
 /* ---- shapes ---- */
@@ -169,7 +171,6 @@ static void find_columns(struct plan_problem *problem)
 	for (uint32_t s = 0; s < problem->shape_count; s++) {
 		struct plan_shape *shape = &problem->shapes[s];
 		shape->demand = arena_calloc(&problem->arena, columns + 1, sizeof(*shape->demand));
-		shape->lacking = arena_calloc(&problem->arena, columns + 1, sizeof(*shape->lacking));
 		for (uint32_t c = 0; c < columns; c++)
 			shape->demand[c] = resources_get(&shape->pod->demand, problem->resources[c]);
 	}
@@ -328,7 +329,10 @@ static void shape_fixed(struct plan_problem *problem, const uint32_t *shape_of, 
 bool plan__shape(struct plan_problem *problem, const struct fleet *fleet)
 {
 	const struct plan_request *request = problem->request;
-	uint32_t *order = sorted_members(problem);
+	uint32_t *order = problem->order = arena_alloc(&problem->arena, request->count * sizeof(*order));
+	for (uint32_t i = 0; i < request->count; i++)
+		order[i] = i;
+	sort_members(request, order, member_order);
 	uint32_t *shape_of = xcalloc(request->count, sizeof(*shape_of));
 	uint32_t *bundle_of = xcalloc(request->count, sizeof(*bundle_of));
 	number_shapes(problem, fleet, order, shape_of);
@@ -417,12 +421,13 @@ static uint32_t group_bundle(const struct plan_problem *problem, uint32_t member
 uint32_t *plan__keep_order(struct plan_problem *problem)
 {
 	const struct plan_request *request = problem->request;
-	uint32_t *all = arena_alloc(&problem->arena, request->count * sizeof(*all));
-	uint32_t *keep = arena_alloc(&problem->arena, (problem->free_members + 1) * sizeof(*keep));
+	uint32_t *all = xcalloc(request->count, sizeof(*all));
+	if (!problem->keep)
+		problem->keep = arena_alloc(&problem->arena, (problem->free_members + 1) * sizeof(*problem->keep));
+	uint32_t *keep = problem->keep;
 	uint32_t *had = xcalloc(problem->bundle_count, sizeof(*had)), kept = 0, rest = 0;
-	for (uint32_t i = 0; i < request->count; i++)
-		all[i] = i;
-	qsort_r(all, request->count, sizeof(*all), rank_order, (void *)(uintptr_t)request->members);
+	memcpy(all, problem->order, request->count * sizeof(*all));
+	sort_members(request, all, rank_order);
 	for (uint32_t b = 0; b < problem->bundle_count; b++)
 		had[b] = problem->bundles[b].fixed_count;
 	for (uint32_t i = 0; i < request->count; i++) {
@@ -441,6 +446,7 @@ uint32_t *plan__keep_order(struct plan_problem *problem)
 			if ((problem->shapes[problem->shape_of[all[i]]].total > 0) == fits)
 				keep[kept++] = all[i];
 	free(had);
+	free(all);
 	return keep;
 }
 

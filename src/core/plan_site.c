@@ -145,7 +145,7 @@ static bool counts_for_blocks(const struct gathering *gathering, const struct no
 	for (size_t i = 0; i < node->spec->lane_count; i++) {
 		int64_t all = node_allocatable(node, node->spec->lanes[i].resource);
 		has |= all > 0;
-		*whole &= whole_of(gathering, node, node->spec->lanes[i].resource) == all;
+		*whole &= all <= 0 || whole_of(gathering, node, node->spec->lanes[i].resource) == all;
 	}
 	*whole &= has;
 	return has;
@@ -198,14 +198,13 @@ static uint32_t fit(const struct plan_problem *problem, const struct plan_shape 
 
 static void note_lack(const struct gathering *gathering, uint32_t s, const struct node *node)
 {
-	struct plan_problem *problem = gathering->problem;
-	struct plan_shape *shape = &problem->shapes[s];
+	struct plan_shape *shape = &gathering->problem->shapes[s];
+	if (shape->furthest >= REASON_CODE_NO_GPU)
+		return; /* no verdict on room goes further */
 	enum reason verdict = judge_room(&gathering->needs[s], node);
 	/* Full by members elsewhere in the gang only: none of this node's own. */
 	if (verdict != REASON_CODE_FITS && verdict > shape->furthest)
 		shape->furthest = verdict;
-	for (uint32_t c = 0; c < problem->columns; c++)
-		shape->lacking[c] += shape->demand[c] > gathering->row[c];
 }
 
 static void add_site(struct gathering *gathering, struct node *node, uint32_t leaf, bool whole)
@@ -236,8 +235,10 @@ static void add_site(struct gathering *gathering, struct node *node, uint32_t le
 	if (known_free)
 		memcpy(&problem->free[(size_t)site * problem->columns], gathering->row,
 		    problem->columns * sizeof(*gathering->row));
-	problem->sites[site] = (struct plan_site){
-	    .node = node, .name = arena_copy(&problem->arena, slice_of(node->name)), .leaf = leaf, .block = whole};
+	problem->sites[site] = (struct plan_site){.node = node,
+	    .name = problem->at_once ? node->name : arena_copy(&problem->arena, slice_of(node->name)),
+	    .leaf = leaf,
+	    .block = whole};
 	for (int level = 0; level < problem->levels; level++)
 		problem->up[(size_t)site * (size_t)problem->levels + (size_t)level] = PLAN_NONE;
 	for (uint32_t d = leaf; d != PLAN_NONE && problem->domains[d].level >= 0; d = problem->domains[d].parent)
@@ -248,11 +249,9 @@ static void add_site(struct gathering *gathering, struct node *node, uint32_t le
 static void walk_domain(struct walk *walk, const struct topology_domain *domain)
 {
 	size_t *direct = &walk->direct[walk->domains++];
-	*direct = 0;
-	for (struct node *node = topology_first_node(domain); node; node = topology_next_node(node)) {
-		walk->nodes[walk->count++] = node;
-		++*direct;
-	}
+	struct node *const *own = topology_own_nodes(domain, direct);
+	for (size_t i = 0; i < *direct; i++)
+		walk->nodes[walk->count++] = own[i];
 	for (const struct topology_domain *child = topology_first_child(domain); child;
 	     child = topology_next_child(child))
 		walk_domain(walk, child);
@@ -267,7 +266,6 @@ static struct node *walk_next(struct walk *walk)
 		__builtin_prefetch(near->spec);
 		__builtin_prefetch((const char *)near->spec + 128);
 		__builtin_prefetch(near->used.items);
-		__builtin_prefetch(near->name);
 	}
 	if (walk->at + WALK_NEAR / 2 < walk->count && walk->nodes[walk->at + WALK_NEAR / 2]->spec) {
 		const struct node_spec *spec = walk->nodes[walk->at + WALK_NEAR / 2]->spec;

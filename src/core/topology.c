@@ -51,11 +51,6 @@ static int by_value(const struct treap_node *a, const struct treap_node *b)
 	return strcmp(((const struct topology_domain *)a)->value, ((const struct topology_domain *)b)->value);
 }
 
-static int by_name(const struct treap_node *a, const struct treap_node *b)
-{
-	return strcmp(((const struct topology_seat *)a)->node->name, ((const struct topology_seat *)b)->node->name);
-}
-
 static int value_order(struct slice value, const char *text)
 {
 	int order = strncmp(value.at, text, value.len);
@@ -93,6 +88,7 @@ static void drop_child(struct topology *topology, struct topology_domain *child)
 	treap_remove(&child->parent->children, &child->link);
 	topology->domains[child->level]--;
 	free(child->pools.items);
+	free(child->own);
 	free(child->value);
 	free(child);
 }
@@ -107,6 +103,39 @@ void topology_free(struct topology *topology)
 	for (int level = 0; level < TOPOLOGY_LEVELS_MAX; level++)
 		free(topology->inside[level].items);
 	free(topology->root.pools.items);
+	free(topology->root.own);
+}
+
+/* Where the name stands among the domain's own nodes, or belongs. Nodes mostly come in the order of their names. */
+static size_t own_place(const struct topology_domain *domain, const char *name)
+{
+	size_t low = 0, high = domain->own_count;
+	if (high > 0 && strcmp(domain->own[high - 1]->name, name) < 0)
+		return high;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (strcmp(domain->own[middle]->name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void own_add(struct topology_domain *domain, struct node *node)
+{
+	size_t at = own_place(domain, node->name);
+	domain->own = xgrow(domain->own, domain->own_count, &domain->own_room, sizeof(struct node *));
+	memmove(&domain->own[at + 1], &domain->own[at], (domain->own_count - at) * sizeof(struct node *));
+	domain->own[at] = node;
+	domain->own_count++;
+}
+
+static void own_remove(struct topology_domain *domain, const struct node *node)
+{
+	size_t at = own_place(domain, node->name);
+	domain->own_count--;
+	memmove(&domain->own[at], &domain->own[at + 1], (domain->own_count - at) * sizeof(struct node *));
 }
 
 void topology_add(struct topology *topology, struct node *node)
@@ -117,9 +146,7 @@ void topology_add(struct topology *topology, struct node *node)
 		pool_add(&topology->inside[level], node->pool);
 	}
 	node->domain = domain;
-	node->seat = xcalloc(1, sizeof(*node->seat));
-	node->seat->node = node;
-	treap_insert(&domain->seats, &node->seat->link, map_hash(slice_of(node->name)), by_name);
+	own_add(domain, node);
 	for (; domain; domain = domain->parent) {
 		domain->nodes++;
 		pool_add(&domain->pools, node->pool);
@@ -129,9 +156,7 @@ void topology_add(struct topology *topology, struct node *node)
 void topology_remove(struct topology *topology, struct node *node)
 {
 	struct topology_domain *domain = node->domain, *parent;
-	treap_remove(&domain->seats, &node->seat->link);
-	free(node->seat);
-	node->seat = NULL;
+	own_remove(domain, node);
 	node->domain = NULL;
 	for (; domain; domain = parent) {
 		parent = domain->parent;
@@ -203,19 +228,10 @@ const struct topology_domain *topology_next_child(const struct topology_domain *
 	return (const struct topology_domain *)treap_after(&child->link);
 }
 
-static struct node *seated(const struct treap_node *link)
+struct node *const *topology_own_nodes(const struct topology_domain *domain, size_t *count)
 {
-	return link ? ((const struct topology_seat *)link)->node : NULL;
-}
-
-struct node *topology_first_node(const struct topology_domain *domain)
-{
-	return seated(treap_first(&domain->seats));
-}
-
-struct node *topology_next_node(const struct node *node)
-{
-	return seated(treap_after(&node->seat->link));
+	*count = domain->own_count;
+	return domain->own;
 }
 
 size_t topology_nodes(const struct topology_domain *domain)

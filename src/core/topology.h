@@ -20,15 +20,11 @@ struct topology_domain {
 	struct topology_domain *parent;
 	char *value; /* NULL for the root */
 	int level;
-	struct treap children, seats; /* of topology_domain.link and topology_seat.link */
-	size_t nodes;                 /* in it and below */
-	struct pool_counts pools;     /* of these */
-};
-
-/* A node's place in its narrowest domain. */
-struct topology_seat {
-	struct treap_node link; /* by the node's name */
-	struct node *node;
+	struct treap children; /* of topology_domain.link */
+	size_t own_count, own_room;
+	struct node **own;        /* in it and in none of its children, by name: in one piece, since plans walk them */
+	size_t nodes;             /* in it and below */
+	struct pool_counts pools; /* of these */
 };
 
 struct topology {

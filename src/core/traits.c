@@ -12,6 +12,7 @@ struct head {
 };
 
 #define NO_GANG 0x80u
+#define TEXTS_BEFORE_KINDS 3
 
 struct traits {
 	size_t refs, len;
@@ -22,7 +23,7 @@ struct traits {
 static size_t size_of(const struct pod *pod)
 {
 	size_t size = sizeof(struct head) + slice_of(pod->class_name).len + slice_of(pod->decision).len +
-	              (pod->gang ? strlen(pod->gang->name) : 0) + 3;
+	              (pod->gang ? strlen(pod->gang->name) : 0) + TEXTS_BEFORE_KINDS;
 	for (size_t i = 0; i < pod->owner_kind_count; i++)
 		size += strlen(pod->owner_kinds[i]) + 1;
 	for (size_t i = 0; i < pod->labels.count; i++)
@@ -110,6 +111,20 @@ static const struct pod_gang *keep_gang(struct arena *arena, unsigned kept, cons
 	gang->name = name;
 	gang->rank = gang->part = -1;
 	return gang;
+}
+
+void traits_labels(const struct traits *traits, struct labels *labels, size_t *room)
+{
+	struct head head;
+	memcpy(&head, traits->bytes, sizeof(head));
+	const char *at = traits->bytes + sizeof(head);
+	for (unsigned texts = TEXTS_BEFORE_KINDS + head.owner_kind_count; texts > 0; texts--)
+		take_text(&at);
+	for (labels->count = 0; labels->count < head.label_count; labels->count++) {
+		labels->items = xgrow(labels->items, labels->count, room, sizeof(*labels->items));
+		const char *key = take_text(&at);
+		labels->items[labels->count] = (struct label){key, take_text(&at)};
+	}
 }
 
 struct pod *ledger_pod(const struct ledger_entry *entry)

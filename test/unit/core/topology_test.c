@@ -150,9 +150,11 @@ static void another_policy_has_another_tree(void **state)
 
 static void write_tree(const struct topology_domain *domain, char *text, size_t size)
 {
-	for (struct node *node = topology_first_node(domain); node; node = topology_next_node(node)) {
+	size_t count;
+	struct node *const *own = topology_own_nodes(domain, &count);
+	for (size_t i = 0; i < count; i++) {
 		size_t at = strlen(text);
-		snprintf(text + at, size - at, " %s", node->name);
+		snprintf(text + at, size - at, " %s", own[i]->name);
 	}
 	const struct topology_domain *child = topology_first_child(domain);
 	for (; child; child = topology_next_child(child)) {
