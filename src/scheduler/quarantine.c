@@ -104,9 +104,9 @@ static void begin(struct scheduler *s, const char *name)
 	snprintf(note, sizeof note,
 	    "no new pods until %s: %u starts of pods of %u owners failed here; released before by: berth quarantine "
 	    "release %s",
-	    until, node->failed, node->owners, name);
-	log_warn("node in quarantine", "node=%s failed_starts=%u owners=%u until=%s", name, node->failed, node->owners,
-	    until);
+	    until, node->failed, node->owners, node->name);
+	log_warn("node in quarantine", "node=%s failed_starts=%u owners=%u until=%s", node->name, node->failed,
+	    node->owners, until);
 	close_node(s, name);
 	write_kept(node, kept);
 	keep_set(&s->quarantine_kept, name, kept);
