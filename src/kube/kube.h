@@ -58,6 +58,7 @@ struct kube_call_spec {
 	 * disruption budget) and failures before anything was sent are retried for every call; backoff is jittered, 0.1
 	 * s doubling to 5 s. */
 	bool repeatable;
+	bool brief;           /* of the object in the answer the metadata alone will do */
 	unsigned deadline_ms; /* over all attempts; 0 = 25 s */
 	kube_done *done;
 	void *ctx;

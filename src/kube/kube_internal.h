@@ -21,6 +21,7 @@
 #define KUBE_WATCH_CONNECTIONS 64
 #define KUBE_NAME_MAX 253
 #define KUBE_URL_MAX (64u << 10)
+#define KUBE_METADATA_ONLY "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 struct kube_request;
 struct kube_bind;

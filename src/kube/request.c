@@ -17,7 +17,7 @@ struct kube_request {
 	struct kube *kube;
 	char *method, *url, *content_type, *body;
 	size_t body_len;
-	bool writes, repeatable, once, waiting, unauthorized, maybe_sent;
+	bool writes, repeatable, brief, once, waiting, unauthorized, maybe_sent;
 	int64_t deadline_ns;
 	unsigned attempts, generation;
 	struct http_call *http;
@@ -237,6 +237,7 @@ static void attempt(struct kube_request *request)
 	    .url = request->url,
 	    .bearer = credentials_token(kube->credentials),
 	    .content_type = request->content_type,
+	    .accept = request->brief ? KUBE_METADATA_ONLY : NULL,
 	    .body = {request->body, request->body_len},
 	    .answer_max = KUBE_ANSWER_MAX,
 	    .timeout_ms = left_ms < (int64_t)kube->options.timeout_ms ? (unsigned)(left_ms > 0 ? left_ms : 1)
@@ -315,6 +316,7 @@ void kube__request(struct kube *kube, const struct kube_request_spec *spec)
 	}
 	request->writes = strcmp(call->method, "GET") != 0;
 	request->repeatable = call->repeatable;
+	request->brief = call->brief;
 	request->once = spec->once;
 	request->deadline_ns = spec->deadline_ns;
 	if (!request->deadline_ns)

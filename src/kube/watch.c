@@ -211,8 +211,7 @@ static void request_watch(struct kube_watch *watch)
 	watch->broken = NULL;
 	start_call(watch, &path,
 	    &(struct http_call_spec){
-	        .accept = watch->options.metadata_only ? "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-	                                               : NULL,
+	        .accept = watch->options.metadata_only ? KUBE_METADATA_ONLY : NULL,
 	        .answer_max = KUBE_ANSWER_MAX,
 	        .piece = piece_came,
 	        .done = watch_ended,

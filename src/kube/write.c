@@ -24,22 +24,30 @@ static bool pod_path(struct kube *kube, const struct kube_pod_ref *pod, const ch
 	return true;
 }
 
-static void submit(struct kube *kube, const char *method, const char *path, const char *type, struct buf *body,
-    kube_done *done, void *ctx)
+static void submit(struct kube *kube, struct kube_call_spec *spec, struct buf *body, kube_done *done, void *ctx)
 {
+	spec->body = buf_slice(body);
+	spec->repeatable = true;
+	spec->done = done;
+	spec->ctx = ctx;
 	if (body->overflow)
 		kube__refuse(kube, ERR_TOO_LARGE, "the request is too large", done, ctx);
 	else
-		kube_call(kube, &(struct kube_call_spec){
-		                    .method = method,
-		                    .path = path,
-		                    .content_type = type,
-		                    .body = buf_slice(body),
-		                    .repeatable = true,
-		                    .done = done,
-		                    .ctx = ctx,
-		                });
+		kube_call(kube, spec);
 	buf_free(body);
+}
+
+/* The API server need not write out the whole pod for an answer of which nobody reads more than the status. */
+static void patch(struct kube *kube, const char *path, struct buf *body, kube_done *done, void *ctx)
+{
+	submit(kube,
+	    &(struct kube_call_spec){.method = "PATCH", .path = path, .content_type = STRATEGIC_MERGE, .brief = true},
+	    body, done, ctx);
+}
+
+static void post(struct kube *kube, const char *path, struct buf *body, kube_done *done, void *ctx)
+{
+	submit(kube, &(struct kube_call_spec){.method = "POST", .path = path}, body, done, ctx);
 }
 
 /* A member "name":"value", left out when there is no value. */
@@ -66,7 +74,7 @@ void kube_patch_status(struct kube *kube, struct kube_pod_ref pod, const char *m
 	}
 	buf_text(&body, members);
 	buf_char(&body, '}');
-	submit(kube, "PATCH", path, STRATEGIC_MERGE, &body, done, ctx);
+	patch(kube, path, &body, done, ctx);
 }
 
 void kube_annotate(struct kube *kube, struct kube_pod_ref pod, struct slice annotations, kube_done *done, void *ctx)
@@ -81,7 +89,7 @@ void kube_annotate(struct kube *kube, struct kube_pod_ref pod, struct slice anno
 	buf_add(&body, annotations.at, annotations.len);
 	text_member(&body, ",\"uid\":", pod.uid);
 	buf_text(&body, "}}");
-	submit(kube, "PATCH", path, STRATEGIC_MERGE, &body, done, ctx);
+	patch(kube, path, &body, done, ctx);
 }
 
 void kube_ungate(
@@ -100,7 +108,7 @@ void kube_ungate(
 	}
 	text_member(&body, "},\"spec\":{\"schedulingGates\":[{\"$patch\":\"delete\",\"name\":", gate);
 	buf_text(&body, "}]}}");
-	submit(kube, "PATCH", path, STRATEGIC_MERGE, &body, done, ctx);
+	patch(kube, path, &body, done, ctx);
 }
 
 void kube_evict(struct kube *kube, struct kube_pod_ref pod, bool dry, kube_done *done, void *ctx)
@@ -122,7 +130,7 @@ void kube_evict(struct kube *kube, struct kube_pod_ref pod, bool dry, kube_done 
 		buf_text(&body, dry ? "\"dryRun\":[\"All\"]}" : "}");
 	}
 	buf_char(&body, '}');
-	submit(kube, "POST", path, NULL, &body, done, ctx);
+	post(kube, path, &body, done, ctx);
 }
 
 /* The first bytes of a text, not ending inside a character. */
@@ -183,5 +191,5 @@ void kube_emit(struct kube *kube, const struct kube_event *event, kube_done *don
 	snprintf(path, sizeof(path), "/apis/events.k8s.io/v1/namespaces/%s/events", namespace_);
 	buf_init(&body, KUBE_REQUEST_MAX);
 	event_body(&body, event, namespace_, name, wall_ns);
-	submit(kube, "POST", path, NULL, &body, done, ctx);
+	post(kube, path, &body, done, ctx);
 }
