@@ -51,6 +51,7 @@ struct ledger_entry {
 	bool hold;                /* room without a pod */
 	uint16_t class_;          /* of a pod of ours with GPUs, while the policy has headroom; else UINT16_MAX */
 	bool ours;                /* its schedulerName is berth's */
+	bool ending;              /* its pod is being deleted */
 	bool pinned;              /* a call is under way: does not expire */
 	uint16_t team, team_pool; /* for which it counts, see berth/team.h; TEAM_NONE: for nobody */
 	int32_t team_milli;

@@ -237,6 +237,7 @@ struct ledger_entry *ledger_reserve(struct fleet *fleet, const struct pod *pod, 
 		follow_owner(ledger, entry, pod);
 	}
 	traits_follow(ledger, entry, pod);
+	entry->ending = pod->deleting;
 	entry->ttl_ns = ttl_ns;
 	ledger_renew(fleet, entry, now_ns);
 	entry->class_ = ours ? headroom__class(fleet, pod) : UINT16_MAX;
@@ -304,6 +305,7 @@ void ledger_pin(struct fleet *fleet, struct ledger_entry *entry, bool pinned, in
 
 void ledger_update(struct fleet *fleet, struct ledger_entry *entry, const struct pod *pod)
 {
+	entry->ending = pod->deleting;
 	change_demand(fleet, entry, &pod->demand);
 	follow_owner(&fleet->ledger, entry, pod);
 	traits_follow(&fleet->ledger, entry, pod);

@@ -232,6 +232,8 @@ static void filter_names(struct scheduler *s, struct wire_args *args, struct pod
 {
 	struct decision decision = {.reason = REASON_CODE_FITS};
 	struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
+	if (!entry && preempt_recall(s, args, pod))
+		entry = ledger_find(s->fleet, slice_of(pod->uid));
 	struct node *node = filter_held_node(s, args, pod, entry);
 	if (node && entry->state == LEDGER_PLANNED && args->count == 1)
 		metric_add(s->instruments.hints_followed, 1, NULL);

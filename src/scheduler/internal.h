@@ -192,6 +192,10 @@ unsigned preempt_answer(void *ctx, const struct wire_preempt *preempt, struct bu
 bool preempt_under_way(const struct scheduler *s, const struct pod *pod, const struct ledger_entry *held);
 /* Whether they are, and the pod fits there once they are gone. */
 bool preempt_holds(const struct scheduler *s, const struct pod *pod, const struct ledger_entry *held);
+/* For a pod that holds no room: kube-scheduler, which has nominated a node for it, offers that node, and the pod fits
+ * there but for pods that are ending, its victims of a preemption that this berth knows no more. They are gone already
+ * where kube-scheduler looks; the room is held again. */
+bool preempt_recall(struct scheduler *s, const struct wire_args *args, const struct pod *pod);
 
 /* bind.c */
 void bind_begin(void *ctx, const struct wire_bind *bind, struct verbs_bind *parked);

@@ -46,6 +46,55 @@ bool preempt_holds(const struct scheduler *s, const struct pod *pod, const struc
 	return holds;
 }
 
+/* Entries of the node whose pods are ending and have a lower priority than the preemptor; to be freed. */
+static const struct ledger_entry **ending_below(const struct pod *pod, const struct node *node, size_t *count)
+{
+	const struct ledger_entry **ending = xcalloc(node->entry_count + 1, sizeof *ending);
+	*count = 0;
+	for (const struct ledger_entry *entry = node->entries; entry; entry = entry->node_next) {
+		struct pod *victim = entry->ending && entry->state == LEDGER_BOUND ? ledger_pod(entry) : NULL;
+		if (victim && victim->priority < pod->priority)
+			ending[(*count)++] = entry;
+		if (victim)
+			pod_free(victim);
+	}
+	return ending;
+}
+
+static void have_victims(struct tracked *tracked, const struct ledger_entry *const *victims, size_t count)
+{
+	roster_forget_victims(tracked);
+	tracked->victims = xcalloc(count, sizeof *tracked->victims);
+	while (tracked->victim_count < count) {
+		tracked->victims[tracked->victim_count] = xstrdup(victims[tracked->victim_count]->uid);
+		tracked->victim_count++;
+	}
+}
+
+bool preempt_recall(struct scheduler *s, const struct wire_args *args, const struct pod *pod)
+{
+	struct tracked *tracked = roster_find(s->roster, slice_of(pod->uid));
+	size_t count;
+	if (!tracked || !pod->nominated || !filter_offered(args, pod->nominated) || !scheduler_owns(pod) ||
+	    !preempt_allowed(s->fleet, pod))
+		return false;
+	struct node *node = fleet_find(s->fleet, slice_of(pod->nominated));
+	if (!node || !node->spec)
+		return false;
+	const struct ledger_entry **victims = ending_below(pod, node, &count);
+	bool fits = count > 0 && preempt_fits_without(s->fleet, pod, node, victims, count);
+	if (fits) {
+		log_info("pod's victims are ending", "pod=%s/%s node=%s victims=%zu", pod->namespace_, pod->name,
+		    node->name, count);
+		have_victims(tracked, victims, count);
+		ledger_reserve(
+		    s->fleet, pod, slice_of(node->name), LEDGER_ASSUMED, true, clock_now(), scheduler_ttl(s, pod));
+		expire_soon(s);
+	}
+	free(victims);
+	return fits;
+}
+
 /* --- the candidates, as berth knows them --- */
 
 static struct preempt_victim *read_victims(struct scheduler *s, const struct wire_victims *proposed)

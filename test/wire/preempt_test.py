@@ -117,6 +117,30 @@ class Preempt(PreemptTest):
         self.assertEqual(self.daemon.placed(u, ["n0", "n1"]), "n0")
         self.assertEqual(self.daemon.bind(u, "n0")[1]["Error"], "")
 
+    def test_victims_that_are_not_known_any_more_are_known_again(self):
+        """A berth before this one gave them, or the room was held for long enough."""
+        low = self.full()
+        u, other = self.urgent(gpus=2), self.seen(self.cluster.pod("other"))
+        self.cluster.patch("/api/v1/namespaces/team/pods/u/status", {"status": {"nominatedNodeName": "n0"}})
+        u = self.cluster.get_pod("u")
+        self.assertIsNone(self.daemon.placed(u, ["n0", "n1"]))  # nobody ends there
+        for name in ("low-0-0", "low-0-1"):
+            self.cluster.api.call("DELETE", f"/api/v1/namespaces/team/pods/{name}?gracePeriodSeconds=30")
+            wait_for(lambda: "deletionTimestamp" in self.cluster.get_pod(name)["metadata"], what="its deletion")
+        self.seen(self.cluster.pod("later"))
+        self.assertIsNone(self.daemon.placed(other, ["n0", "n1"]))
+        self.assertIsNone(self.daemon.placed(u, ["n1"]))
+        # kube-scheduler offers the node: its cache is ahead of berth's watch, which still shows both.
+        self.assertEqual([self.daemon.entry(thing)["state"] for thing in low], ["bound"] * 4)
+        self.assertEqual(self.daemon.placed(u, ["n0"]), "n0")
+        self.assertEqual(self.node_of(u), "n0")
+        self.assertEqual(self.preempt(u, {"n1": low[2:]}), {})
+        for name, thing in (("low-0-0", low[0]), ("low-0-1", low[1])):
+            self.cluster.delete_pod(name)
+            wait_for(lambda: self.daemon.entry(thing) is None)
+            self.assertIsNone(self.daemon.placed(other, ["n0"]))
+        self.assertEqual(self.daemon.bind(u, "n0")[1]["Error"], "")
+
     def test_room_elsewhere_is_taken_instead(self):
         low = self.full()
         u = self.urgent()
