@@ -145,11 +145,7 @@ func kindsWithGangs() []harness.Kind {
 	kinds := slices.DeleteFunc(slices.Clone(kindsOfOperators), func(kind harness.Kind) bool { return kind == kindPodGroup })
 	older := kindPodGroup
 	older.Group = "scheduling.sigs.k8s.io"
-	kinds = append(kinds, older)
-	for kind, plural := range map[string]string{"TFJob": "tfjobs", "XGBoostJob": "xgboostjobs", "JAXJob": "jaxjobs", "PaddleJob": "paddlejobs"} {
-		kinds = append(kinds, harness.Kind{Group: "kubeflow.org", Version: "v1", Kind: kind, Plural: plural})
-	}
-	return kinds
+	return append(kinds, older)
 }
 
 // takesTheNewerOfTwoAPIs adds an API of groups that berth has watched by its
