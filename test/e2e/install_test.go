@@ -125,8 +125,8 @@ func TestInstallIsAdmittedAndRunsWithExactlyItsRights(t *testing.T) {
 	keepsWhatTeamsSpend(t, s)
 	undoesGangs(t, namespaceOf(t, "-gangs"))
 	quarantinesANode(t, namespaceOf(t, "-refused"), "berth-system", "l4-000")
-	goesOnWithAnotherToken(t, installed)
 	movesAJob(t, s, namespaceOf(t, "-moves"))
+	goesOnWithAnotherToken(t, installed)
 	must(t, s.berth.MatchesFreshList(t.Context(), plane, 15*time.Second))
 
 	// Both end in good order, and so give back the lease.
