@@ -63,6 +63,10 @@ struct headroom_state headroom_state_of(const struct fleet *fleet, size_t rule);
 /* The class that lent the room on which the entry stands, an index into the policy's, or UINT16_MAX: it is to come back
  * when the window opens. */
 uint16_t headroom_lent_by(const struct fleet *fleet, const struct ledger_entry *entry);
+/* The same, once its window is open: it may be taken back now. */
+uint16_t headroom_due_back(const struct fleet *fleet, const struct ledger_entry *entry);
+/* Whether pods of the class may take back what was lent. */
+bool headroom_lends(const struct policy *policy, const struct policy_class *class_);
 /* GPUs held on the node that a pod of the class may not have. */
 int64_t headroom_kept_from(const struct fleet *fleet, const struct policy_class *class_, const struct node *node);
 

@@ -214,6 +214,20 @@ uint16_t headroom_lent_by(const struct fleet *fleet, const struct ledger_entry *
 	return hold->reserved > of_class + headroom__held(hold) ? rule_of(fleet, hold)->for_ : CLASS_NONE;
 }
 
+uint16_t headroom_due_back(const struct fleet *fleet, const struct ledger_entry *entry)
+{
+	uint16_t by = headroom_lent_by(fleet, entry);
+	return by == CLASS_NONE || fleet->windows[entry->node->headroom->rule].open ? by : CLASS_NONE;
+}
+
+bool headroom_lends(const struct policy *policy, const struct policy_class *class_)
+{
+	for (size_t i = 0; i < policy->headroom_count; i++)
+		if (policy->headroom[i].lend_count > 0 && &policy->classes[policy->headroom[i].for_] == class_)
+			return true;
+	return false;
+}
+
 static int64_t lent_on(const struct policy_headroom *rule, const struct headroom_hold *hold, int64_t lacks)
 {
 	int64_t lent = 0;

@@ -61,7 +61,8 @@ static bool wants(struct scheduler *s, struct tracked *tracked)
 		return false;
 	feed_learn(s, tracked->pod);
 	const struct policy_class *class_ = class_of(s, pod);
-	return class_ && class_->may_preempt_count > 0 && decide_gpu_units(s->fleet, &pod->demand) > 0;
+	return class_ && (class_->may_preempt_count > 0 || headroom_lends(s->policy.inforce, class_)) &&
+	       decide_gpu_units(s->fleet, &pod->demand) > 0;
 }
 
 static const char *demand_id(const struct pod *pod)
@@ -265,6 +266,8 @@ static void add_pod(struct scheduler *s, struct move_search *search, struct foun
 	if (pod->checkpoint_ns > unit->checkpoint_ns)
 		unit->checkpoint_ns = pod->checkpoint_ns;
 	unit->keep |= pod->keep;
+	if (unit->lent_by == VICTIMS_NONE)
+		unit->lent_by = headroom_due_back(s->fleet, entry);
 	found->lives |= !pod->deleting;
 	found->gpus += decide_gpu_units(s->fleet, &entry->demand);
 	draw(search, found, entry);

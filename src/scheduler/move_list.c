@@ -431,7 +431,7 @@ void moves_want(struct scheduler *s, const struct pod *pod)
 	if (!s->moves || pod->gated || pod->gang)
 		return;
 	class_ = policy_class_of(s->policy.inforce, pod, &why);
-	if (class_ && class_->may_preempt_count > 0)
+	if (class_ && (class_->may_preempt_count > 0 || headroom_lends(s->policy.inforce, class_)))
 		moves_soon(s);
 }
 

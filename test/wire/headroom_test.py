@@ -8,6 +8,7 @@ import tempfile
 import unittest
 from unittest import mock
 
+import move_test
 from harness import BERTH, NAMES, Daemon, WireTest, pod, wait_for
 
 CLOCKSTEP = os.path.join(os.path.dirname(os.path.abspath(BERTH)), "test", "clockstep.so")
@@ -216,6 +217,25 @@ class Lent(HeadroomTest):
         self.change(policy(window(120, 60)))
         wait_for(lambda: self.wake("d"), 5, "the wake-up")
         self.assertIn(self.daemon.placed(thing, NAMES), ["n0", "n1"])
+
+
+LENT = move_test.CLASSES.replace("  mayPreempt: [batch]\n", "").replace("classes:", "pools: [{name: h100, gpu: H100}]\nclasses:") + (
+    "moves: {mode: act, giveBackAfter: 1h}\nheadroom:\n- " + window(-10, 60) + "\n")
+
+
+class TakenBack(move_test.MoveTest):
+    policy = LENT
+
+    def test_what_was_lent_is_taken_back_and_nothing_else(self):
+        self.full()
+        rule = self.daemon.ops.json("GET", "/v1/status")[1]["headroom"][0]
+        self.assertTrue(rule["open"])
+        wait_for(lambda: self.daemon.ops.json("GET", "/v1/status")[1]["headroom"][0]["lent"] == 16, 5, "what is lent")
+        made = [self.cluster.pod(f"web-{i}", gpus=8, owner=move_test.WEB, priority=10) for i in range(2)]
+        for thing in made:
+            self.assertIsNone(self.daemon.placed(self.seen(thing), NAMES))
+        self.some_suspended(2)
+        self.assertEqual(self.suspended(), ["job-n0", "job-n1"])
 
 
 if __name__ == "__main__":
