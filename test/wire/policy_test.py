@@ -105,7 +105,7 @@ class Check(unittest.TestCase):
         self.assertEqual(self.check(b"\xef\xbb\xbf" + text), (0, "<stdin>: valid, 0 pools, 1 class\n", ""))
 
     def test_all_problems_in_the_order_of_the_file(self):
-        text = HEAD + "teams: []\nclasses:\n- {name: c, prefer: [p], place: {packk: 1}}\nfallback: d\nfallback: c\n"
+        text = HEAD + "crews: []\nclasses:\n- {name: c, prefer: [p], place: {packk: 1}}\nfallback: d\nfallback: c\n"
         code, out, _ = self.check(text.encode(), "-o", "json")
         problems = json.loads(out)["problems"]
         self.assertEqual(code, 2)
@@ -113,8 +113,8 @@ class Check(unittest.TestCase):
                          [(3, 1, "P002"), (5, 22, "P012"), (5, 34, "P014"), (6, 11, "P012"), (7, 1, "P003")])
         code, out, errors = self.check(text.encode())
         self.assertEqual((code, out), (2, ""))
-        self.assertIn('<stdin>:3:1: error P002: the policy has the key "teams"', errors)
-        self.assertIn("\n  teams: []\n  ^~~~~\n", errors)
+        self.assertIn('<stdin>:3:1: error P002: the policy has the key "crews"', errors)
+        self.assertIn("\n  crews: []\n  ^~~~~\n", errors)
 
     def test_what_cannot_be_read(self):
         for text in b"", b"# nothing\n", b"\x00", b"a: \xff\n", b"[" * 1000, b"a: 1\n---\nb: 2\n", b"#" * ((1 << 20) + 1):

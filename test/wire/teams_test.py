@@ -349,7 +349,7 @@ teams:
 
     def test_without_teams_nothing_is_read_or_written(self):
         self.assertEqual(self.daemon.process.stop(), 0)
-        self.cluster.faults({"rules": [{"path": "/configmaps", "status": 500, "times": 1000}]})
+        self.cluster.faults({"rules": [{"path": "/configmaps/berth-usage", "status": 500, "times": 1000}]})
         before = self.cluster.stats()["faults"]
         self.daemon = Daemon(self.cluster.kubeconfig, policy=POLICY, port=self.daemon.port)
         self.addCleanup(self.daemon.stop)
