@@ -26,7 +26,8 @@ struct fleet;
 struct ledger_entry;
 struct pod;
 
-/* Index into the policy's teams; TEAM_NONE where it has none, and of room that is held for no namespace (""). */
+/* Index into the policy's teams; TEAM_NONE where it has none, and of no namespace (""). Room held for a class counts
+ * for no team. */
 uint16_t team_of(const struct fleet *fleet, const char *namespace_);
 /* What the demand takes of the node's GPUs. */
 int64_t team_milli(const struct node *node, const struct resources *demand);

@@ -83,7 +83,7 @@ static void join(struct fleet *fleet, struct ledger_entry *entry, uint16_t team)
 
 void teams__join(struct fleet *fleet, struct ledger_entry *entry)
 {
-	join(fleet, entry, team_of(fleet, entry->namespace_));
+	join(fleet, entry, entry->hold ? TEAM_NONE : team_of(fleet, entry->namespace_));
 }
 
 static void mark_fallen(struct teams *teams, uint16_t team)
