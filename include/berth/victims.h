@@ -80,7 +80,7 @@ struct victims_unit {
 	const char *id;   /* told apart by it */
 	uint16_t class_;  /* index into the policy's */
 	uint16_t team;    /* index into the request's, or VICTIMS_NONE */
-	uint16_t lent_by; /* the class from whose headroom its room is lent, or VICTIMS_NONE */
+	uint16_t lent_by; /* a class to which its room is owed beside what the ledger's headroom says; VICTIMS_NONE */
 	int32_t priority; /* the highest of its pods */
 	enum victims_way way;
 	bool recreated; /* its controller makes it anew, or resumes it, and counts no failure */

@@ -111,7 +111,8 @@ struct plan_problem {
 	enum reason reason;                 /* FITS while solving makes sense */
 	size_t blocking;
 	size_t unlabelled;
-	bool gpus; /* some member asks for GPUs: blocks are of GPU nodes */
+	uint32_t headroom; /* rules whose holds all members may use */
+	bool gpus;         /* some member asks for GPUs: blocks are of GPU nodes */
 	int levels;
 	uint32_t columns;
 	resource_id *resources; /* by column */
@@ -273,6 +274,7 @@ struct plan_lift {
 };
 /* For making lifts, one after the other: where the one that is being made has its row of a site. */
 struct plan_lifter {
+	const struct fleet *fleet;
 	struct plan_problem *problem;
 	struct map sites; /* name → site + 1 */
 	uint32_t lift;    /* number of the one being made */
@@ -280,7 +282,7 @@ struct plan_lifter {
 		uint32_t lift, row;
 	} * rows; /* by site */
 };
-void plan__lifter_init(struct plan_lifter *lifter, struct plan_problem *problem);
+void plan__lifter_init(struct plan_lifter *lifter, const struct fleet *fleet, struct plan_problem *problem);
 void plan__lifter_free(struct plan_lifter *lifter);
 void plan__lifter_next(struct plan_lifter *lifter);
 void plan__lifter_add(struct plan_lifter *lifter, struct plan_lift *lift, const struct ledger_entry *entry);

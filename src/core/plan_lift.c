@@ -3,9 +3,11 @@
 
 #include <stdlib.h>
 
-void plan__lifter_init(struct plan_lifter *lifter, struct plan_problem *problem)
+#include "berth/headroom.h"
+
+void plan__lifter_init(struct plan_lifter *lifter, const struct fleet *fleet, struct plan_problem *problem)
 {
-	*lifter = (struct plan_lifter){.problem = problem};
+	*lifter = (struct plan_lifter){.fleet = fleet, .problem = problem};
 	lifter->rows = xcalloc((size_t)problem->site_count + 1, sizeof(*lifter->rows));
 	for (uint32_t i = 0; i < problem->site_count; i++)
 		map_put(&lifter->sites, slice_of(problem->sites[i].name), (void *)(uintptr_t)(i + 1));
@@ -70,6 +72,14 @@ static void add_tallies(struct plan_problem *problem, struct plan_lift *lift, co
 	pod_free(pod);
 }
 
+/* What the class of the headroom on the node gives up there goes into its hold, which others may not use. */
+static bool is_kept(const struct plan_lifter *lifter, const struct ledger_entry *entry, resource_id id)
+{
+	const struct headroom_hold *hold = entry->node->headroom;
+	return hold && id == hold->resource && !(lifter->problem->headroom & UINT32_C(1) << hold->rule) &&
+	       entry->class_ == lifter->fleet->policy->headroom[hold->rule].for_;
+}
+
 void plan__lifter_add(struct plan_lifter *lifter, struct plan_lift *lift, const struct ledger_entry *entry)
 {
 	struct plan_problem *problem = lifter->problem;
@@ -79,7 +89,8 @@ void plan__lifter_add(struct plan_lifter *lifter, struct plan_lift *lift, const 
 		return;
 	int64_t *row = row_of(lifter, lift, (uint32_t)known - 1);
 	for (uint32_t c = 0; c < problem->columns; c++)
-		row[c] = resource_sum(row[c], resources_get(&entry->demand, problem->resources[c]));
+		if (!is_kept(lifter, entry, problem->resources[c]))
+			row[c] = resource_sum(row[c], resources_get(&entry->demand, problem->resources[c]));
 }
 
 void plan__lift_free(struct plan_lift *lift)

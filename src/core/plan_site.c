@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "core/headroom.h"
 #include "core/index.h"
 #include "core/judge.h"
 #include "core/teams_internal.h"
@@ -31,7 +32,6 @@ struct gathering {
 	struct plan_problem *problem;
 	const struct fleet *fleet;
 	struct need *needs;    /* by shape */
-	uint32_t headroom;     /* holds that all of them may use */
 	struct limits *limits; /* by shape */
 	size_t returned_count, fixture_count;
 	struct returned *returned; /* by node */
@@ -97,6 +97,19 @@ static void find_limits(const struct plan_names *names, struct map *map)
 		map_put(map, slice_of(names->names[i]), (void *)(uintptr_t)names->names[i]);
 }
 
+/* What headroom still lacks on the node, once those that are taken as gone are: it gets what comes free first. */
+static int64_t owed_on(const struct gathering *gathering, const struct node *node, bool gone)
+{
+	const struct headroom_hold *hold = node->headroom;
+	uint16_t class_ = gathering->fleet->policy->headroom[hold->rule].for_;
+	int64_t owed = hold->reserved - headroom__held(hold) - headroom__used_by(node, class_, hold->resource);
+	size_t at = first_of(gathering->returned, gathering->returned_count, sizeof(*gathering->returned), node);
+	for (; gone && at < gathering->returned_count && gathering->returned[at].node == node; at++)
+		if (gathering->returned[at].entry->class_ == class_)
+			owed += resources_get(&gathering->returned[at].entry->demand, hold->resource);
+	return owed > 0 ? owed : 0;
+}
+
 /* What of it would be free with all members away and the fixed ones back, and with those that are taken as gone away or
  * not. Less than nothing where more is used than there is. */
 static int64_t left_of(const struct gathering *gathering, const struct node *node, resource_id id, bool gone)
@@ -112,8 +125,13 @@ static int64_t left_of(const struct gathering *gathering, const struct node *nod
 		    &gathering->problem->request->members[gathering->fixtures[at].member];
 		used = resource_sum(used, resources_get(&member->pod->demand, id));
 	}
-	if (node->headroom && node->headroom->entry && gathering->headroom & UINT32_C(1) << node->headroom->rule)
-		used -= resources_get(&node->headroom->entry->demand, id);
+	const struct headroom_hold *hold = node->headroom;
+	if (!hold)
+		return node_allocatable(node, id) - used;
+	if (gathering->problem->headroom & UINT32_C(1) << hold->rule)
+		used -= hold->entry ? resources_get(&hold->entry->demand, id) : 0;
+	else if (id == hold->resource)
+		used += owed_on(gathering, node, gone);
 	return node_allocatable(node, id) - used;
 }
 
@@ -398,9 +416,9 @@ void plan__sites(struct plan_problem *problem, const struct fleet *fleet)
 	gathering.limits = xcalloc(problem->shape_count, sizeof(*gathering.limits));
 	gathering.row = xcalloc(problem->columns + 1, sizeof(*gathering.row));
 	judge_shapes(&gathering);
-	gathering.headroom = UINT32_MAX;
+	problem->headroom = UINT32_MAX;
 	for (uint32_t s = 0; s < problem->shape_count; s++)
-		gathering.headroom &= gathering.needs[s].headroom;
+		problem->headroom &= gathering.needs[s].headroom;
 	if (problem->reason == REASON_CODE_FITS) {
 		walk_domain(&gathering.walk, topology_root(fleet));
 		problem->nodes = gathering.walk.nodes;
@@ -430,7 +448,7 @@ bool plan__still_there(const struct plan_problem *problem, const struct fleet *f
 	size_t count = 0;
 	bool there = true;
 	find_entries(&gathering);
-	gathering.headroom = UINT32_MAX;
+	again.headroom = UINT32_MAX;
 	for (uint32_t i = 0; i < request->count && there; i++) {
 		struct node *node =
 		    sites[i] == PLAN_NONE ? NULL : fleet_find(fleet, slice_of(problem->sites[sites[i]].name));
@@ -438,7 +456,7 @@ bool plan__still_there(const struct plan_problem *problem, const struct fleet *f
 			continue;
 		struct need need;
 		need_init(&need, fleet, request->members[i].pod);
-		gathering.headroom &= need.headroom;
+		again.headroom &= need.headroom;
 		there = node && need.reason == REASON_CODE_FITS && judge_suits(&need, node) == REASON_CODE_FITS;
 		need_free(&need);
 		chosen[count++] = (struct fixture){node, i};

@@ -92,7 +92,7 @@ static struct plan_scope scope_at(const struct victims_search *search, size_t nt
 static size_t gather(struct victims_search *search)
 {
 	if (search->next == 0)
-		plan__lifter_init(&search->lifter, search->problem);
+		plan__lifter_init(&search->lifter, search->fleet, search->problem);
 	if (search->next < search->request.unit_count)
 		return victims__gather(search);
 	victims__link(search);

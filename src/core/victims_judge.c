@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "berth/headroom.h"
 #include "core/usage.h"
 
 #define SECOND_NS 1e9
@@ -99,13 +100,25 @@ static bool may_reclaim(struct victims_search *search, const struct victims_unit
 	return any;
 }
 
+/* Whether some of its room is lent from the headroom of the demand's class, and due back. */
+static bool is_lent(const struct victims_search *search, const struct victims_unit *unit,
+    const struct ledger_entry *const *entries, size_t count)
+{
+	const struct fleet *fleet = search->fleet;
+	bool lent = unit->lent_by != VICTIMS_NONE && unit->lent_by == search->request.class_;
+	for (size_t i = 0; i < count && !lent; i++)
+		lent = entries[i]->node->headroom && fleet->windows[entries[i]->node->headroom->rule].open &&
+		       headroom_lent_by(fleet, entries[i]) == search->request.class_;
+	return lent;
+}
+
 static enum victims_bar judge_right(struct victims_search *search, const struct victims_unit *unit,
     const struct ledger_entry *const *entries, size_t count, enum victims_right *right)
 {
 	const struct victims_request *request = &search->request;
 	const struct policy *policy = search->fleet->policy;
 	bool preempt = policy_may_preempt(policy, &policy->classes[request->class_], &policy->classes[unit->class_]);
-	bool lent = unit->lent_by != VICTIMS_NONE && unit->lent_by == request->class_;
+	bool lent = is_lent(search, unit, entries, count);
 	bool lower = unit->priority < request->priority;
 	if (lent && lower) {
 		*right = VICTIMS_BY_LENT;

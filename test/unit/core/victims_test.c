@@ -2,6 +2,7 @@
  * meanwhile, many units. */
 #include <math.h>
 
+#include "berth/headroom.h"
 #include "berth/victims.h"
 #include "world.h"
 
@@ -288,6 +289,93 @@ static void cheapest_domain(void **state)
 	end(&scene);
 }
 
+/* ---- headroom ---- */
+
+static uint16_t lend_to[] = {CLASS_SPREAD};
+
+/* Half of each node is kept for the class, and lent to CLASS_SPREAD while its window is closed. */
+static void keep_headroom(struct scene *scene, struct policy_headroom *rule, uint16_t for_, int64_t gpus)
+{
+	*rule = (struct policy_headroom){.for_ = for_,
+	    .pool = H100,
+	    .gpus = gpus,
+	    .chunk = 4,
+	    .has_when = true,
+	    .lend_count = 1,
+	    .lend_to = lend_to};
+	scene->policy->headroom = rule;
+	scene->policy->headroom_count = 1;
+	fleet_set_policy(scene->fleet, scene->policy);
+}
+
+static void window(struct scene *scene, bool open)
+{
+	struct headroom_window window = {.open = open, .left_ns = 10 * HOUR};
+	headroom_windows(scene->fleet, &window, 1);
+	headroom_place(scene->fleet);
+}
+
+static void what_was_lent_comes_back(void **state)
+{
+	(void)state;
+	struct scene scene;
+	struct policy_headroom rule;
+	struct victims_answer answer;
+	begin(&scene);
+	put_nodes(&scene, 1, 8);
+	keep_headroom(&scene, &rule, CLASS_PREFER, 8);
+	window(&scene, false);
+	size_t unit = put_unit(&scene, 1);
+	scene.units[unit].class_ = CLASS_SPREAD;
+	struct pod *borrower = new_pod(&scene, "old", 8, NULL);
+	borrower->class_name = "spread";
+	ledger_reserve(scene.fleet, borrower, slice_of(node_name(0)), LEDGER_BOUND, true, 0, 0);
+	scene.members[unit][scene.units[unit].member_count++] = borrower->uid;
+	put_demand(&scene, 4, NULL);
+	victims_choose(scene.fleet, &scene.request, &answer);
+	assert_int_equal(answer.verdict, VICTIMS_BARRED);
+	assert_int_equal(answer.missing, VICTIMS_BAR_NO_RIGHT);
+	victims_answer_free(&answer);
+	window(&scene, true);
+	victims_choose(scene.fleet, &scene.request, &answer);
+	assert_int_equal(answer.verdict, VICTIMS_FOUND);
+	assert_int_equal(answer.chosen[0].right, VICTIMS_BY_LENT);
+	victims_answer_free(&answer);
+	scene.units[unit].priority = scene.request.priority;
+	expect(&scene, VICTIMS_BARRED, 0, NULL);
+	end(&scene);
+}
+
+/* Where headroom is short, it gets what comes free, and a demand of another class does not. */
+static void headroom_comes_first(void **state)
+{
+	(void)state;
+	struct scene scene;
+	struct policy_headroom rule;
+	begin(&scene);
+	put_nodes(&scene, 2, 8);
+	put_member(&scene, put_unit(&scene, 1), 0, 4, NULL);
+	put_member(&scene, put_unit(&scene, 1), 0, 4, NULL);
+	size_t other = put_unit(&scene, 9);
+	put_member(&scene, other, 1, 8, NULL);
+	keep_headroom(&scene, &rule, CLASS_HOSTS, 4);
+	window(&scene, true);
+	put_demand(&scene, 8, NULL);
+	struct victims_answer answer;
+	victims_choose(scene.fleet, &scene.request, &answer);
+	assert_int_equal(answer.verdict, VICTIMS_FOUND);
+	for (size_t i = 0; i < answer.count; i++) {
+		const struct victims_unit *unit = &scene.units[answer.chosen[i].unit];
+		for (size_t m = 0; m < unit->member_count; m++)
+			ledger_release(scene.fleet, ledger_find(scene.fleet, slice_of(unit->members[m])));
+	}
+	struct decision decision;
+	decide_fleet(scene.fleet, scene.demand[0].pod, &decision);
+	assert_ptr_equal(decision.node, answer.plan.nodes[0]);
+	victims_answer_free(&answer);
+	end(&scene);
+}
+
 /* ---- steps ---- */
 
 static void fill(struct scene *scene, int nodes)
@@ -560,6 +648,8 @@ int main(void)
 	    cmocka_unit_test(nothing_to_do),
 	    cmocka_unit_test(why_not),
 	    cmocka_unit_test(cheapest_domain),
+	    cmocka_unit_test(what_was_lent_comes_back),
+	    cmocka_unit_test(headroom_comes_first),
 	    cmocka_unit_test(steps_lead_to_the_same),
 	    cmocka_unit_test(given_up_at_any_step),
 	    cmocka_unit_test(overtaken_by_the_fleet),

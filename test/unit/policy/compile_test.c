@@ -471,7 +471,7 @@ static const struct change {
     {"gate.scaleUpAfter", "500m", "8h"},
     {"headroom", "- {for: dev, pool: big", "- {for: dev, pool: big, gpus: 1}\n- {for: dev, pool: big"},
     {"headroom.for", "for: dev, pool: big, gpus: 48, inChunksOf: 12, margin: 13, lendTo: [other]",
-        "for: other, pool: big, gpus: 48, inChunksOf: 12, margin: 13, lendTo: [dev]"},
+        "for: other, pool: big, gpus: 48, inChunksOf: 12, margin: 13"},
     {"headroom.pool", "for: dev, pool: big", "for: dev, pool: small"},
     {"headroom.gpus", "gpus: 48", "gpus: 36"},
     {"headroom.inChunksOf", "inChunksOf: 12", "inChunksOf: 16"},

@@ -226,6 +226,11 @@ static const struct case_ cases[] = {
     {HEAD
         "classes: [{name: c, mayPreempt: [d]}, {name: d, mayPreempt: [e]}, {name: e, mayPreempt: [d]}]\nfallback: c\n",
         "P024", 3, 90, "closes a cycle: \"d\", \"e\", \"d\""},
+    {HEAD "classes: [{name: c, mayPreempt: [d]}, {name: d}, {name: e, mayPreempt: [d]}]\nfallback: c\n"
+          "pools: [{name: p, gpu: H100}]\n"
+          "headroom: [{for: d, pool: p, gpus: 8, lendTo: [c], when: {days: mon-fri, from: \"08:00\", to: \"18:00\", "
+          "timeZone: UTC}}]\n",
+        "P024", 6, 48, "headroom[0].lendTo[0] closes a cycle: \"c\", \"d\", \"c\""},
     {HEAD TAIL "gate: {classes: [c], releaseAfter: 10}\n", "P025", 5, 36,
         "gate.releaseAfter \"10\" is no duration: numbers with units (h, m, s, ms) are due, like 10m or 1h30m"},
     {HEAD TAIL "gate: {classes: [c], releaseAfter: 0}\n", "P025", 5, 36, "no duration"},
