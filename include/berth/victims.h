@@ -111,7 +111,7 @@ struct victims_request {
 	const struct victims_unit *units;
 	size_t budget_count;
 	const int64_t *budgets; /* disruptionsAllowed of each */
-	size_t team_count;      /* 0: no guarantees */
+	size_t team_count;      /* 0: the policy's teams, as the ledger counts them; units and demand say none */
 	const struct victims_team *teams;
 	unsigned moves_max; /* perUnitAndDay; 0 = any number */
 };

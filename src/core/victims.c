@@ -37,6 +37,7 @@ struct victims_search *victims_begin(const struct fleet *fleet, const struct vic
 	search->request = *request;
 	search->request.demand.quorum = 0;
 	search->all_exact = true;
+	victims__read_teams(search);
 	read_budgets(search);
 	search->bars = xcalloc(request->unit_count + 1, 1);
 	search->problem = plan__prepare_sites(fleet, &search->request.demand);
@@ -73,6 +74,7 @@ static size_t read_rules(struct victims_search *search)
 			return enter(search, PHASE_DONE);
 	}
 	plan__rules(problem, search->fleet);
+	victims__read_pools(search);
 	plan__want(problem, plan__keep_order(problem), problem->free_members);
 	search->simple = problem->shape_count == 1 && problem->rule_count == 0 && problem->bundle_count == 1 &&
 	                 problem->bundles[0].fixed_count == 0;
@@ -368,6 +370,7 @@ static void search_free(struct victims_search *search)
 	}
 	free(search->victims);
 	free(search->bars);
+	victims__free_teams(search);
 	free(search->demand_milli);
 	free(search->allowed);
 	free(search->drawn);
@@ -424,12 +427,14 @@ enum victims_bar victims_judge(
 	struct victims_search search = {.fleet = fleet, .request = *request, .phase = PHASE_GATHER};
 	struct victim victim = {.unit = unit, .whole = PLAN_NONE};
 	size_t count;
+	victims__read_teams(&search);
 	read_budgets(&search);
 	const struct ledger_entry **entries = victims__entries(fleet, &request->units[unit], &count);
 	enum victims_bar bar = victims__judge(&search, unit, entries, count, right);
 	victims__add_draws(&search, &victim, entries, count);
 	if (bar == VICTIMS_BAR_NONE)
 		bar = victims__judge_draws(&search, &victim);
+	victims__free_teams(&search);
 	free(entries);
 	free(victim.draws);
 	free(search.demand_milli);

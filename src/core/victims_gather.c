@@ -34,7 +34,7 @@ static void draw_teams(struct victims_search *search, struct victim *victim, con
 {
 	const struct victims_request *request = &search->request;
 	size_t pools = search->fleet->policy->pool_count;
-	uint16_t team = request->units[victim->unit].team;
+	uint16_t team = victim->team;
 	for (; team < request->team_count; team = request->teams[team].parent)
 		if (request->teams[team].guaranteed[node->pool] > 0 && !is_demands(request, team))
 			add_draw(victim, request->budget_count + team * pools + node->pool, milli);
@@ -44,6 +44,8 @@ void victims__add_draws(
     struct victims_search *search, struct victim *victim, const struct ledger_entry *const *entries, size_t count)
 {
 	const struct victims_unit *unit = &search->request.units[victim->unit];
+	victim->team = victims__team(search, unit, entries, count);
+	victim->pool = count > 0 ? entries[0]->node->pool : POOL_NONE;
 	for (size_t i = 0; i < unit->draw_count; i++)
 		if (unit->draws[i].budget < search->request.budget_count && unit->draws[i].pods > 0)
 			add_draw(victim, unit->draws[i].budget, unit->draws[i].pods);

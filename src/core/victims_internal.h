@@ -18,7 +18,8 @@ struct victim_draw {
 };
 
 struct victim {
-	size_t unit; /* of the request */
+	size_t unit;         /* of the request */
+	uint16_t team, pool; /* the pool of its first pod */
 	enum victims_right right;
 	struct victims_cost cost;
 	double price; /* its sum */
@@ -87,7 +88,13 @@ struct victims_search {
 	size_t next; /* of what the phase goes through */
 
 	struct plan_lifter lifter;
-	uint8_t *bars; /* by unit */
+	struct victims_team
+	    *teams; /* the policy's, with what the ledger says they use; NULL where the request has its own */
+	int64_t *team_amounts;
+	int64_t *rooms;      /* by pool: what the demand's team may still take; NULL = no bounds */
+	uint16_t *site_pool; /* by site, where there are rooms */
+	int64_t *asks;       /* by shape and pool: what one takes there */
+	uint8_t *bars;       /* by unit */
 	size_t bar_counts[VICTIMS_BAR_COUNT];
 	int64_t *demand_milli; /* by pool; -1 = not known yet */
 	size_t count, room;
@@ -114,11 +121,23 @@ struct victims_search {
 /* ---- victims_judge: what a unit bears, and what it costs ---- */
 /* Entries of the unit's pods that are in the ledger; the caller frees. */
 const struct ledger_entry **victims__entries(const struct fleet *fleet, const struct victims_unit *unit, size_t *count);
+/* The request's word, or the ledger's. */
+uint16_t victims__team(const struct victims_search *search, const struct victims_unit *unit,
+    const struct ledger_entry *const *entries, size_t count);
 enum victims_bar victims__judge(struct victims_search *search, size_t unit, const struct ledger_entry *const *entries,
     size_t count, enum victims_right *right);
 void victims__price(struct victims_search *search, struct victim *victim);
 /* Whether the victim's draws are within what is left of each budget. */
 bool victims__allowed(const struct victims_search *search, const struct victim *victim);
+
+/* ---- victims_team: teams as the policy and the ledger have them ---- */
+/* Where the request says nothing of teams and the policy has some. */
+void victims__read_teams(struct victims_search *search);
+/* The pools of the sites; the nodes are those that the problem was made of. */
+void victims__read_pools(struct victims_search *search);
+/* Whether the plan found leaves the demand's team within its bounds, once what is lifted is gone. */
+bool victims__within_bounds(const struct victims_search *search);
+void victims__free_teams(struct victims_search *search);
 
 /* ---- victims_gather: units → victims ---- */
 /* Makes the next unit a victim, or notes what bars it; what it took, in effort. */

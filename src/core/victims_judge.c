@@ -72,13 +72,13 @@ static int64_t demand_on(struct victims_search *search, const struct node *node)
 }
 
 /* Some team of the demand's, but none that the unit is of as well, stays within its guarantee. */
-static bool may_claim(struct victims_search *search, const struct victims_unit *unit, const struct node *node)
+static bool may_claim(struct victims_search *search, uint16_t of, const struct node *node)
 {
 	const struct victims_request *request = &search->request;
 	for (uint16_t t = request->team; team_at(request, t); t = request->teams[t].parent) {
 		const struct victims_team *team = &request->teams[t];
 		int64_t left = team->guaranteed[node->pool] - team->used[node->pool];
-		if (!is_within(request, unit->team, t) && demand_on(search, node) <= left)
+		if (!is_within(request, of, t) && demand_on(search, node) <= left)
 			return true;
 	}
 	return false;
@@ -87,14 +87,15 @@ static bool may_claim(struct victims_search *search, const struct victims_unit *
 static bool may_reclaim(struct victims_search *search, const struct victims_unit *unit,
     const struct ledger_entry *const *entries, size_t count)
 {
-	const struct victims_team *team = team_at(&search->request, unit->team);
+	uint16_t of = victims__team(search, unit, entries, count);
+	const struct victims_team *team = team_at(&search->request, of);
 	bool any = false;
 	for (size_t i = 0; team && i < count; i++) {
 		const struct node *node = entries[i]->node;
 		if (!node->spec || node->pool == POOL_NONE || usage_milli(node->spec, &entries[i]->demand) == 0)
 			continue;
 		any = true;
-		if (team->used[node->pool] <= team->guaranteed[node->pool] || !may_claim(search, unit, node))
+		if (team->used[node->pool] <= team->guaranteed[node->pool] || !may_claim(search, of, node))
 			return false;
 	}
 	return any;

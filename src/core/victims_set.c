@@ -248,7 +248,8 @@ void victims__offer(struct victims_search *search)
 	plan__anew(search->problem);
 	plan_solve(search->problem);
 	double blocks = VICTIMS_COST_BLOCK * (double)search->problem->score.block_destroyed;
-	if (!search->problem->solved || (best->found && price + blocks >= best->price - VICTIMS_EPSILON))
+	if (!search->problem->solved || !victims__within_bounds(search) ||
+	    (best->found && price + blocks >= best->price - VICTIMS_EPSILON))
 		return;
 	while (best->room < count)
 		best->victims = xgrow(best->victims, best->room, &best->room, sizeof(*best->victims));

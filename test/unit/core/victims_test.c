@@ -376,6 +376,74 @@ static void headroom_comes_first(void **state)
 	end(&scene);
 }
 
+/* ---- teams of the policy ---- */
+
+static const char *llm_spaces[] = {"llm"}, *vision_spaces[] = {"vision"};
+
+static void in_team(struct pod *pod, const char *namespace_)
+{
+	pod->namespace_ = namespace_;
+}
+
+/* Team llm is guaranteed one node and stands on both; vision comes into its own, and no further. */
+static void teams_of_the_policy(void **state)
+{
+	(void)state;
+	struct scene scene;
+	int64_t guaranteed[2][MODELS] = {{8000}, {8000}}, limit[2][MODELS] = {{-1, -1, -1, -1}, {12000, -1, -1, -1}};
+	struct policy_team teams[3] = {{.name = "llm",
+	                                   .namespace_count = 1,
+	                                   .namespaces = llm_spaces,
+	                                   .parent = VICTIMS_NONE,
+	                                   .weight = 1,
+	                                   .guaranteed = guaranteed[0],
+	                                   .limit = limit[0]},
+	    {.name = "vision",
+	        .namespace_count = 1,
+	        .namespaces = vision_spaces,
+	        .parent = VICTIMS_NONE,
+	        .weight = 1,
+	        .guaranteed = guaranteed[1],
+	        .limit = limit[1]}};
+	int64_t none[MODELS] = {0}, unbound[MODELS] = {-1, -1, -1, -1};
+	teams[2] = (struct policy_team){
+	    .name = "unlisted", .parent = VICTIMS_NONE, .weight = 1, .guaranteed = none, .limit = unbound};
+	begin(&scene);
+	scene.policy->teams = teams;
+	scene.policy->team_count = 3;
+	fleet_set_policy(scene.fleet, scene.policy);
+	put_nodes(&scene, 2, 8);
+	for (int n = 0; n < 2; n++) {
+		size_t unit = put_unit(&scene, 1 + n);
+		struct pod *pod = new_pod(&scene, "old", 8, NULL);
+		in_team(pod, "llm");
+		scene.units[unit].class_ = CLASS_HOSTS; /* no right but the team's */
+		ledger_reserve(scene.fleet, pod, slice_of(node_name(n)), LEDGER_BOUND, true, 0, 0);
+		scene.members[unit][scene.units[unit].member_count++] = pod->uid;
+	}
+	in_team(put_demand(&scene, 8, NULL), "vision");
+	struct victims_answer answer;
+	victims_choose(scene.fleet, &scene.request, &answer);
+	assert_int_equal(answer.verdict, VICTIMS_FOUND);
+	assert_int_equal(answer.count, 1);
+	assert_int_equal(answer.chosen[0].right, VICTIMS_BY_RECLAIM);
+	victims_answer_free(&answer);
+
+	/* Beyond its guarantee there is no such right, and by another one llm keeps its own. */
+	in_team(put_demand(&scene, 4, NULL), "vision");
+	expect(&scene, VICTIMS_BARRED, 0, NULL);
+	scene.units[0].class_ = scene.units[1].class_ = CLASS_BATCH;
+	expect(&scene, VICTIMS_BARRED, 0, NULL);
+
+	/* Nothing is ended for what its own limit would keep out. */
+	guaranteed[0][H100] = 0;
+	in_team(put_demand(&scene, 4, NULL), "vision");
+	expect(&scene, VICTIMS_BARRED, 0, NULL);
+	scene.request.demand.count = 2;
+	expect(&scene, VICTIMS_FOUND, 2, (const size_t[]){0, 1});
+	end(&scene);
+}
+
 /* ---- steps ---- */
 
 static void fill(struct scene *scene, int nodes)
@@ -650,6 +718,7 @@ int main(void)
 	    cmocka_unit_test(cheapest_domain),
 	    cmocka_unit_test(what_was_lent_comes_back),
 	    cmocka_unit_test(headroom_comes_first),
+	    cmocka_unit_test(teams_of_the_policy),
 	    cmocka_unit_test(steps_lead_to_the_same),
 	    cmocka_unit_test(given_up_at_any_step),
 	    cmocka_unit_test(overtaken_by_the_fleet),
