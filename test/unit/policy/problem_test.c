@@ -21,7 +21,8 @@ static const struct case_ cases[] = {
 
     {HEAD TAIL "poools: []\n", "P002", 5, 1,
         "\"poools\", which is not known by this version of berth. Did you mean \"pools\"?"},
-    {HEAD TAIL "headroom: []\n", "P002", 5, 1, "key \"headroom\", which is not known by this version of berth."},
+    {HEAD TAIL "reservations: []\n", "P002", 5, 1,
+        "key \"reservations\", which is not known by this version of berth."},
     {HEAD TAIL "\"no\\eway\\n\": 1\n", "P002", 5, 1, "\"no\\x1bway\\x0a\""},
     {HEAD "classes: [{name: c, asVictim: {runtime: 1m}}]\nfallback: c\n", "P002", 3, 32,
         "classes[0].asVictim has the key \"runtime\""},
