@@ -32,7 +32,7 @@
 	X(OVERLAPPING_POOLS, "P021", false, "pool whose nodes are all in another pool, too")                           \
 	X(BAD_COMBINATION, "P022", false, "keys that do not go together")                                              \
 	X(KIND_SPELLING, "P023", true, "kind spelt almost like a known one")                                           \
-	X(PREEMPTION_CYCLE, "P024", false, "classes that may end each other's work")                                      \
+	X(PREEMPTION_CYCLE, "P024", false, "classes that may end each other's work")                                   \
 	X(BAD_DURATION, "P025", false, "not a duration with a unit")                                                   \
 	X(UNSEEN_MATCH, "P026", true, "gated class with words that the API server cannot see")                         \
 	X(BROKEN_GUARANTEE, "P027", false, "guarantee above a limit, or above that of the team over it")               \
