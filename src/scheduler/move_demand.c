@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "scheduler/move.h"
 
+#define SIBLINGS_NS NS_PER_S       /* for those of the same owner to come, too: together they are one demand */
 #define AGAIN_NS (10 * NS_PER_S)   /* a demand that was looked at in vain */
 #define PUT_OFF_NS (20 * NS_PER_S) /* longer, after a move for it that was given up */
 #define SLICE_NS (4 * NS_PER_MS)   /* of the loop, then other work comes in between */
@@ -591,7 +592,20 @@ static void search_step(struct scheduler *s)
 	conclude(s, search);
 }
 
-/* The first demand in order that was not looked at just now. */
+/* Whether all siblings had the time to be rejected, the first of them by its own. */
+static bool is_complete(const struct scheduler *s, struct tracked *const *siblings, size_t count, int64_t now)
+{
+	if (!siblings[0]->pod->owner_uid)
+		return true;
+	for (size_t i = 0; i < count; i++) {
+		const struct waiting_pod *waiting = waiting_find(s->waiting, slice_of(siblings[i]->pod->uid));
+		if (!waiting || now - waiting->since_ns >= SIBLINGS_NS)
+			return true;
+	}
+	return false;
+}
+
+/* The first demand in order that is complete and was not looked at just now. */
 static void choose(struct scheduler *s, struct tracked **waiting, size_t count)
 {
 	int64_t now = clock_now();
@@ -601,7 +615,8 @@ static void choose(struct scheduler *s, struct tracked **waiting, size_t count)
 		struct demand_tried *before = tried(s->moves, waiting[at]->pod);
 		if (before)
 			before->seen = true;
-		if ((before && now - before->at_ns < AGAIN_NS) || s->moves->search || s->moves->count >= MOVES_MAX)
+		if ((before && now - before->at_ns < AGAIN_NS) || s->moves->search || s->moves->count >= MOVES_MAX ||
+		    !is_complete(s, &waiting[at], end - at, now))
 			continue;
 		s->moves->search = search_begin(s, &waiting[at], end - at < MOVE_PODS_MAX ? end - at : MOVE_PODS_MAX);
 	}

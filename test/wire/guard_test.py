@@ -140,13 +140,13 @@ class Guard(unittest.TestCase):
         for name, mark in (("moved", "move-1-1"), ("hers", "alice")):
             self.api.put("jobs", {"metadata": {"name": name, "namespace": "team", "labels": {"berth.dev/suspended-by": mark}},
                                   "spec": {"suspend": True}})
-        self.api.renew(2)
+        self.api.renew(5)
         server = self.start()
         for _ in range(3):
             self.api.let_looks_pass(1)
-            self.api.renew(2)
+            self.api.renew(5)
             self.assertEqual(self.api.calls("PATCH", "/jobs/moved"), [])
-        (call, *_) = wait_for(lambda: self.api.calls("PATCH", "/jobs/moved"), 15, "the resumption")
+        (call, *_) = wait_for(lambda: self.api.calls("PATCH", "/jobs/moved"), 30, "the resumption")
         self.assertIs(json.loads(call[5])["spec"]["suspend"], False)
         self.assertIsNone(json.loads(call[5])["metadata"]["labels"]["berth.dev/suspended-by"])
         wait_for(lambda: "berth_guard_resumed_total 1\n" in server.call("GET", "/metrics")[1].decode(), what="the count")
