@@ -76,7 +76,6 @@ static void post(struct kube_bind *bind, int64_t delay_ns)
 	                              .call = {.method = "POST",
 	                                  .path = bind->post_path,
 	                                  .body = buf_slice(&bind->body),
-	                                  .ahead = true,
 	                                  .done = posted,
 	                                  .ctx = bind},
 	                              .once = true,

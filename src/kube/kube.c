@@ -147,7 +147,6 @@ struct kube *kube_open(
 		kube->options.timeout_ms = KUBE_TIMEOUT_MS;
 	copy_config(&kube->config, config);
 	jitter_seed(&kube->jitter, (uint64_t)clock_now());
-	TAILQ_INIT(&kube->waiting_ahead);
 	TAILQ_INIT(&kube->waiting);
 	TAILQ_INIT(&kube->others);
 	TAILQ_INIT(&kube->binds);

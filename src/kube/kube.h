@@ -59,7 +59,6 @@ struct kube_call_spec {
 	 * s doubling to 5 s. */
 	bool repeatable;
 	bool brief;           /* of the object in the answer the metadata alone will do */
-	bool ahead;           /* goes before those that wait in line without it */
 	unsigned deadline_ms; /* over all attempts; 0 = 25 s */
 	kube_done *done;
 	void *ctx;
@@ -88,8 +87,7 @@ void kube_bind(struct kube *kube, struct kube_pod_ref pod, const char *node, str
 void kube_patch_status(struct kube *kube, struct kube_pod_ref pod, const char *members, kube_done *done, void *ctx);
 /* Sets annotations: `annotations` is the text of a JSON object of strings. */
 void kube_annotate(struct kube *kube, struct kube_pod_ref pod, struct slice annotations, kube_done *done, void *ctx);
-/* Takes a scheduling gate away, and in the same write sets annotations, unless there are none. Goes ahead of patches,
- * as Bindings do: kube-scheduler can work on the pod while others are still being nominated. */
+/* Takes a scheduling gate away, and in the same write sets annotations, unless there are none. */
 void kube_ungate(
     struct kube *kube, struct kube_pod_ref pod, const char *gate, struct slice annotations, kube_done *done, void *ctx);
 /* policy/v1 Eviction with UID precondition; dry: whether it would be taken. */

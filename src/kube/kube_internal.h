@@ -39,7 +39,7 @@ struct kube {
 	unsigned cert_generation;
 	struct http_client *unary, *streams;
 	struct jitter jitter;
-	struct kube_request_list waiting_ahead, waiting, others; /* others: running, or waiting for a time */
+	struct kube_request_list waiting, others; /* others: running, or waiting for a time */
 	unsigned in_flight, waiting_count;
 	uv_timer_t credentials_timer; /* looks again while there are none */
 	kube_may_write *may_write;    /* NULL = always */

@@ -17,7 +17,7 @@ struct kube_request {
 	struct kube *kube;
 	char *method, *url, *content_type, *body;
 	size_t body_len;
-	bool writes, repeatable, brief, ahead, once, waiting, unauthorized, maybe_sent;
+	bool writes, repeatable, brief, once, waiting, unauthorized, maybe_sent;
 	int64_t deadline_ns;
 	unsigned attempts, generation;
 	struct http_call *http;
@@ -42,17 +42,12 @@ static void request_freed(uv_handle_t *handle)
 	free(request);
 }
 
-static struct kube_request_list *line_of(struct kube_request *request)
-{
-	return request->ahead ? &request->kube->waiting_ahead : &request->kube->waiting;
-}
-
 static void leave_lists(struct kube_request *request)
 {
 	struct kube *kube = request->kube;
 
 	if (request->waiting) {
-		TAILQ_REMOVE(line_of(request), request, link);
+		TAILQ_REMOVE(&kube->waiting, request, link);
 		kube->waiting_count--;
 	} else {
 		TAILQ_REMOVE(&kube->others, request, link);
@@ -117,23 +112,9 @@ static void end_with_result(struct kube_request *request, const struct http_resu
 
 /* --- the line --- */
 
-static void timer_fired(uv_timer_t *timer);
-
 static uint64_t timer_ms(int64_t wait_ns)
 {
 	return wait_ns > 0 ? (uint64_t)((wait_ns + NS_PER_MS - 1) / NS_PER_MS) : 0;
-}
-
-static void wait_in_line(struct kube_request *request)
-{
-	struct kube *kube = request->kube;
-
-	TAILQ_REMOVE(&kube->others, request, link);
-	TAILQ_INSERT_TAIL(line_of(request), request, link);
-	request->waiting = true;
-	kube->waiting_count++;
-	uv_timer_start(&request->timer, timer_fired, timer_ms(request->deadline_ns - clock_now()), 0);
-	kube__pump(kube);
 }
 
 static void timer_fired(uv_timer_t *timer)
@@ -147,11 +128,16 @@ static void timer_fired(uv_timer_t *timer)
 		const char *reason = credentials_error(kube->credentials);
 		end_with(request, ERR_UNREACHABLE, reason ? reason : "its time passed before it could be sent");
 	} else {
-		wait_in_line(request);
+		TAILQ_REMOVE(&kube->others, request, link);
+		TAILQ_INSERT_TAIL(&kube->waiting, request, link);
+		request->waiting = true;
+		kube->waiting_count++;
+		uv_timer_start(timer, timer_fired, timer_ms(request->deadline_ns - clock_now()), 0);
+		kube__pump(kube);
 	}
 }
 
-/* Into the line after a while; the request is in `others`. */
+/* To the end of the line after a while; the request is in `others`. */
 static void delay(struct kube_request *request, int64_t wait_ns)
 {
 	uv_timer_start(&request->timer, timer_fired, timer_ms(wait_ns), 0);
@@ -274,18 +260,11 @@ static void credentials_timer_fired(uv_timer_t *timer)
 	kube__pump(timer->data);
 }
 
-static struct kube_request *next_in_line(const struct kube *kube)
-{
-	struct kube_request *first = TAILQ_FIRST(&kube->waiting_ahead);
-
-	return first ? first : TAILQ_FIRST(&kube->waiting);
-}
-
 void kube__pump(struct kube *kube)
 {
 	struct kube_request *request;
 
-	while (kube->in_flight < kube->options.writes_in_flight && (request = next_in_line(kube))) {
+	while (kube->in_flight < kube->options.writes_in_flight && (request = TAILQ_FIRST(&kube->waiting))) {
 		if (!kube__ready(kube)) {
 			uv_timer_start(&kube->credentials_timer, credentials_timer_fired, CREDENTIALS_POLL_MS, 0);
 			return;
@@ -338,7 +317,6 @@ void kube__request(struct kube *kube, const struct kube_request_spec *spec)
 	request->writes = strcmp(call->method, "GET") != 0;
 	request->repeatable = call->repeatable;
 	request->brief = call->brief;
-	request->ahead = call->ahead;
 	request->once = spec->once;
 	request->deadline_ns = spec->deadline_ns;
 	if (!request->deadline_ns)
@@ -348,7 +326,12 @@ void kube__request(struct kube *kube, const struct kube_request_spec *spec)
 		delay(request, spec->delay_ns);
 		return;
 	}
-	wait_in_line(request);
+	TAILQ_REMOVE(&kube->others, request, link);
+	TAILQ_INSERT_TAIL(&kube->waiting, request, link);
+	request->waiting = true;
+	kube->waiting_count++;
+	uv_timer_start(&request->timer, timer_fired, timer_ms(request->deadline_ns - clock_now()), 0);
+	kube__pump(kube);
 }
 
 void kube_call(struct kube *kube, const struct kube_call_spec *spec)
@@ -372,7 +355,6 @@ static void drop_all(struct kube_request_list *list)
 
 void kube__drop_requests(struct kube *kube)
 {
-	drop_all(&kube->waiting_ahead);
 	drop_all(&kube->waiting);
 	drop_all(&kube->others);
 }

@@ -38,11 +38,10 @@ static void submit(struct kube *kube, struct kube_call_spec *spec, struct buf *b
 }
 
 /* The API server need not write out the whole pod for an answer of which nobody reads more than the status. */
-static void patch(struct kube *kube, const char *path, bool ahead, struct buf *body, kube_done *done, void *ctx)
+static void patch(struct kube *kube, const char *path, struct buf *body, kube_done *done, void *ctx)
 {
 	submit(kube,
-	    &(struct kube_call_spec){
-	        .method = "PATCH", .path = path, .content_type = STRATEGIC_MERGE, .brief = true, .ahead = ahead},
+	    &(struct kube_call_spec){.method = "PATCH", .path = path, .content_type = STRATEGIC_MERGE, .brief = true},
 	    body, done, ctx);
 }
 
@@ -75,7 +74,7 @@ void kube_patch_status(struct kube *kube, struct kube_pod_ref pod, const char *m
 	}
 	buf_text(&body, members);
 	buf_char(&body, '}');
-	patch(kube, path, false, &body, done, ctx);
+	patch(kube, path, &body, done, ctx);
 }
 
 void kube_annotate(struct kube *kube, struct kube_pod_ref pod, struct slice annotations, kube_done *done, void *ctx)
@@ -90,7 +89,7 @@ void kube_annotate(struct kube *kube, struct kube_pod_ref pod, struct slice anno
 	buf_add(&body, annotations.at, annotations.len);
 	text_member(&body, ",\"uid\":", pod.uid);
 	buf_text(&body, "}}");
-	patch(kube, path, false, &body, done, ctx);
+	patch(kube, path, &body, done, ctx);
 }
 
 void kube_ungate(
@@ -109,7 +108,7 @@ void kube_ungate(
 	}
 	text_member(&body, "},\"spec\":{\"schedulingGates\":[{\"$patch\":\"delete\",\"name\":", gate);
 	buf_text(&body, "}]}}");
-	patch(kube, path, true, &body, done, ctx);
+	patch(kube, path, &body, done, ctx);
 }
 
 void kube_evict(struct kube *kube, struct kube_pod_ref pod, bool dry, kube_done *done, void *ctx)

@@ -484,58 +484,6 @@ static void writes(void **state)
 	api_stop(&f.api);
 }
 
-static void let_through(struct api *api, struct http_request *request, unsigned call)
-{
-	struct fixture *f = api->ctx;
-	const char *accept = http_header(request, "Accept");
-	bool patched = slice_is(http_method(request), "PATCH");
-	(void)call;
-	assert_non_null(accept);
-	assert_int_equal(strstr(accept, "as=PartialObjectMetadata;") != NULL, patched);
-	http_park(request, on_gone, f);
-	f->parked[f->parked_count++] = request;
-}
-
-static void on_bound(void *ctx, enum kube_bind_result result, const char *error)
-{
-	struct fixture *f = ctx;
-	assert_int_equal(result, KUBE_BOUND);
-	assert_null(error);
-	f->done++;
-}
-
-/* Of those that wait in line: Bindings and pods that are let go, as they came; then the others, as they came. */
-static void order_of_writes(void **state)
-{
-	static const char *const order[] = {
-	    "PATCH /api/v1/namespaces/ns/pods/a/status ",
-	    "PATCH /api/v1/namespaces/ns/pods/d {\"metadata\":{\"uid\":\"u\"},\"spec\":{\"schedulingGates\"",
-	    "POST /api/v1/namespaces/ns/pods/e/binding ",
-	    "PATCH /api/v1/namespaces/ns/pods/b/status ",
-	    "PATCH /api/v1/namespaces/ns/pods/c ",
-	};
-	struct fixture f = {0};
-	struct kube_pod_ref pods[5];
-	static const char *const names[] = {"a", "b", "c", "d", "e"};
-	(void)state;
-	for (int i = 0; i < 5; i++)
-		pods[i] = (struct kube_pod_ref){"ns", names[i], "u"};
-	api_serve(&f.api, let_through, &f);
-	api_open(&f.api, (struct kube_config){0}, (struct kube_options){.writes_in_flight = 1});
-	kube_patch_status(f.api.kube, pods[0], "\"status\":{}", on_done, &f);
-	kube_patch_status(f.api.kube, pods[1], "\"status\":{}", on_done, &f);
-	kube_annotate(f.api.kube, pods[2], slice_of("{}"), on_done, &f);
-	kube_ungate(f.api.kube, pods[3], "g", slice_of(""), on_done, &f);
-	kube_bind(f.api.kube, pods[4], "n", slice_of(""), 5000, on_bound, &f);
-	for (unsigned i = 0; i < 5; i++) {
-		loop_until(&f.api.loop, &f.parked_count, i + 1);
-		assert_call(&f.api, i, order[i]);
-		api_json(f.parked[i], 200, "{}");
-		loop_until(&f.api.loop, &f.done, i + 1);
-	}
-	api_stop(&f.api);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -550,7 +498,6 @@ int main(void)
 	    cmocka_unit_test(failing_plugin),
 	    cmocka_unit_test(plugin_ends),
 	    cmocka_unit_test(writes),
-	    cmocka_unit_test(order_of_writes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
