@@ -123,3 +123,35 @@ int ask_options(int argc, char **argv, const char *name, const char *usage, cons
 	}
 	return EXIT_YES;
 }
+
+int ask_and_print(int argc, char **argv, const char *name, const char *usage, void (*print)(const json_t *answer),
+    bool (*holds)(const json_t *answer))
+{
+	struct answer answer;
+	const char *ops;
+	char path[64];
+	bool as_json, done;
+	int code = ask_options(argc, argv, name, usage, &ops, &as_json, &done);
+	if (code != EXIT_YES || done)
+		return code;
+	if (optind != argc) {
+		fprintf(stderr, "berth %s: unexpected argument %s\n\n%s", name, argv[optind], usage);
+		return EXIT_USAGE;
+	}
+	snprintf(path, sizeof path, "/v1/%s", name);
+	code = ask(name, ops, path, &answer);
+	if (code == EXIT_YES && answer.status != 200) {
+		const json_t *error = json_object_get(answer.json, "error");
+		fprintf(stderr, "berth %s: %s\n", name,
+		    json_is_string(error) ? json_string_value(error) : "the daemon refused");
+		code = EXIT_UNREACHABLE;
+	} else if (code == EXIT_YES) {
+		if (as_json)
+			fputs(answer.text, stdout);
+		else
+			print(answer.json);
+		code = !holds || holds(answer.json) ? EXIT_YES : EXIT_NO;
+	}
+	answer_free(&answer);
+	return code;
+}

@@ -22,5 +22,9 @@ char *ask_escape(const char *text);
 /* The options that the askers share: -o text|json, --ops ADDR:PORT, -h. EXIT_YES to go on, with optind at the first
  * argument; else what to exit with, and *done when that was the help. */
 int ask_options(int argc, char **argv, const char *name, const char *usage, const char **ops, bool *json, bool *done);
+/* A subcommand without arguments of its own: asks for /v1/NAME and prints the answer, by `print` or, with -o json, as
+ * it came. What to exit with; `holds` says whether that is EXIT_YES, NULL = it is. */
+int ask_and_print(int argc, char **argv, const char *name, const char *usage, void (*print)(const json_t *answer),
+    bool (*holds)(const json_t *answer));
 
 #endif

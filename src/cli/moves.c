@@ -1,4 +1,3 @@
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -89,26 +88,5 @@ static void print_text(const json_t *answer)
 
 int cli_moves(int argc, char **argv)
 {
-	struct answer answer;
-	const char *ops;
-	bool as_json, done;
-	int code = ask_options(argc, argv, "moves", usage, &ops, &as_json, &done);
-	if (code != EXIT_YES || done)
-		return code;
-	if (optind != argc) {
-		fprintf(stderr, "berth moves: unexpected argument %s\n\n%s", argv[optind], usage);
-		return EXIT_USAGE;
-	}
-	code = ask("moves", ops, "/v1/moves", &answer);
-	if (code == EXIT_YES && answer.status != 200) {
-		fprintf(stderr, "berth moves: %s\n", text_or(answer.json, "error", "the daemon refused"));
-		code = EXIT_UNREACHABLE;
-	} else if (code == EXIT_YES) {
-		if (as_json)
-			fputs(answer.text, stdout);
-		else
-			print_text(answer.json);
-	}
-	answer_free(&answer);
-	return code;
+	return ask_and_print(argc, argv, "moves", usage, print_text, NULL);
 }

@@ -1,4 +1,3 @@
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -186,29 +185,12 @@ static void print_text(const json_t *answer)
 	    active ? "" : role);
 }
 
+static bool is_ready(const json_t *answer)
+{
+	return json_is_true(json_object_get(answer, "ready"));
+}
+
 int cli_status(int argc, char **argv)
 {
-	struct answer answer;
-	const char *ops;
-	bool as_json, done;
-	int code = ask_options(argc, argv, "status", usage, &ops, &as_json, &done);
-	if (code != EXIT_YES || done)
-		return code;
-	if (optind != argc) {
-		fprintf(stderr, "berth status: unexpected argument %s\n\n%s", argv[optind], usage);
-		return EXIT_USAGE;
-	}
-	code = ask("status", ops, "/v1/status", &answer);
-	if (code == EXIT_YES && answer.status != 200) {
-		fprintf(stderr, "berth status: %s\n", text_or(answer.json, "error", "the daemon refused"));
-		code = EXIT_UNREACHABLE;
-	} else if (code == EXIT_YES) {
-		if (as_json)
-			fputs(answer.text, stdout);
-		else
-			print_text(answer.json);
-		code = json_is_true(json_object_get(answer.json, "ready")) ? EXIT_YES : EXIT_NO;
-	}
-	answer_free(&answer);
-	return code;
+	return ask_and_print(argc, argv, "status", usage, print_text, is_ready);
 }
