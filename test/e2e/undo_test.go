@@ -220,10 +220,9 @@ func refuseBindings(t *testing.T, prefix string) (end func()) {
 // StatefulSet.
 func undoesGangs(t *testing.T, namespace string) {
 	t.Helper()
-	for name, create := range map[string]func(){
-		"trainer": func() { gangJob(t, namespace, "trainer", saysGang("trainer", "", 3), 3, 1) },
-		"server":  func() { gangStatefulSet(t, namespace, "server", "", 3, 1) },
-	} {
+	away := metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationBackground)}
+	undoes := func(name string, create, remove func()) {
+		t.Helper()
 		end := refuseBindings(t, name+"-2")
 		create()
 		eventually(t, 30*time.Second, func() []string {
@@ -256,18 +255,21 @@ func undoesGangs(t *testing.T, namespace string) {
 		again := node.DeepCopy()
 		again.ResourceVersion, again.UID = "", ""
 		must(t, plane.CreateNodes(t.Context(), []*v1.Node{again}))
+		remove() // its room is for what comes after, and the next node to go is to be none of its own
+		eventually(t, 60*time.Second, func() []string {
+			if left := len(fresh(t).Of(namespace)); left > 0 {
+				return []string{fmt.Sprintf("%d pods of %s are left", left, name)}
+			}
+			return nil
+		})
 	}
-	if job := jobNamed(t, namespace, "trainer"); job.Status.Failed > 0 {
-		t.Errorf("%d pods of the Job are counted as failed", job.Status.Failed)
-	}
-	// Their room is for what comes after.
-	away := metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationBackground)}
-	must(t, plane.Client.BatchV1().Jobs(namespace).Delete(t.Context(), "trainer", away))
-	must(t, plane.Client.AppsV1().StatefulSets(namespace).Delete(t.Context(), "server", away))
-	eventually(t, 60*time.Second, func() []string {
-		if left := len(fresh(t).Of(namespace)); left > 0 {
-			return []string{fmt.Sprintf("%d pods of the gangs are left", left)}
+	undoes("trainer", func() { gangJob(t, namespace, "trainer", saysGang("trainer", "", 3), 3, 1) }, func() {
+		if job := jobNamed(t, namespace, "trainer"); job.Status.Failed > 0 {
+			t.Errorf("%d pods of the Job are counted as failed", job.Status.Failed)
 		}
-		return nil
+		must(t, plane.Client.BatchV1().Jobs(namespace).Delete(t.Context(), "trainer", away))
+	})
+	undoes("server", func() { gangStatefulSet(t, namespace, "server", "", 3, 1) }, func() {
+		must(t, plane.Client.AppsV1().StatefulSets(namespace).Delete(t.Context(), "server", away))
 	})
 }

@@ -37,7 +37,10 @@ struct reply {
 
 static UNUSED void tick(uv_timer_t *timer)
 {
-	--*(unsigned *)timer->data;
+	unsigned *left = timer->data;
+
+	/* A slow round runs the timers twice. */
+	*left -= *left > 0;
 }
 
 #define TICK_MS 10
