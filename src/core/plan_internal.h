@@ -71,6 +71,7 @@ enum rule_kind { RULE_ANTI, RULE_AFFINITY, RULE_SPREAD };
 struct plan_key {
 	const char *label;
 	struct map ids; /* value → id + 1 */
+	bool names;     /* not there yet: every node that has the label bears its own name */
 	uint32_t values;
 	uint32_t *sites;      /* by site: id, or PLAN_NONE */
 	uint32_t *population; /* by id: nodes of the fleet */

@@ -19,7 +19,7 @@ static uint32_t key_numbered(struct plan_problem *problem, const char *label)
 	size_t room = problem->key_room;
 	problem->keys = xgrow(problem->keys, problem->key_count, &room, sizeof(*problem->keys));
 	problem->key_room = room;
-	problem->keys[problem->key_count] = (struct plan_key){.label = label};
+	problem->keys[problem->key_count] = (struct plan_key){.label = label, .names = true};
 	return problem->key_count++;
 }
 
@@ -118,9 +118,24 @@ static void find_rules(struct plan_problem *problem)
 
 /* ---- the values of their keys on the nodes ---- */
 
-static uint32_t value_of(const struct plan_key *key, const struct node *node)
+/* The values of a key that are the names of their nodes stand in no map until one is asked for, or a node bears another
+ * value: numbered so far, in the order of the first `end` nodes. */
+static void map_names(const struct plan_problem *problem, struct plan_key *key, size_t end)
+{
+	uintptr_t known = 0;
+	for (size_t i = 0; i < end && known < key->values; i++) {
+		const char *value = labels_get(&problem->nodes[i]->spec->labels, key->label);
+		if (value)
+			map_put(&key->ids, slice_of(value), (void *)++known);
+	}
+	key->names = false;
+}
+
+static uint32_t value_of(const struct plan_problem *problem, struct plan_key *key, const struct node *node)
 {
 	const char *value = node->spec ? labels_get(&node->spec->labels, key->label) : NULL;
+	if (key->names)
+		map_names(problem, key, problem->node_count);
 	uintptr_t known = value ? (uintptr_t)map_get(&key->ids, slice_of(value)) : 0;
 	return known ? (uint32_t)known - 1 : PLAN_NONE;
 }
@@ -128,7 +143,7 @@ static uint32_t value_of(const struct plan_key *key, const struct node *node)
 uint32_t plan__rule_value(
     const struct plan_problem *problem, const struct plan_rule *rule, uint32_t k, const struct node *node)
 {
-	return value_of(&problem->keys[rule->keys[k]], node);
+	return value_of(problem, &problem->keys[rule->keys[k]], node);
 }
 
 /* Over every node of the fleet, in the order of the sites. */
@@ -173,15 +188,26 @@ static void find_spread_domains(struct plan_problem *problem, const struct node 
 		struct plan_rule *rule = &problem->rules[r];
 		if (rule->kind != RULE_SPREAD || !spread_counts(rule, node))
 			continue;
-		uint32_t value = value_of(&problem->keys[rule->keys[0]], node);
+		uint32_t value = value_of(problem, &problem->keys[rule->keys[0]], node);
 		rule->domains += !rule->domain[value];
 		rule->domain[value] = true;
 	}
 }
 
-static void number_values(struct walk *walk, const struct node *node)
+/* The number of the value, + 1; 0 = it has none yet. */
+static uintptr_t known_value(struct walk *walk, struct plan_key *key, const char *value, size_t at)
+{
+	if (key->names && strcmp(value, walk->problem->nodes[at]->name) == 0)
+		return 0;
+	if (key->names)
+		map_names(walk->problem, key, at);
+	return (uintptr_t)map_get(&key->ids, slice_of(value));
+}
+
+static void number_values(struct walk *walk, size_t at)
 {
 	struct plan_problem *problem = walk->problem;
+	const struct node *node = problem->nodes[at];
 	while (walk->next < problem->site_count && !problem->sites[walk->next].node->spec)
 		walk->next++;
 	bool is_site = walk->next < problem->site_count && problem->sites[walk->next].node == node;
@@ -190,12 +216,13 @@ static void number_values(struct walk *walk, const struct node *node)
 		const char *value = label_near(&node->spec->labels, key->label, &walk->at[k]);
 		if (!value)
 			continue;
-		uintptr_t known = (uintptr_t)map_get(&key->ids, slice_of(value));
+		uintptr_t known = known_value(walk, key, value, at);
 		if (!known) {
 			key->population = xgrow(key->population, key->values, &walk->room[k], sizeof(*key->population));
 			key->population[key->values] = 0;
 			known = ++key->values;
-			map_put(&key->ids, slice_of(value), (void *)known);
+			if (!key->names)
+				map_put(&key->ids, slice_of(value), (void *)known);
 		}
 		key->population[known - 1]++;
 		if (is_site)
@@ -233,7 +260,7 @@ static void number_all_values(struct plan_problem *problem)
 	}
 	for (size_t i = 0; i < problem->node_count; i++) {
 		fetch_ahead(problem, i);
-		number_values(&walk, problem->nodes[i]);
+		number_values(&walk, i);
 	}
 	free(walk.room);
 	free(walk.at);

@@ -49,11 +49,12 @@ static int name_order(const void *a, const void *b)
 
 static void put_names(struct shape_key *key, const struct plan_names *names)
 {
-	const char **sorted = xcalloc(names->count + 1, sizeof(*sorted));
-	if (names->count > 0)
-		memcpy(sorted, names->names, names->count * sizeof(*sorted));
-	qsort(sorted, names->count, sizeof(*sorted), name_order);
 	shape_key_number(key, (int64_t)names->count);
+	if (names->count == 0)
+		return;
+	const char **sorted = xcalloc(names->count, sizeof(*sorted));
+	memcpy(sorted, names->names, names->count * sizeof(*sorted));
+	qsort(sorted, names->count, sizeof(*sorted), name_order);
 	for (size_t i = 0; i < names->count; i++)
 		shape_key_text(key, sorted[i]);
 	free(sorted);
@@ -75,7 +76,8 @@ static void put_meant(struct shape_key *key, const struct pod *pod, const struct
 
 struct grouping {
 	struct arena *arena;
-	struct map numbers; /* key → number + 1 */
+	struct map numbers;  /* key → number + 1 */
+	struct slice latest; /* the key that got the number last: most members are as the one before */
 	uint32_t count;
 };
 
@@ -83,13 +85,18 @@ struct grouping {
 static uint32_t number_of(struct grouping *grouping, const struct shape_key *key, bool *new)
 {
 	struct slice text = {key->at, key->len};
+	*new = false;
+	if (grouping->count > 0 && text.len == grouping->latest.len &&
+	    memcmp(text.at, grouping->latest.at, text.len) == 0)
+		return grouping->count - 1;
 	uintptr_t known = (uintptr_t)map_get(&grouping->numbers, text);
 	*new = known == 0;
 	if (known)
 		return (uint32_t)known - 1;
 	char *kept = arena_alloc(grouping->arena, key->len);
 	memcpy(kept, key->at, key->len);
-	map_put(&grouping->numbers, (struct slice){kept, key->len}, (void *)(uintptr_t)(grouping->count + 1));
+	grouping->latest = (struct slice){kept, key->len};
+	map_put(&grouping->numbers, grouping->latest, (void *)(uintptr_t)(grouping->count + 1));
 	return grouping->count++;
 }
 

@@ -6,6 +6,7 @@
 struct head {
 	int32_t gang_gpus; /* as many as fit: no match asks for more */
 	int32_t priority, grace_s;
+	uint32_t labels_at; /* in the bytes */
 	uint16_t label_count;
 	uint8_t owner_kind_count;
 	uint8_t gang; /* 0 = none, else its dialect + 1; bit 7: no_gang */
@@ -50,12 +51,13 @@ static struct traits *pack(const struct pod *pod)
 	    .gang = (uint8_t)((pod->gang ? (unsigned)pod->gang->dialect + 1 : 0) | (pod->no_gang ? NO_GANG : 0))};
 	traits->refs = 0;
 	traits->len = len;
-	memcpy(traits->bytes, &head, sizeof(head));
 	char *at = put_text(traits->bytes + sizeof(head), pod->class_name ? pod->class_name : "");
 	at = put_text(at, pod->decision ? pod->decision : "");
 	at = put_text(at, pod->gang ? pod->gang->name : "");
 	for (size_t i = 0; i < pod->owner_kind_count; i++)
 		at = put_text(at, pod->owner_kinds[i]);
+	head.labels_at = (uint32_t)(at - traits->bytes);
+	memcpy(traits->bytes, &head, sizeof(head));
 	for (size_t i = 0; i < pod->labels.count; i++)
 		at = put_text(put_text(at, pod->labels.items[i].key), pod->labels.items[i].value);
 	return traits;
@@ -117,9 +119,7 @@ void traits_labels(const struct traits *traits, struct labels *labels, size_t *r
 {
 	struct head head;
 	memcpy(&head, traits->bytes, sizeof(head));
-	const char *at = traits->bytes + sizeof(head);
-	for (unsigned texts = TEXTS_BEFORE_KINDS + head.owner_kind_count; texts > 0; texts--)
-		take_text(&at);
+	const char *at = traits->bytes + head.labels_at;
 	for (labels->count = 0; labels->count < head.label_count; labels->count++) {
 		labels->items = xgrow(labels->items, labels->count, room, sizeof(*labels->items));
 		const char *key = take_text(&at);
