@@ -42,10 +42,10 @@ struct policy_file {
 
 /* What teams have spent, as the API server keeps it. */
 struct team_book {
-	char *name;    /* NAMESPACE/NAME of the ConfigMap */
-	char *missing; /* why it is not kept, or NULL */
-	bool read, busy, creating, ending;
-	int64_t next_ns; /* no look, or write, sooner */
+	char *name; /* NAMESPACE/NAME of the ConfigMap */
+	struct keep kept;
+	bool ending;
+	int64_t next_ns; /* no look, or write, sooner; the end waits no longer */
 };
 
 struct instruments {

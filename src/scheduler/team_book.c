@@ -1,7 +1,6 @@
 /* What teams have spent, kept in a ConfigMap of berth's own, so that the next process goes on from there. Read once,
  * by the berth that is active; written by it then, once a minute, and when it stops. Where the API server does not
  * allow it berth counts from its start, and says so. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -12,28 +11,10 @@
 #define TICK_MS 1000
 #define WRITE_NS (60 * NS_PER_S)
 #define AGAIN_NS (10 * NS_PER_S) /* after a look in vain */
-#define DEADLINE_MS 10000
-#define LAST_DEADLINE_MS 1000 /* the end does not wait for longer */
-#define BODY_MAX (1u << 17)
-#define PATH_ROOM 400
-#define CONFIGMAPS_PATH "/api/v1/namespaces/%.*s/configmaps%s%s"
-
-static const char *path_of(const struct scheduler *s, bool all, char path[PATH_ROOM])
-{
-	const char *slash = strchr(s->book.name, '/');
-	snprintf(path, PATH_ROOM, CONFIGMAPS_PATH, (int)(slash - s->book.name), s->book.name, all ? "" : "/",
-	    all ? "" : slash + 1);
-	return path;
-}
-
-static void done_without(struct scheduler *s, const char *doing, const char *error)
-{
-	if (!s->book.missing)
-		log_warn("what teams spend is not kept: after a restart it is counted anew",
-		    "configmap=%s doing=%s error=%s", s->book.name, doing, log_quote(error ? error : ""));
-	free(s->book.missing);
-	s->book.missing = xstrdup(error ? error : "");
-}
+#define LAST_TICK_MS 10
+#define LAST_NS (1000 * NS_PER_MS) /* the end does not wait for longer */
+#define TEXT_MAX (1u << 17)
+#define KEY "usage"
 
 /* --- reading --- */
 
@@ -82,65 +63,33 @@ static bool take_usage(struct scheduler *s, struct slice text)
 	return reader_close(&json) && version == 1 && written > 0;
 }
 
-/* The text under "usage" in the ConfigMap's data, to be freed; NULL where there is none. */
-static char *find_usage(struct slice body, struct slice *text)
-{
-	struct reader json;
-	struct slice key, raw;
-	char *found = NULL;
-	reader_open(&json, body);
-	if (reader_object(&json))
-		while (reader_key(&json, &key)) {
-			if (!slice_is(key, "data") || found || !reader_object(&json)) {
-				reader_skip(&json);
-				continue;
-			}
-			while (reader_key(&json, &key)) {
-				if (!slice_is(key, "usage") || found || !reader_string(&json, &raw)) {
-					reader_skip(&json);
-					continue;
-				}
-				found = xmalloc(raw.len + 1);
-				*text = (struct slice){found, reader_unescape(raw, found)};
-			}
-		}
-	return found;
-}
-
-static void was_read(void *ctx, const struct kube_answer *answer)
+static void shown(void *ctx, struct slice key, struct slice text)
 {
 	struct scheduler *s = ctx;
-	struct slice text;
-	s->book.busy = false;
-	if (answer->code != 0 || (answer->status >= 300 && answer->status != 404 && answer->status != 403)) {
-		s->book.next_ns = clock_now() + AGAIN_NS;
-		log_warn("what teams have spent cannot be read", "configmap=%s error=%s", s->book.name,
-		    log_quote(answer->error ? answer->error : ""));
-		return;
-	}
-	s->book.read = true;
-	s->book.next_ns = clock_now(); /* whether it may be written is known at once */
-	if (answer->status == 403)
-		done_without(s, "read", answer->error);
-	char *usage = answer->status < 300 ? find_usage(answer->body, &text) : NULL;
-	if (usage && !take_usage(s, text))
+	if (slice_is(key, KEY) && !take_usage(s, text))
 		log_warn("the ConfigMap of what teams have spent is not berth's, and is written anew", "configmap=%s",
 		    s->book.name);
-	free(usage);
 }
 
-static void read_book(struct scheduler *s, int64_t now)
+/* Whether it may be written is known at once. */
+static void was_read(void *ctx)
 {
-	char path[PATH_ROOM];
-	if (now < s->book.next_ns)
+	struct scheduler *s = ctx;
+	s->book.next_ns = clock_now() + (s->book.kept.read ? 0 : AGAIN_NS);
+}
+
+static void read_book(struct scheduler *s)
+{
+	struct keep *kept = &s->book.kept;
+	if (kept->kube) {
+		keep_again(kept);
 		return;
-	s->book.busy = true;
-	kube_call(s->kube, &(struct kube_call_spec){.method = "GET",
-	                       .path = path_of(s, false, path),
-	                       .repeatable = true,
-	                       .deadline_ms = DEADLINE_MS,
-	                       .done = was_read,
-	                       .ctx = s});
+	}
+	const char *slash = strchr(s->book.name, '/');
+	char *namespace_ = xstrndup(s->book.name, (size_t)(slash - s->book.name));
+	keep_open(kept, s->kube, namespace_, slash + 1);
+	keep_read(kept, shown, was_read, s);
+	free(namespace_);
 }
 
 /* --- writing --- */
@@ -158,55 +107,14 @@ static void write_usage(const struct scheduler *s, struct buf *out)
 	buf_text(out, "}}");
 }
 
-static void write_book(struct scheduler *s, bool create);
-
-static void was_written(void *ctx, const struct kube_answer *answer)
+static void write_book(struct scheduler *s)
 {
-	struct scheduler *s = ctx;
-	s->book.busy = false;
-	if (answer->code == 0 && answer->status == 404 && !s->book.creating) {
-		write_book(s, true);
-		return;
-	}
-	if (answer->code != 0 || answer->status >= 300) {
-		done_without(s, "write", answer->error);
-	} else {
-		free(s->book.missing);
-		s->book.missing = NULL;
-	}
-	if (s->book.ending)
-		uv_timer_start(&s->team_timer, team_on_timer, 0, 0);
-}
-
-static void write_book(struct scheduler *s, bool create)
-{
-	char path[PATH_ROOM];
-	struct buf usage, body;
-	buf_init(&usage, BODY_MAX);
-	buf_init(&body, BODY_MAX);
-	write_usage(s, &usage);
-	if (create)
-		buf_printf(&body,
-		    "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"%s\","
-		    "\"labels\":{\"app.kubernetes.io/part-of\":\"berth\"}},",
-		    strchr(s->book.name, '/') + 1);
-	else
-		buf_char(&body, '{');
-	buf_text(&body, "\"data\":{\"usage\":");
-	buf_json_string(&body, buf_slice(&usage));
-	buf_text(&body, "}}");
-	s->book.busy = true;
-	s->book.creating = create;
-	s->book.next_ns = clock_now() + WRITE_NS;
-	kube_call(s->kube, &(struct kube_call_spec){.method = create ? "POST" : "PATCH",
-	                       .path = path_of(s, create, path),
-	                       .content_type = create ? NULL : "application/merge-patch+json",
-	                       .body = buf_slice(&body),
-	                       .deadline_ms = s->book.ending ? LAST_DEADLINE_MS : DEADLINE_MS,
-	                       .done = was_written,
-	                       .ctx = s});
-	buf_free(&usage);
-	buf_free(&body);
+	struct buf text;
+	buf_init(&text, TEXT_MAX);
+	write_usage(s, &text);
+	if (!text.overflow)
+		keep_set(&s->book.kept, KEY, buf_slice(&text).at);
+	buf_free(&text);
 }
 
 /* --- when --- */
@@ -219,20 +127,22 @@ static bool is_active(const struct scheduler *s)
 void team_on_timer(uv_timer_t *timer)
 {
 	struct scheduler *s = timer->data;
+	struct team_book *book = &s->book;
 	int64_t now = clock_now();
-	if (s->book.ending && !s->book.busy) {
+	if (book->ending && (!book->kept.writing || now >= book->next_ns)) {
 		scheduler_stop(s, s->done, s->done_ctx);
 		return;
 	}
 	if (s->stopping || !is_active(s))
 		return;
 	team_settle(s->fleet, now);
-	if (s->book.busy)
+	if (now < book->next_ns)
 		return;
-	if (!s->book.read)
-		read_book(s, now);
-	else if (now >= s->book.next_ns)
-		write_book(s, false);
+	book->next_ns = now + (book->kept.read ? WRITE_NS : AGAIN_NS);
+	if (book->kept.read)
+		write_book(s);
+	else
+		read_book(s);
 }
 
 void team_follow(struct scheduler *s)
@@ -245,22 +155,24 @@ void team_follow(struct scheduler *s)
 
 bool team_book_last(struct scheduler *s)
 {
-	if (s->book.ending || !s->book.read || s->book.busy || !is_active(s))
+	if (s->book.ending || !s->book.kept.read || !is_active(s))
 		return false;
 	s->book.ending = true;
+	s->book.next_ns = clock_now() + LAST_NS;
 	team_settle(s->fleet, clock_now());
-	write_book(s, false);
+	write_book(s);
+	uv_timer_start(&s->team_timer, team_on_timer, LAST_TICK_MS, LAST_TICK_MS);
 	return true;
 }
 
 void team_book_line(const struct scheduler *s, struct buf *out)
 {
-	if (s->fleet->teams && s->book.missing)
-		buf_printf(out, "info teams: what they spend is not kept, %s\n", s->book.missing);
+	if (s->fleet->teams && s->book.kept.trouble)
+		buf_printf(out, "info teams: what they spend is not kept, %s\n", s->book.kept.trouble);
 }
 
 void team_book_close(struct scheduler *s)
 {
+	keep_close(&s->book.kept);
 	free(s->book.name);
-	free(s->book.missing);
 }
