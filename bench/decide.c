@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "berth/decide.h"
+#include "core_fleet.h"
 
 #define DECISIONS 20000
 #define GIB (INT64_C(1) << 30)
@@ -55,15 +55,6 @@ static int64_t now_ns(void)
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
-/* splitmix64 (Steele, Lea, Flood, 2014) */
-static unsigned pick(struct bench *bench, unsigned below)
-{
-	uint64_t z = bench->random += UINT64_C(0x9e3779b97f4a7c15);
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return (unsigned)((z ^ (z >> 31)) % below);
 }
 
 static void sample(struct samples *samples, int64_t ns)
@@ -176,8 +167,8 @@ static struct pod *make_pod(struct bench *bench)
 	static const int64_t sizes[] = {1, 1, 1, 1, 1, 1, 2, 2, 4, 8};
 	struct arena arena;
 	char text[32];
-	unsigned class_ = pick(bench, CLASSES);
-	bool without = pick(bench, 10) == 0;
+	unsigned class_ = core_pick(&bench->random, CLASSES);
+	bool without = core_pick(&bench->random, 10) == 0;
 	arena_init(&arena, 1024);
 	struct pod *pod = arena_calloc(&arena, 1, sizeof(*pod));
 	snprintf(text, sizeof(text), "pod-%u", bench->serial++);
@@ -185,10 +176,12 @@ static struct pod *make_pod(struct bench *bench)
 	pod->namespace_ = "default";
 	pod->class_name = names[class_];
 	if (class_ == INFERENCE) {
-		snprintf(text, sizeof(text), "service-%u", pick(bench, 200));
+		snprintf(text, sizeof(text), "service-%u", core_pick(&bench->random, 200));
 		pod->owner_uid = arena_copy(&arena, slice_of(text));
 	}
-	int64_t gpus = without ? 0 : class_ == TRAINING ? sizes[pick(bench, 10)] : sizes[pick(bench, 8)];
+	int64_t gpus = without              ? 0
+	               : class_ == TRAINING ? sizes[core_pick(&bench->random, 10)]
+	                                    : sizes[core_pick(&bench->random, 8)];
 	if (bench->serial % 100 == 0)
 		gpus = 16; /* on no node */
 	pod->demand = amounts(&arena, bench->gpu, without ? 2000 : gpus * 4000, GIB * (1 + gpus * 16), 1, gpus);
@@ -213,7 +206,7 @@ static void place(struct bench *bench, struct pod *pod, const struct node *node,
 
 static void release_one(struct bench *bench, struct samples *changes)
 {
-	size_t at = pick(bench, (unsigned)bench->pod_count);
+	size_t at = core_pick(&bench->random, (unsigned)bench->pod_count);
 	struct pod *pod = bench->pods[at];
 	int64_t start = now_ns();
 	ledger_release(bench->fleet, ledger_find(bench->fleet, slice_of(pod->uid)));

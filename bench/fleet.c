@@ -13,27 +13,16 @@
  *            dynamic programming over the gangs, as these hold whole nodes and none shares one */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
-#include "berth/decide.h"
 #include "berth/victims.h"
+#include "core_fleet.h"
 
 #define NODES 10000
 #define GANGS 700
 #define FLEETS 10
-#define GIB (INT64_C(1) << 30)
 #define HOUR_NS (INT64_C(3600) * 1000000000)
 #define NOW_NS (1000 * HOUR_NS)
-#define ZONE 2560
-#define BLOCK 128
-#define RACK 16
 
-static const char *products[] = {"NVIDIA-H100"};
-static struct gpu_model models[] = {
-    {.name = "H100", .product_count = 1, .products = products, .memory_mib = 81559, .dtypes = 0x7f, .cost = 8}};
-static struct gpu_resource gpu_resources[] = {{.pattern = "nvidia.com/gpu"}};
-static const struct gpu_catalogue catalogue = {1, models, 1, gpu_resources};
 static uint16_t preempted[] = {1};
 
 struct unit {
@@ -43,150 +32,40 @@ struct unit {
 };
 
 struct bench {
-	struct fleet *fleet;
-	struct policy *policy;
-	uint64_t random;
-	resource_id gpu;
-	size_t pod_count, pod_room;
-	struct pod **pods;
-	unsigned serial;
+	struct core_fleet made;
 	size_t unit_count, unit_room;
-	struct unit *made;
+	struct unit *of; /* by unit */
 	struct victims_unit *units;
 };
 
-static int64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
-/* splitmix64 (Steele, Lea, Flood, 2014) */
-static unsigned pick(struct bench *bench, unsigned below)
-{
-	uint64_t z = bench->random += UINT64_C(0x9e3779b97f4a7c15);
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return (unsigned)((z ^ (z >> 31)) % below);
-}
-
-static struct policy *make_policy(void)
-{
-	static const char *const levels[] = {"zone", "block", "rack"};
-	static const char *const names[] = {"inference", "training", "dev"};
-	struct arena arena;
-	arena_init(&arena, 4096);
-	struct policy *policy = arena_calloc(&arena, 1, sizeof(*policy));
-	policy->level_count = 3;
-	for (size_t i = 0; i < 3; i++)
-		policy->levels[i] = (struct policy_level){.name = levels[i], .node_label = levels[i]};
-	policy->class_count = 3;
-	policy->classes = arena_calloc(&arena, 3, sizeof(*policy->classes));
-	for (size_t i = 0; i < 3; i++) {
-		policy->classes[i] = (struct policy_class){.name = names[i], .spread_level = -1};
-		for (int term = 0; term < SCORE_TERM_COUNT; term++)
-			policy->classes[i].weights[term] = score_term_default_weight((enum score_term)term);
-	}
-	policy->classes[0].may_preempt_count = 1;
-	policy->classes[0].may_preempt = preempted;
-	policy->fallback = 2;
-	policy->arena = arena;
-	return policy;
-}
-
-static struct resources amounts(struct arena *arena, resource_id gpu, int64_t nodes, int64_t pods, int64_t gpus)
-{
-	struct resource_list list = {0};
-	*resource_list_at(&list, RESOURCE_CPU) = nodes * 128000 + gpus * 8000;
-	*resource_list_at(&list, RESOURCE_MEMORY) = nodes * 1024 * GIB + gpus * 64 * GIB;
-	*resource_list_at(&list, RESOURCE_PODS) = pods;
-	*resource_list_at(&list, gpu) = gpus + nodes * 8;
-	return resource_list_keep(&list, arena);
-}
-
-static void add_label(struct node_spec *spec, struct arena *arena, const char *key, unsigned number)
-{
-	char text[32];
-	snprintf(text, sizeof(text), "%s-%u", key, number);
-	spec->labels.items[spec->labels.count++] = (struct label){key, arena_copy(arena, slice_of(text))};
-}
-
-static const char *node_name(unsigned number)
-{
-	static char text[32];
-	snprintf(text, sizeof(text), "node-%05u", number);
-	return text;
-}
-
-static void add_node(struct bench *bench, unsigned number)
-{
-	struct arena arena;
-	arena_init(&arena, 2048);
-	struct node_spec *spec = arena_calloc(&arena, 1, sizeof(*spec));
-	spec->name = arena_copy(&arena, slice_of(node_name(number)));
-	spec->ready = true;
-	spec->labels.items = arena_calloc(&arena, 4, sizeof(*spec->labels.items));
-	add_label(spec, &arena, "block", number / BLOCK);
-	spec->labels.items[spec->labels.count++] = (struct label){"kubernetes.io/hostname", spec->name};
-	add_label(spec, &arena, "rack", number / RACK);
-	add_label(spec, &arena, "zone", number / ZONE);
-	spec->allocatable = spec->capacity = amounts(&arena, bench->gpu, 1, 110, 0);
-	spec->model = &models[0];
-	spec->gpu_count = 8;
-	spec->lane_count = 1;
-	spec->lanes = arena_calloc(&arena, 1, sizeof(*spec->lanes));
-	spec->lanes[0] = (struct gpu_lane){.resource = bench->gpu,
-	    .replicas = 1,
-	    .model = spec->model,
-	    .memory_mib = spec->model->memory_mib,
-	    .dtypes = spec->model->dtypes};
-	spec->arena = arena;
-	fleet_put_node(bench->fleet, spec);
-}
-
-static struct pod *make_pod(struct bench *bench, int64_t gpus, const char *class_)
-{
-	struct arena arena;
-	char text[32];
-	arena_init(&arena, 1024);
-	struct pod *pod = arena_calloc(&arena, 1, sizeof(*pod));
-	snprintf(text, sizeof(text), "pod-%07u", bench->serial++);
-	pod->uid = pod->name = arena_copy(&arena, slice_of(text));
-	pod->namespace_ = "default";
-	pod->class_name = class_;
-	pod->demand = amounts(&arena, bench->gpu, 0, 1, gpus);
-	pod->arena = arena;
-	bench->pods = xgrow(bench->pods, bench->pod_count, &bench->pod_room, sizeof(*bench->pods));
-	return bench->pods[bench->pod_count++] = pod;
-}
-
 static const char *stand(struct bench *bench, unsigned node, int64_t gpus, const char *class_)
 {
-	struct pod *pod = make_pod(bench, gpus, class_);
-	ledger_reserve(bench->fleet, pod, slice_of(node_name(node)), LEDGER_BOUND, true, 0, 0);
+	struct pod *pod = core_fleet_pod(&bench->made, gpus, class_);
+	ledger_reserve(bench->made.fleet, pod, slice_of(core_fleet_node(node)), LEDGER_BOUND, true, 0, 0);
 	return pod->uid;
 }
 
 static struct unit *add_unit(struct bench *bench)
 {
 	size_t room = bench->unit_room;
-	bench->made = xgrow(bench->made, bench->unit_count, &bench->unit_room, sizeof(*bench->made));
+	bench->of = xgrow(bench->of, bench->unit_count, &bench->unit_room, sizeof(*bench->of));
 	bench->units = xgrow(bench->units, bench->unit_count, &room, sizeof(*bench->units));
 	char text[32];
 	snprintf(text, sizeof(text), "unit-%05zu", bench->unit_count);
-	int64_t start = NOW_NS - (int64_t)pick(bench, 72 * 60) * (HOUR_NS / 60);
+	int64_t start = NOW_NS - (int64_t)core_pick(&bench->made.random, 72 * 60) * (HOUR_NS / 60);
 	bench->units[bench->unit_count] = (struct victims_unit){.id = xstrdup(text),
 	    .class_ = 1,
 	    .team = VICTIMS_NONE,
 	    .lent_by = VICTIMS_NONE,
 	    .recreated = true,
-	    .moves = pick(bench, 10) == 0,
+	    .moves = core_pick(&bench->made.random, 10) == 0,
 	    .start_ns = start,
-	    .checkpoint_ns = pick(bench, 3) == 0 ? 0 : NOW_NS - (int64_t)pick(bench, 120) * (HOUR_NS / 60),
+	    .checkpoint_ns = core_pick(&bench->made.random, 3) == 0
+	                         ? 0
+	                         : NOW_NS - (int64_t)core_pick(&bench->made.random, 120) * (HOUR_NS / 60),
 	    .part_of = VICTIMS_WHOLE};
-	bench->made[bench->unit_count] = (struct unit){0};
-	return &bench->made[bench->unit_count++];
+	bench->of[bench->unit_count] = (struct unit){0};
+	return &bench->of[bench->unit_count++];
 }
 
 static void add_member(struct unit *unit, const char *uid)
@@ -201,7 +80,8 @@ static void fill(struct bench *bench, bool shared)
 	static const unsigned sizes[] = {1, 1, 2, 2, 4, 4, 8, 8, 16, 16, 32, 64};
 	unsigned node = 0, gangs = shared ? GANGS / 2 : GANGS;
 	for (unsigned left = NODES; node < NODES; left = NODES - node) {
-		unsigned size = sizes[pick(bench, 12)], gang = pick(bench, left) < left * 7 / 10;
+		unsigned size = sizes[core_pick(&bench->made.random, 12)],
+		         gang = core_pick(&bench->made.random, left) < left * 7 / 10;
 		if (gang && bench->unit_count < gangs && node + size <= NODES) {
 			struct unit *unit = add_unit(bench);
 			for (unit->nodes = 0; unit->nodes < size; unit->nodes++)
@@ -209,9 +89,10 @@ static void fill(struct bench *bench, bool shared)
 			continue;
 		}
 		for (int64_t gpus = 8, asks; gpus > 0; gpus -= asks) {
-			asks = (int64_t)1 << pick(bench, 4);
+			asks = (int64_t)1 << core_pick(&bench->made.random, 4);
 			asks = asks < gpus ? asks : gpus;
-			bool may = shared && asks < 8 && bench->unit_count < GANGS && pick(bench, 3) > 0;
+			bool may =
+			    shared && asks < 8 && bench->unit_count < GANGS && core_pick(&bench->made.random, 3) > 0;
 			const char *uid = stand(bench, node, asks, may ? "training" : "dev");
 			if (may)
 				add_member(add_unit(bench), uid);
@@ -219,8 +100,8 @@ static void fill(struct bench *bench, bool shared)
 		node++;
 	}
 	for (size_t i = 0; i < bench->unit_count; i++) {
-		bench->units[i].member_count = bench->made[i].count;
-		bench->units[i].members = bench->made[i].members;
+		bench->units[i].member_count = bench->of[i].count;
+		bench->units[i].members = bench->of[i].members;
 	}
 }
 
@@ -251,20 +132,6 @@ struct figures {
 	double cost, over;
 };
 
-static const char *app_values[] = {"peak"};
-static struct selector_requirement app_label = {"app", SELECTOR_IN, 1, app_values};
-
-static void keep_apart(struct pod *pod)
-{
-	pod->anti_affinity_count = 1;
-	pod->anti_affinity = arena_calloc(&pod->arena, 1, sizeof(*pod->anti_affinity));
-	pod->anti_affinity[0].topology_key = "kubernetes.io/hostname";
-	pod->anti_affinity[0].selector = (struct selector){1, &app_label};
-	pod->labels.items = arena_calloc(&pod->arena, 1, sizeof(*pod->labels.items));
-	pod->labels.items[0] = (struct label){"app", "peak"};
-	pod->labels.count = 1;
-}
-
 /* The cheapest cover of so many nodes by gangs of whole nodes; no other unit empties one. */
 static double least(const struct bench *bench, struct victims_request *request, size_t nodes)
 {
@@ -278,7 +145,7 @@ static double least(const struct bench *bench, struct victims_request *request, 
 		double price = VICTIMS_COST_UNIT + VICTIMS_COST_CLASS + VICTIMS_COST_MOVE * unit->moves +
 		               VICTIMS_COST_HOUR * (hours < VICTIMS_HOURS_MAX ? hours : VICTIMS_HOURS_MAX) +
 		               (double)(8 * unit->member_count) * (double)(request->now_ns - saved) / 1e9;
-		size_t gives = bench->made[u].nodes;
+		size_t gives = bench->of[u].nodes;
 		for (size_t n = nodes; gives > 0 && n > 0; n--) {
 			double with = price + best[n > gives ? n - gives : 0];
 			best[n] = with < best[n] ? with : best[n];
@@ -307,7 +174,7 @@ static void count_answer(const struct bench *bench, const struct demand *demand,
 
 static double ms_since(int64_t since, double *longest)
 {
-	double ms = (double)(now_ns() - since) / 1e6;
+	double ms = (double)(core_cpu_ns() - since) / 1e6;
 	*longest = ms > *longest ? ms : *longest;
 	return ms;
 }
@@ -317,9 +184,9 @@ static void measure(struct bench *bench, const struct demand *demand, bool share
 	struct plan_member *members = xcalloc(demand->count, sizeof(*members));
 	struct victims_answer answer;
 	for (size_t i = 0; i < demand->count; i++) {
-		struct pod *pod = make_pod(bench, demand->gpus, "inference");
+		struct pod *pod = core_fleet_pod(&bench->made, demand->gpus, "inference");
 		if (demand->apart)
-			keep_apart(pod);
+			core_fleet_keep_apart(pod);
 		members[i] = (struct plan_member){.pod = pod, .rank = (int32_t)i};
 	}
 	struct victims_request request = {
@@ -331,16 +198,16 @@ static void measure(struct bench *bench, const struct demand *demand, bool share
 	    .units = bench->units};
 	request.demand.topology.require = demand->require;
 	double longest = 0, steps = 0;
-	int64_t at = now_ns();
-	struct victims_search *search = victims_begin(bench->fleet, &request);
+	int64_t at = core_cpu_ns();
+	struct victims_search *search = victims_begin(bench->made.fleet, &request);
 	double begin = ms_since(at, &longest);
 	for (bool done = false; !done;) {
-		at = now_ns();
+		at = core_cpu_ns();
 		done = victims_step(search, VICTIMS_EFFORT);
 		steps += ms_since(at, &longest);
 	}
-	at = now_ns();
-	victims_finish(bench->fleet, search, &answer);
+	at = core_cpu_ns();
+	victims_finish(bench->made.fleet, search, &answer);
 	double finish = ms_since(at, &longest);
 	const double all[PARTS] = {begin, steps, finish, begin + steps + finish, longest};
 	for (int part = 0; part < PARTS; part++)
@@ -352,31 +219,21 @@ static void measure(struct bench *bench, const struct demand *demand, bool share
 
 static void run(unsigned seed, bool shared, struct figures *figures)
 {
-	struct bench bench = {.fleet = fleet_new(&catalogue), .policy = make_policy(), .random = seed};
-	bench.gpu = (resource_id)resource_names_id(&bench.fleet->names, slice_of("nvidia.com/gpu"));
-	fleet_set_policy(bench.fleet, bench.policy);
-	for (unsigned i = 0; i < NODES; i++)
-		add_node(&bench, i);
+	static const char *const classes[] = {"inference", "training", "dev"};
+	struct bench bench = {.unit_count = 0};
+	core_fleet_open(&bench.made, seed, NODES, classes, 3);
+	bench.made.policy->classes[0].may_preempt_count = 1;
+	bench.made.policy->classes[0].may_preempt = preempted;
 	fill(&bench, shared);
 	for (size_t d = 0; d < DEMANDS; d++)
 		measure(&bench, &demands[d], shared, &figures[d], seed);
-	fleet_free(bench.fleet);
-	policy_free(bench.policy);
-	for (size_t i = 0; i < bench.pod_count; i++)
-		pod_free(bench.pods[i]);
 	for (size_t i = 0; i < bench.unit_count; i++) {
-		free(bench.made[i].members);
+		free(bench.of[i].members);
 		free((void *)(uintptr_t)bench.units[i].id);
 	}
-	free(bench.pods);
-	free(bench.made);
+	free(bench.of);
 	free(bench.units);
-}
-
-static int ascending(const void *a, const void *b)
-{
-	double left = *(const double *)a, right = *(const double *)b;
-	return (left > right) - (left < right);
+	core_fleet_close(&bench.made);
 }
 
 static void print_row(const char *name, struct figures *of)
@@ -384,8 +241,8 @@ static void print_row(const char *name, struct figures *of)
 	double found = of->found > 0 ? (double)of->found : 1;
 	printf("  %-14s", name);
 	for (int part = 0; part < PARTS; part++) {
-		qsort(of->ms[part], FLEETS, sizeof(double), ascending);
-		printf(" %7.2f [%6.2f]", of->ms[part][FLEETS / 2], of->ms[part][FLEETS - 1]);
+		double median = core_median(of->ms[part], FLEETS);
+		printf(" %7.2f [%6.2f]", median, of->ms[part][FLEETS - 1]);
 	}
 	printf(
 	    " %5zu/%d %6zu %8.1f %10.0f", of->found, FLEETS, of->exact, (double)of->victims / found, of->cost / found);
