@@ -102,14 +102,17 @@ struct gang {
 	int64_t gpus_seen; /* the caller's: what it has acted upon */
 
 	enum gang_state state;
-	int64_t since_ns, since_wall_ns; /* in the state */
-	int64_t first_ns;                /* when its first member was seen */
-	int64_t deadline_ns;             /* INT64_MAX = none */
-	int64_t moved_ns;                /* when it came further than ever before in this state … */
-	size_t reached;                  /* … and how far */
-	int64_t no_room_ns;              /* since when members that are there have no room; INT64_MAX = they have */
-	size_t held_nodes;               /* the caller's: that are kept free for it; 0 = none are */
-	int64_t hold_after_ns;           /* the caller's: no look for such nodes sooner */
+	int64_t since_ns, since_wall_ns;     /* in the state */
+	int64_t first_ns;                    /* when its first member was seen */
+	int64_t deadline_ns;                 /* INT64_MAX = none */
+	int64_t moved_ns;                    /* when it came further than ever before in this state … */
+	size_t reached;                      /* … and how far */
+	int64_t no_room_ns;                  /* since when members that are there have no room; INT64_MAX = they have */
+	size_t held_nodes;                   /* the caller's: that are kept free for it; 0 = none are */
+	int64_t start_ns;                    /* the caller's: when it is expected to start; 0 = not known */
+	int64_t promised_ns, promised_at_ns; /* the caller's: the first start told of it, and when; 0 = none was */
+	int64_t forecast_ns, elsewhere_ns;   /* the caller's: when it was foreseen last, and on all nodes; 0 = never */
+	int64_t hold_after_ns;               /* the caller's: no look for such nodes sooner */
 	bool broken;  /* the caller's: a node went away under a bound member, which calls for an undo */
 	bool undoing; /* the caller's: its undo is under way */
 	int64_t

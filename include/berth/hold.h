@@ -1,5 +1,10 @@
-/* Domains kept for gangs that starve: a node that is held for one takes no pod that stands behind it in order. Pods
- * that run there run out, and those ahead of it still come. */
+/* Domains kept for gangs that wait: a node that is held for one takes no pod that stands behind it in order. Pods that
+ * run there run out, and those ahead of it still come.
+ *
+ * Where it is known when the gang will start, the nodes are kept from then on alone: until then they take pods behind
+ * it, too, that end before by the run time expected of them, or that may be ended before by the right of the gang's
+ * class. Run times are guesses, so that this has an end (`until_ns`): a gang that has not started by then gets its
+ * nodes kept free of everybody behind it, and of its own priority everybody who came later is, whatever the class. */
 #ifndef BERTH_HOLD_H
 #define BERTH_HOLD_H
 
@@ -21,7 +26,11 @@ struct node_hold {
 	char *namespace_, *name;
 	int32_t priority;
 	size_t class_order;
+	size_t gang_class; /* index into the policy in force, for its rights; beyond its classes: none */
 	int64_t created_ns;
+	int64_t start_ns; /* when it is to start, by the caller's clock; 0 = not known */
+	int64_t until_ns; /* nobody behind it comes any more from then on */
+	int64_t left_ns;  /* until the start, as hold_pass has it; 0 = nobody behind it comes */
 };
 
 /* Texts are copied. The place it got, or HOLDS_MAX when all are taken. */
@@ -29,6 +38,16 @@ size_t hold_begin(struct fleet *fleet, const struct node_hold *hold);
 void hold_node(struct fleet *fleet, size_t place, struct node *node);
 /* Its nodes count as improved. */
 void hold_end(struct fleet *fleet, size_t place);
+/* When its gang is to start, and until when others come before it. Its nodes count as improved where that is later. */
+void hold_time(struct fleet *fleet, size_t place, int64_t start_ns, int64_t until_ns, int64_t now_ns);
+/* Until when others come before a gang that was promised a start: half as long again as the promise was, and
+ * HOLD_SLIP_LEAST after it at least. */
+#define HOLD_SLIP_LEAST INT64_C(5000000000)
+int64_t hold_until(int64_t promised_ns, int64_t promised_at_ns);
+/* It is later: in step with it all holds stay that have a start. */
+void hold_pass(struct fleet *fleet, int64_t now_ns);
+/* The place of the gang's hold, or HOLDS_MAX. */
+size_t hold_find(const struct fleet *fleet, const char *key);
 /* Nodes held, with a spec. */
 size_t hold_nodes(const struct fleet *fleet, size_t place);
 /* The places that keep the pod off their nodes, a bit each. */

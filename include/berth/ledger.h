@@ -48,10 +48,12 @@ struct ledger_entry {
 	struct resources demand;
 	uint16_t demand_room;
 	enum ledger_state state;
-	bool hold;                /* room without a pod */
-	uint16_t class_;          /* of a pod of ours with GPUs, while the policy has headroom; else UINT16_MAX */
-	bool ours;                /* its schedulerName is berth's */
+	bool hold; /* room without a pod */
+	uint16_t
+	    class_; /* of a pod of ours with GPUs, while the policy has headroom or reserves in time; else UINT16_MAX */
+	bool ours;  /* its schedulerName is berth's */
 	bool ending;              /* its pod is being deleted */
+	bool endable;             /* see struct pod */
 	bool pinned;              /* a call is under way: does not expire */
 	uint16_t team, team_pool; /* for which it counts, see berth/team.h; TEAM_NONE: for nobody */
 	int32_t team_milli;
@@ -59,6 +61,8 @@ struct ledger_entry {
 	int64_t expires_ns;    /* LEDGER_NEVER unless it can expire */
 	int64_t since_ns;      /* when it entered its state */
 	int64_t ttl_ns;        /* what a renewal gives */
+	int64_t began_ns;      /* when its pod began to run, or the entry was made */
+	int64_t ends_ns;       /* when it is expected to end; LEDGER_NEVER = not known */
 	struct traits *traits; /* of a bound pod of ours; else NULL */
 	size_t device_count;
 	struct device_share *devices;
@@ -91,6 +95,8 @@ void ledger_release(struct fleet *fleet, struct ledger_entry *entry);
 void ledger_renew(struct fleet *fleet, struct ledger_entry *entry, int64_t now_ns);
 /* A pinned entry does not expire; unpinning starts the TTL anew. */
 void ledger_pin(struct fleet *fleet, struct ledger_entry *entry, bool pinned, int64_t now_ns);
+/* What is expected of the pod's run from its beginning on, by what is known now. */
+void ledger_expect(struct ledger_entry *entry, const struct pod *pod, int64_t began_ns);
 /* Replaces the demand of an entry (an in-place resize, a pod seen again). */
 void ledger_update(struct fleet *fleet, struct ledger_entry *entry, const struct pod *pod);
 /* When the next entry expires, or LEDGER_NEVER. */

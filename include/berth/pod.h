@@ -19,6 +19,7 @@
 #define POD_SAFE_TO_EVICT "cluster-autoscaler.kubernetes.io/safe-to-evict"
 #define POD_ENDING_AT "berth.dev/ending-at" /* RFC 3339: when berth means to end it */
 #define POD_DO_NOT_DISRUPT "karpenter.sh/do-not-disrupt"
+#define POD_RUNTIME "berth.dev/expected-runtime" /* Go duration: from its start to its end */
 
 /* What a pod asks of other pods in a domain: a term of a required affinity or anti-affinity. matchLabelKeys and
  * mismatchLabelKeys are in the selector. */
@@ -59,32 +60,37 @@ struct pod {
 	const char *nominated;   /* status.nominatedNodeName or NULL */
 	struct resources demand; /* as kube-scheduler 1.36 counts it, with RESOURCE_PODS = 1 */
 	int32_t priority;
-	int64_t created_ns;    /* wall clock, 1970 */
-	bool terminal;         /* phase Succeeded or Failed: counts for nothing */
-	bool succeeded;        /* the first of them */
-	bool rejected;         /* Failed, because its kubelet did not take it: it never ran */
-	enum pod_start start;  /* of one with a node */
-	int64_t start_ns;      /* when that was, by the wall clock; 0 = not said */
-	int64_t restarts;      /* of its containers, in all */
-	bool deleting;         /* counts until it is gone */
-	bool gated;            /* has scheduling gates */
-	bool gate_ours;        /* berth.dev/plan is among them */
-	bool gate_other;       /* and so is another one */
-	bool slow_binding;     /* has a PersistentVolumeClaim, an ephemeral volume or a resource claim: bind may come
-	                          minutes after filter */
-	bool no_gang;          /* berth.dev/no-gang: a single, whatever its controller is */
-	int32_t grace_s;       /* terminationGracePeriodSeconds */
-	bool soft_spread;      /* has preferred pod (anti-)affinity or a ScheduleAnyway constraint */
-	const char *wake;      /* value of berth.dev/wake, or NULL */
-	const char *decision;  /* value of berth.dev/decision, or NULL: what its Binding said */
-	const char *plan;      /* value of berth.dev/plan, or NULL: where its gang was planned */
-	const char *waiting;   /* value of berth.dev/waiting, or NULL: what its gang waits for */
-	bool gang_whole;       /* POD_GANG_WHOLE: its gang was whole once */
-	int64_t checkpoint_ns; /* POD_CHECKPOINT, wall clock, 1970; 0 = none that can be read */
-	int64_t started_ns;    /* status.startTime, wall clock, 1970; 0 = not started */
-	bool not_safe;         /* POD_SAFE_TO_EVICT "false" */
-	bool do_not_disrupt;   /* POD_DO_NOT_DISRUPT, and not "false" */
-	const char *ending_at; /* POD_ENDING_AT, or NULL */
+	int64_t created_ns;      /* wall clock, 1970 */
+	bool terminal;           /* phase Succeeded or Failed: counts for nothing */
+	bool succeeded;          /* the first of them */
+	bool rejected;           /* Failed, because its kubelet did not take it: it never ran */
+	enum pod_start start;    /* of one with a node */
+	int64_t start_ns;        /* when that was, by the wall clock; 0 = not said */
+	int64_t restarts;        /* of its containers, in all */
+	bool deleting;           /* counts until it is gone */
+	bool gated;              /* has scheduling gates */
+	bool gate_ours;          /* berth.dev/plan is among them */
+	bool gate_other;         /* and so is another one */
+	bool slow_binding;       /* has a PersistentVolumeClaim, an ephemeral volume or a resource claim: bind may come
+	                            minutes after filter */
+	bool no_gang;            /* berth.dev/no-gang: a single, whatever its controller is */
+	int32_t grace_s;         /* terminationGracePeriodSeconds */
+	bool soft_spread;        /* has preferred pod (anti-)affinity or a ScheduleAnyway constraint */
+	const char *wake;        /* value of berth.dev/wake, or NULL */
+	const char *decision;    /* value of berth.dev/decision, or NULL: what its Binding said */
+	const char *plan;        /* value of berth.dev/plan, or NULL: where its gang was planned */
+	const char *waiting;     /* value of berth.dev/waiting, or NULL: what its gang waits for */
+	bool gang_whole;         /* POD_GANG_WHOLE: its gang was whole once */
+	int64_t checkpoint_ns;   /* POD_CHECKPOINT, wall clock, 1970; 0 = none that can be read */
+	int64_t started_ns;      /* status.startTime, wall clock, 1970; 0 = not started */
+	bool not_safe;           /* POD_SAFE_TO_EVICT "false" */
+	bool do_not_disrupt;     /* POD_DO_NOT_DISRUPT, and not "false" */
+	const char *ending_at;   /* POD_ENDING_AT, or NULL */
+	int64_t said_runtime_ns; /* POD_RUNTIME; 0 = none that can be read */
+	int64_t finished_ns;     /* of one that ended: when its last container did, wall clock; 0 = not said */
+	/* What follows for reservations in time. Put there by who knows, while the policy has any. */
+	int64_t runtime_ns; /* that it is expected to run in all; 0 = not known */
+	bool endable; /* who has the right to it may end it: nothing protects it, and it is made anew or resumed */
 	const char *unschedulable;        /* kube-scheduler's words on a pod that it found no node for, or NULL */
 	const struct pod_gang *said_gang; /* what it says itself of a gang */
 	const struct pod_gang *gang;      /* the same, or NULL where its object says that there is none: a single. See

@@ -48,6 +48,7 @@ struct policy_gang {
 	int64_t members_within_ns; /* from the first member to the quorum, or the gang lets go of what it holds */
 	int64_t
 	    hold_domain_after_ns; /* a complete gang that starves so long keeps the cheapest domain from later pods */
+	int64_t reserve_after_ns; /* one that waits so long is promised a start, where one can be told; -1 = none is */
 	bool restart_on_loss;     /* onNodeLoss: restart; else replace */
 };
 
@@ -162,6 +163,7 @@ struct policy {
 	struct policy_quarantine quarantine;
 	size_t headroom_count;
 	struct policy_headroom *headroom;
+	bool reserves;            /* some class has reserveAfter */
 	bool gates;               /* some class is gated */
 	int64_t release_after_ns; /* no pod stays gated for longer once no berth is active */
 	struct policy_moves moves;

@@ -6,6 +6,7 @@
 #include "base/reader.h"
 #include "berth/map.h"
 #include "cluster/fields.h"
+#include "cluster/pod_run.h"
 
 #define QUEUE_NAME "kueue.x-k8s.io/queue-name"
 
@@ -73,7 +74,7 @@ void owners_synced(struct owners *owners)
 }
 
 struct reading {
-	struct slice uid, namespace_, name, checkpoint;
+	struct slice uid, namespace_, name, checkpoint, runtime;
 	struct owner owner;
 	bool queued;
 };
@@ -97,6 +98,8 @@ static void read_annotations(struct reader *json, struct reading *reading)
 	for (struct slice key; reader_key(json, &key);) {
 		if (slice_is(key, POD_CHECKPOINT))
 			reader_string(json, &reading->checkpoint);
+		else if (slice_is(key, POD_RUNTIME))
+			reader_string(json, &reading->runtime);
 		else
 			reader_skip(json);
 	}
@@ -164,6 +167,7 @@ static struct job *make_job(const struct reading *reading)
 	job->said.queued = reading->queued;
 	if (!clock_parse(reading->checkpoint, &job->said.checkpoint_ns))
 		job->said.checkpoint_ns = 0;
+	job->said.runtime_ns = pod_run_expected(reading->runtime);
 	job->arena = arena;
 	return job;
 }

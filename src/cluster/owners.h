@@ -32,6 +32,7 @@ struct owners_job {
 	const char *owner_kind, *owner_name, *owner_uid; /* its controller, or NULL */
 	bool queued;                                     /* Kueue's */
 	int64_t checkpoint_ns;                           /* berth.dev/last-checkpoint, wall clock; 0 = none */
+	int64_t runtime_ns;                              /* berth.dev/expected-runtime; 0 = none */
 };
 /* False where no such Job is known. */
 bool owners_find(const struct owners *owners, const char *uid, struct owners_job *job);

@@ -8,7 +8,7 @@
 #include "cluster/owners.h"
 #include "cluster/placement.h"
 #include "cluster/pod_affinity.h"
-#include "cluster/start.h"
+#include "cluster/pod_run.h"
 
 /* First the pass over the document, which notes slices of its text, since what is worth keeping is only known at its
  * end (a pod with a node keeps less, and spec comes behind metadata); then the pod is written into an arena made to
@@ -26,13 +26,13 @@ struct said {
 
 struct reading {
 	struct slice uid, namespace_, name, created, wake, decision, plan, waiting;
-	struct slice scheduler, node, nominated, phase;
+	struct slice scheduler, node, nominated;
 	struct slice labels, node_selector, affinity, tolerations, spread, volumes; /* JSON text */
 	struct said by_annotation, by_label;
 	struct owner owner;
-	struct slice phase_reason, unschedulable, checkpoint, started, ending_at;
-	struct start start;
-	bool deleting, gated, gate_ours, gate_other, slow_binding, gang_whole, not_safe, do_not_disrupt;
+	struct slice unschedulable;
+	struct pod_run run;
+	bool deleting, gated, gate_ours, gate_other, slow_binding, gang_whole;
 	int64_t priority, grace_s;
 	struct demand demand;
 	struct gang_notes *gang;
@@ -65,26 +65,6 @@ static bool read_said(struct reader *json, struct slice key, struct said *said)
 	return true;
 }
 
-/* Words on whether the pod may be ended, and what that would cost. */
-static bool read_ending(struct reader *json, struct slice key, struct reading *reading)
-{
-	struct slice value;
-
-	if (slice_is(key, POD_CHECKPOINT))
-		reader_string(json, &reading->checkpoint);
-	else if (slice_is(key, POD_ENDING_AT))
-		reader_string(json, &reading->ending_at);
-	else if (slice_is(key, POD_SAFE_TO_EVICT)) {
-		if (reader_string(json, &value))
-			reading->not_safe = slice_is(value, "false");
-	} else if (slice_is(key, POD_DO_NOT_DISRUPT)) {
-		if (reader_string(json, &value))
-			reading->do_not_disrupt = !slice_is(value, "false");
-	} else
-		return false;
-	return true;
-}
-
 static void read_annotations(struct reader *json, struct reading *reading)
 {
 	if (reader_object(json))
@@ -100,7 +80,8 @@ static void read_annotations(struct reader *json, struct reading *reading)
 			else if (slice_is(key, POD_GANG_WHOLE)) {
 				reader_skip(json);
 				reading->gang_whole = true;
-			} else if (!read_said(json, key, &reading->by_annotation) && !read_ending(json, key, reading) &&
+			} else if (!read_said(json, key, &reading->by_annotation) &&
+			           !pod_run_read(json, key, &reading->run) &&
 			           !read_gang(json, key, false, reading->gang))
 				reader_skip(json);
 		}
@@ -309,7 +290,7 @@ static void read_unschedulable(struct reader json, struct slice *text)
 static void read_starts(struct reader *json, struct reading *reading)
 {
 	if (reader_peek(json) == READER_ARRAY && reading->node.len > 0)
-		start_read_containers(*json, &reading->start);
+		start_read_containers(*json, &reading->run.start);
 }
 
 static void read_status(struct reader *json, struct reading *reading)
@@ -319,13 +300,13 @@ static void read_status(struct reader *json, struct reading *reading)
 	if (reader_object(json))
 		for (struct slice key; reader_key(json, &key);) {
 			if (slice_is(key, "phase"))
-				reader_string(json, &reading->phase);
+				reader_string(json, &reading->run.phase);
 			else if (slice_is(key, "startTime"))
-				reader_string(json, &reading->started);
+				reader_string(json, &reading->run.started);
 			else if (slice_is(key, "nominatedNodeName"))
 				reader_string(json, &reading->nominated);
 			else if (slice_is(key, "reason"))
-				reader_string(json, &reading->phase_reason);
+				reader_string(json, &reading->run.reason);
 			else if (slice_is(key, "conditions")) {
 				if (reader_peek(json) == READER_ARRAY && reading->node.len == 0)
 					read_unschedulable(*json, &reading->unschedulable);
@@ -478,35 +459,6 @@ static size_t measure(const struct reading *reading, const struct resource_list 
 	return size;
 }
 
-/* Words of the kubelet's admission: the pod never ran. */
-static bool is_rejection(struct slice reason)
-{
-	static const char *const words[] = {"UnexpectedAdmissionError", "TopologyAffinityError", "SMTAlignmentError",
-	    "NodeAffinity", "NodePorts", "InvalidNodeInfo", "PodFeatureUnsupported", "PodOSNotSupported",
-	    "PodOSSelectorNodeLabelDoesNotMatch", "PodLevelResourcesNotAdmittedReason"};
-	if (reason.len > 5 && memcmp(reason.at, "OutOf", 5) == 0)
-		return true;
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		if (slice_is(reason, words[i]))
-			return true;
-	return false;
-}
-
-static void keep_end(const struct reading *reading, struct pod *pod)
-{
-	pod->succeeded = slice_is(reading->phase, "Succeeded");
-	pod->terminal = pod->succeeded || slice_is(reading->phase, "Failed");
-	pod->rejected = pod->terminal && !pod->succeeded && is_rejection(reading->phase_reason);
-	pod->start = reading->start.how;
-	pod->start_ns = reading->start.at_ns;
-	pod->restarts = reading->start.restarts;
-	if (pod->rejected && start_is_refusal(reading->phase_reason)) {
-		pod->start = POD_START_FAILED;
-		if (!clock_parse(reading->started, &pod->start_ns))
-			pod->start_ns = 0;
-	}
-}
-
 static bool keep_identity(const struct reading *reading, struct arena *arena, struct pod *pod)
 {
 	pod->uid = field_name(arena, reading->uid);
@@ -514,18 +466,6 @@ static bool keep_identity(const struct reading *reading, struct arena *arena, st
 	pod->namespace_ = reading->namespace_.len ? field_name(arena, reading->namespace_) : "default";
 	pod->node = reading->node.len ? field_name(arena, reading->node) : NULL;
 	return pod->uid && pod->name && pod->namespace_ && (pod->node || reading->node.len == 0);
-}
-
-static void keep_ending(const struct reading *reading, struct arena *arena, struct pod *pod)
-{
-	if (!clock_parse(reading->checkpoint, &pod->checkpoint_ns))
-		pod->checkpoint_ns = 0;
-	if (!clock_parse(reading->started, &pod->started_ns))
-		pod->started_ns = 0;
-	if (reading->ending_at.len <= CLOCK_TEXT_MAX)
-		pod->ending_at = kept_text(arena, reading->ending_at);
-	pod->not_safe = reading->not_safe;
-	pod->do_not_disrupt = reading->do_not_disrupt;
 }
 
 static struct pod *keep(struct reading *reading, bool whole, struct err *err)
@@ -561,9 +501,8 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 	pod->grace_s = reading->grace_s < 0 ? 0 : reading->grace_s > INT32_MAX ? INT32_MAX : (int32_t)reading->grace_s;
 	if (!clock_parse(reading->created, &pod->created_ns))
 		pod->created_ns = 0;
-	keep_end(reading, pod);
+	pod_run_keep(&reading->run, &arena, pod);
 	pod->gang_whole = reading->gang_whole;
-	keep_ending(reading, &arena, pod);
 	if (reading->unschedulable.len <= DECISION_MAX)
 		pod->unschedulable = kept_text(&arena, reading->unschedulable);
 	pod->deleting = reading->deleting;

@@ -143,8 +143,12 @@ void start_read_containers(struct reader json, struct start *start)
 		}
 		struct start found = start_of_container(&now, &last);
 		int64_t sum = start->restarts + (restarts > 0 && restarts < INT32_MAX ? restarts : 0);
+		int64_t finished_ns = now.terminated ? time_of(now.finished) : 0;
+		if (finished_ns < start->finished_ns)
+			finished_ns = start->finished_ns;
 		if (goes_before(&found, start))
 			*start = found;
 		start->restarts = sum;
+		start->finished_ns = finished_ns;
 	}
 }

@@ -22,6 +22,7 @@ struct start {
 	enum pod_start how;
 	int64_t at_ns; /* wall clock; 0 = not said */
 	int64_t restarts;
+	int64_t finished_ns; /* when the last of its containers that ended did; wall clock, 0 = not said */
 };
 
 /* status.containerStatuses or initContainerStatuses: what failed goes before what went well, then the later. */

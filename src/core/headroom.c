@@ -23,10 +23,16 @@ int64_t headroom__held(const struct headroom_hold *hold)
 
 /* --- whose a pod is, and what it may use --- */
 
+/* Reservations in time ask for them, too. */
+static bool keeps_classes(const struct fleet *fleet)
+{
+	return fleet->policy && (fleet->policy->headroom_count > 0 || fleet->policy->reserves);
+}
+
 uint16_t headroom__class(const struct fleet *fleet, const struct pod *pod)
 {
 	enum reason why;
-	if (!fleet->policy || fleet->policy->headroom_count == 0 || need_gpu_units(fleet, &pod->demand) == 0)
+	if (!keeps_classes(fleet) || need_gpu_units(fleet, &pod->demand) == 0)
 		return CLASS_NONE;
 	const struct policy_class *class_ = policy_class_of(fleet->policy, pod, &why);
 	return class_ ? (uint16_t)(class_ - fleet->policy->classes) : CLASS_NONE;
@@ -161,7 +167,7 @@ void headroom__learn(struct fleet *fleet)
 {
 	size_t cursor = 0;
 	for (struct ledger_entry *entry; (entry = map_next(&fleet->ledger.by_uid, &cursor));) {
-		struct pod *pod = fleet->policy && fleet->policy->headroom_count > 0 ? ledger_pod(entry) : NULL;
+		struct pod *pod = keeps_classes(fleet) ? ledger_pod(entry) : NULL;
 		entry->class_ = CLASS_NONE; /* of one that is not bound yet it is learnt when it is bound */
 		if (!pod)
 			continue;

@@ -160,7 +160,7 @@ static struct ledger_entry *entry_new(struct ledger *ledger, const struct pod *p
 	entry->namespace_ = arena_copy(&arena, slice_of(pod->namespace_));
 	entry->name = arena_copy(&arena, slice_of(pod->name));
 	entry->heap_at = LEDGER_HEAP_OUT;
-	entry->expires_ns = LEDGER_NEVER;
+	entry->expires_ns = entry->ends_ns = LEDGER_NEVER;
 	entry->arena = arena;
 	set_demand(entry, &pod->demand);
 	join_owner(ledger, entry, pod->owner_uid);
@@ -237,6 +237,7 @@ struct ledger_entry *ledger_reserve(struct fleet *fleet, const struct pod *pod, 
 		follow_owner(ledger, entry, pod);
 	}
 	traits_follow(ledger, entry, pod);
+	ledger_expect(entry, pod, now_ns);
 	entry->ending = pod->deleting;
 	entry->ttl_ns = ttl_ns;
 	ledger_renew(fleet, entry, now_ns);
@@ -295,6 +296,13 @@ void ledger_release(struct fleet *fleet, struct ledger_entry *entry)
 void ledger_renew(struct fleet *fleet, struct ledger_entry *entry, int64_t now_ns)
 {
 	ledger_heap_set(&fleet->ledger, entry, expiry(entry, now_ns));
+}
+
+void ledger_expect(struct ledger_entry *entry, const struct pod *pod, int64_t began_ns)
+{
+	entry->began_ns = began_ns;
+	entry->ends_ns = pod->runtime_ns > 0 ? resource_sum(began_ns, pod->runtime_ns) : LEDGER_NEVER;
+	entry->endable = pod->endable;
 }
 
 void ledger_pin(struct fleet *fleet, struct ledger_entry *entry, bool pinned, int64_t now_ns)

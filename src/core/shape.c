@@ -88,6 +88,8 @@ void shape_key_pod(struct shape_key *key, const struct fleet *fleet, const struc
 	shape_key_number(key, pod->trouble);
 	shape_key_number(key, pod->dtypes);
 	shape_key_number(key, pod->gpu_memory_bytes);
+	shape_key_number(key, pod->runtime_ns);
+	shape_key_number(key, pod->endable);
 	shape_key_number(key, pod->demand.count);
 	for (uint16_t i = 0; i < pod->demand.count; i++) {
 		shape_key_number(key, pod->demand.items[i].id);

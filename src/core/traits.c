@@ -115,6 +115,13 @@ static const struct pod_gang *keep_gang(struct arena *arena, unsigned kept, cons
 	return gang;
 }
 
+int32_t traits_priority(const struct traits *traits)
+{
+	struct head head;
+	memcpy(&head, traits->bytes, sizeof(head));
+	return head.priority;
+}
+
 void traits_labels(const struct traits *traits, struct labels *labels, size_t *room)
 {
 	struct head head;

@@ -10,6 +10,7 @@ struct traits;
 /* The entry gets the pod's traits if it is bound and ours, and none otherwise. */
 void traits_follow(struct ledger *ledger, struct ledger_entry *entry, const struct pod *pod);
 void traits_leave(struct ledger *ledger, struct ledger_entry *entry);
+int32_t traits_priority(const struct traits *traits);
 /* The labels among them, as views; `items` grows with `room` and is the caller's to free. */
 void traits_labels(const struct traits *traits, struct labels *labels, size_t *room);
 

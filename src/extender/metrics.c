@@ -17,6 +17,8 @@
 static const double bucket_bounds[] = {
     0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60};
 #define BUCKETS (sizeof(bucket_bounds) / sizeof(bucket_bounds[0]))
+static const double long_bounds[BUCKETS] = {
+    1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 57600, 86400, 259200, 604800};
 
 struct series {
 	double value;      /* of a histogram: the sum */
@@ -41,6 +43,16 @@ struct metric {
 struct metrics {
 	STAILQ_HEAD(, metric) families;
 };
+
+static bool is_histogram(const struct metric *metric)
+{
+	return metric->type == METRIC_HISTOGRAM || metric->type == METRIC_LONG_HISTOGRAM;
+}
+
+static const double *bounds_of(const struct metric *metric)
+{
+	return metric->type == METRIC_LONG_HISTOGRAM ? long_bounds : bucket_bounds;
+}
 
 /* --- text --- */
 
@@ -114,7 +126,7 @@ static void put_histogram(struct buf *out, const struct metric *metric, const st
 		char bound[32] = "+Inf";
 
 		if (i < BUCKETS)
-			snprintf(bound, sizeof(bound), "%g", bucket_bounds[i]);
+			snprintf(bound, sizeof(bound), "%g", bounds_of(metric)[i]);
 		count += series->buckets[i];
 		put_sample(out, metric->name, "_bucket", series->labels, bound);
 		buf_json_int(out, (int64_t)count);
@@ -130,7 +142,7 @@ static void put_histogram(struct buf *out, const struct metric *metric, const st
 
 static void put_family(struct buf *out, const struct metric *metric)
 {
-	static const char *const types[] = {"counter", "gauge", "histogram"};
+	static const char *const types[] = {"counter", "gauge", "histogram", "histogram"};
 	const struct series *series;
 
 	buf_printf(out, "# HELP %s ", metric->name);
@@ -138,7 +150,7 @@ static void put_family(struct buf *out, const struct metric *metric)
 	buf_printf(out, "\n# TYPE %s %s\n", metric->name, types[metric->type]);
 	STAILQ_FOREACH(series, &metric->series, link)
 	{
-		if (metric->type == METRIC_HISTOGRAM) {
+		if (is_histogram(metric)) {
 			put_histogram(out, metric, series);
 			continue;
 		}
@@ -163,7 +175,7 @@ static struct series *add_series(struct metric *metric, struct slice labels)
 	struct series *series = xcalloc(1, sizeof(*series) + labels.len + 1);
 
 	memcpy(series->labels, labels.at, labels.len);
-	if (metric->type == METRIC_HISTOGRAM)
+	if (is_histogram(metric))
 		series->buckets = xcalloc(BUCKETS + 1, sizeof(*series->buckets));
 	map_put(&metric->by_labels, slice_of(series->labels), series);
 	STAILQ_INSERT_TAIL(&metric->series, series, link);
@@ -221,11 +233,11 @@ void metric_observe(struct metric *metric, double seconds, ...)
 	va_list values;
 	size_t bucket = 0;
 
-	assert(metric->type == METRIC_HISTOGRAM);
+	assert(is_histogram(metric));
 	va_start(values, seconds);
 	struct series *series = find_series(metric, values);
 	va_end(values);
-	while (bucket < BUCKETS && seconds > bucket_bounds[bucket])
+	while (bucket < BUCKETS && seconds > bounds_of(metric)[bucket])
 		bucket++;
 	series->buckets[bucket]++;
 	series->value += seconds;

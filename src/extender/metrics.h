@@ -9,12 +9,13 @@
 struct metrics;
 struct metric;
 
-enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM, METRIC_LONG_HISTOGRAM };
 
 struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics);
 /* A family, its name not yet used; `labels` is a NULL-terminated list of label names (at most 4), or NULL: then its one
- * series is there from the start. Histograms are of seconds, with buckets from 50 µs to 60 s. */
+ * series is there from the start. Histograms are of seconds, with buckets from 50 µs to 60 s; long ones from
+ * 1 s to a week. */
 struct metric *metrics_add(
     struct metrics *metrics, enum metric_type type, const char *name, const char *help, const char *const *labels);
 /* The series of these label values, in the order of the family's label names, is made when it is first used. At most

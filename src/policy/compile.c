@@ -189,6 +189,7 @@ static void compile_gang(const struct policy *policy, const struct doc_gang *in,
 	gang->prefer = compile_gang_level(policy, in->prefer);
 	gang->members_within_ns = compile_duration(&in->members_within, MEMBERS_WITHIN_DEFAULT);
 	gang->hold_domain_after_ns = compile_duration(&in->hold_domain_after, HOLD_DOMAIN_AFTER_DEFAULT);
+	gang->reserve_after_ns = in->reserve_after.node ? (int64_t)in->reserve_after.value : -1;
 	gang->restart_on_loss = in->on_node_loss && slice_is(in->on_node_loss->text, "restart");
 }
 
@@ -406,6 +407,7 @@ struct policy *policy_compile(const struct doc *doc)
 		compile_class(policy, &arena, class, &policy->classes[i]);
 		policy->classes[i].may_preempt_count = class->may_preempt.count;
 		policy->classes[i].may_preempt = compile_class_names(&doc->classes, &arena, &class->may_preempt);
+		policy->reserves |= policy->classes[i].gang.reserve_after_ns >= 0;
 		if (slice_is(doc->fallback->text, policy->classes[i].name))
 			policy->fallback = (uint16_t)i;
 	}

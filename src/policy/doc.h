@@ -75,7 +75,7 @@ struct doc_replicas {
 struct doc_gang {
 	struct doc_head head;
 	const struct yaml_node *require, *prefer, *on_node_loss;
-	struct doc_number members_within, hold_domain_after;
+	struct doc_number members_within, hold_domain_after, reserve_after;
 };
 
 struct doc_victim {

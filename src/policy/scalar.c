@@ -5,8 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/duration.h"
+
 #define NUMBER_LEN_MAX 32
-#define DURATION_DIGITS 9
 
 static bool is_word_of(const char *text, const char *const *words)
 {
@@ -127,51 +128,12 @@ bool scalar_number(const struct yaml_node *node, double *value)
 	return !*at && isfinite(*value);
 }
 
-/* The unit at the front of the text, or NULL. */
-static const char *pass_unit(const char *at, double *ns)
-{
-	static const struct {
-		const char *name;
-		double ns;
-	} units[] = {{"ms", 1e6}, {"h", 3600e9}, {"m", 60e9}, {"s", 1e9}};
-
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-		size_t len = strlen(units[i].name);
-
-		if (strncmp(at, units[i].name, len) != 0)
-			continue;
-		*ns = units[i].ns;
-		return at + len;
-	}
-	return NULL;
-}
-
-static const char *pass_digits(const char *at)
-{
-	size_t len = strspn(at, "0123456789");
-
-	return len > 0 && len <= DURATION_DIGITS ? at + len : NULL;
-}
-
+/* The file's units are fewer than Go's. */
 bool scalar_duration(struct slice text, double *ns)
 {
-	const char *at = text.at, *first;
-	double unit = 0;
-
 	*ns = 0;
-	if (text.len == 0 || text.len > NUMBER_LEN_MAX)
-		return false;
-	while (*at) {
-		first = at;
-		at = pass_digits(at);
-		if (at && *at == '.')
-			at = pass_digits(at + 1);
-		if (!at)
+	for (size_t i = 0; i < text.len; i++)
+		if (!memchr("0123456789.hms", text.at[i], 14))
 			return false;
-		at = pass_unit(at, &unit);
-		if (!at)
-			return false;
-		*ns += strtod(first, NULL) * unit;
-	}
-	return at == text.at + text.len;
+	return duration_parse(text, ns);
 }

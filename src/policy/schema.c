@@ -72,7 +72,7 @@ static json_t *value_schema(const struct field *field)
 		break;
 	case FIELD_DURATION:
 		item = json_pack(
-		    "{s:s, s:s, s:s}", "type", "string", "pattern", DURATION_PATTERN, "default", field->default_text);
+		    "{s:s, s:s, s:s*}", "type", "string", "pattern", DURATION_PATTERN, "default", field->default_text);
 		break;
 	default:
 		item = number_schema(field);

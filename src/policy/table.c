@@ -279,6 +279,14 @@ static const struct field gang_fields[] = {
         .max = DURATION_MAX,
         .default_text = HOLD_DOMAIN_AFTER_DEFAULT,
         .help = "How long a complete gang waits for room before a domain is kept free of later pods for it."},
+    {.key = "reserveAfter",
+        .kind = FIELD_DURATION,
+        .offset = offsetof(struct doc_gang, reserve_after),
+        .min = 0,
+        .max = DURATION_MAX,
+        .help = "How long the first complete gang in line waits for room before it is promised a start, where run "
+                "times tell one (berth.dev/expected-runtime, or learned): its nodes take later pods only if they end, "
+                "or may be ended, before it."},
     {.key = "onNodeLoss",
         .offset = offsetof(struct doc_gang, on_node_loss),
         .word = loss_word,

@@ -35,6 +35,7 @@ static void expire(struct scheduler *s, struct ledger_entry *entry)
 	roster_forget_victims(tracked);
 	hint_withdraw(s, tracked);
 	if (tracked->mark == 0 && !waiting_find(s->waiting, slice_of(tracked->pod->uid))) {
+		gang_reserve_changes(s, slice_of(tracked->pod->uid));
 		gang_gone(s, slice_of(tracked->pod->uid));
 		moves_changes(s, slice_of(tracked->pod->uid));
 		roster_remove(s->roster, tracked);

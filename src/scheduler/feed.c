@@ -122,6 +122,7 @@ static void let_go(struct scheduler *s, struct slice uid, enum reason why)
 
 void feed_forget(struct scheduler *s, struct slice uid, enum reason why)
 {
+	gang_reserve_changes(s, uid);
 	bind_pod_gone(s, uid);
 	gang_gone(s, uid);
 	moves_gone(s, uid);
@@ -131,6 +132,8 @@ void feed_forget(struct scheduler *s, struct slice uid, enum reason why)
 static void pod_ended(struct scheduler *s, struct pod *pod)
 {
 	struct slice uid = slice_of(pod->uid);
+	runs_ended(s, pod);
+	gang_reserve_changes(s, uid);
 	if (gang_ended(s, pod)) {
 		bind_pod_gone(s, uid);
 		moves_gone(s, uid);
@@ -154,6 +157,8 @@ static void pod_bound(struct scheduler *s, struct pod *pod)
 		entry = ledger_reserve(
 		    s->fleet, pod, slice_of(pod->node), LEDGER_BOUND, scheduler_owns(pod), clock_now(), 0);
 	entry->mark = s->pod_list;
+	runs_bound(s, pod, entry);
+	gang_reserve_changes(s, uid);
 	moves_changes(s, uid);
 	moves_saw(s, pod);
 	waiting_remove(s->waiting, uid);
@@ -181,6 +186,7 @@ static void pod_pending(struct scheduler *s, struct pod *pod)
 		waiting_renew(s->waiting, pod);
 	gang_pending(s, tracked);
 	moves_changes(s, slice_of(pod->uid));
+	gang_reserve_changes(s, slice_of(pod->uid));
 	if (old)
 		pod_free(old);
 	moves_returning(s, tracked);
@@ -250,6 +256,7 @@ static void pods_synced(void *ctx)
 	}
 	free(gone);
 	gang_forget_unseen(s);
+	runs_listed(s);
 	s->pods_synced = true;
 	s->pods_due = false;
 	headroom_look(s);
@@ -304,4 +311,5 @@ void feed_learn(struct scheduler *s, struct pod *pod)
 {
 	owners_resolve(s->owners, pod);
 	volumes_resolve(s->volumes, pod);
+	runs_expect(s, pod);
 }

@@ -150,6 +150,7 @@ void gang_enter(struct scheduler *s, struct gang *gang, enum gang_state state)
 	if (state == GANG_GATHERING)
 		leave_behind(s, gang);
 	if (state == GANG_WHOLE) {
+		gang_reserve_started(s, gang);
 		gangs_clear_shunned(gang);
 		gang->kept = false;
 		gang_mark_whole(s, gang);

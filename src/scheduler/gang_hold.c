@@ -139,22 +139,37 @@ static struct choice choose(const struct spot *spots, size_t count, size_t wante
 	return best;
 }
 
+size_t gang_hold_begin(struct scheduler *s, struct gang *gang, struct node *const *nodes, size_t count)
+{
+	const struct policy_class *class_ = gang_class(s, gang);
+	size_t place =
+	    hold_begin(s->fleet, &(struct node_hold){.key = gang->key,
+	                             .dialect = gang->dialect,
+	                             .namespace_ = (char *)gang->namespace_,
+	                             .name = (char *)gang->name,
+	                             .priority = gang->priority,
+	                             .class_order = gang->class_order,
+	                             .gang_class = class_ ? (size_t)(class_ - s->policy.inforce->classes) : SIZE_MAX,
+	                             .created_ns = gang->created_ns});
+	if (place == HOLDS_MAX)
+		return place;
+	for (size_t i = 0; i < count; i++)
+		hold_node(s->fleet, place, nodes[i]);
+	gang->held_nodes = count;
+	log_info("nodes are held for a gang", "name=%s/%s nodes=%zu first=%s", gang->namespace_, gang->name, count,
+	    nodes[0]->name);
+	return place;
+}
+
 static void keep(struct scheduler *s, struct gang *gang, const struct choice *choice)
 {
-	size_t place = hold_begin(s->fleet, &(struct node_hold){.key = gang->key,
-	                                        .dialect = gang->dialect,
-	                                        .namespace_ = (char *)gang->namespace_,
-	                                        .name = (char *)gang->name,
-	                                        .priority = gang->priority,
-	                                        .class_order = gang->class_order,
-	                                        .created_ns = gang->created_ns});
-	if (place == HOLDS_MAX)
-		return;
+	struct node **nodes = xcalloc(choice->count, sizeof(struct node *));
 	for (size_t i = 0; i < choice->count; i++)
-		hold_node(s->fleet, place, choice->first[i].node);
-	gang->held_nodes = choice->count;
-	log_info("nodes are held for a gang", "name=%s/%s nodes=%zu first=%s to_run_out=%lld", gang->namespace_,
-	    gang->name, choice->count, choice->first->node->name, (long long)choice->drain);
+		nodes[i] = choice->first[i].node;
+	gang_hold_begin(s, gang, nodes, choice->count);
+	log_debug(
+	    "nodes are to run out", "name=%s/%s amount=%lld", gang->namespace_, gang->name, (long long)choice->drain);
+	free(nodes);
 }
 
 static void hold(struct scheduler *s, struct gang *gang)
@@ -177,8 +192,10 @@ static void end_those_over(struct scheduler *s)
 		if (!key || (gang && gang->state == GANG_QUEUED && hold_nodes(s->fleet, place) == gang->held_nodes))
 			continue;
 		log_info("nodes are held no more", "gang=%s", key);
-		if (gang)
+		if (gang) {
 			gang->held_nodes = 0;
+			gang->start_ns = gang->elsewhere_ns = 0;
+		}
 		hold_end(s->fleet, place);
 		wake_soon(s, REASON_CODE_WAKE_ROOM);
 	}
@@ -203,6 +220,7 @@ void gang_hold(struct scheduler *s, int64_t now)
 	end_those_over(s);
 	if (s->gangs->in_state[GANG_QUEUED] == 0)
 		return;
+	gang_reserve(s);
 	struct gang **line = xcalloc(s->gangs->in_state[GANG_QUEUED], sizeof *line);
 	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));)
 		if (is_starving(s, gang, now))

@@ -5,135 +5,11 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "berth/plan.h"
+#include "scheduler/gang_ask.h"
 #include "scheduler/team.h"
 
 #define PAUSE_MIN_NS (20 * NS_PER_MS)
 #define PAUSE_PER_PLAN 4 /* times what the last plan in vain took: planning is a fifth of the loop at most */
-
-/* --- what is asked of the planner --- */
-
-static int level_named(const struct policy *policy, const char *name)
-{
-	for (size_t i = 0; i < policy->level_count; i++)
-		if (strcmp(policy->levels[i].name, name) == 0 || strcmp(policy->levels[i].node_label, name) == 0)
-			return (int)i;
-	return strcmp(name, "host") == 0 || strcmp(name, "kubernetes.io/hostname") == 0 ? TOPOLOGY_HOST : PLAN_NO_LEVEL;
-}
-
-/* A level that is not the policy's cannot be had. */
-static bool take_level(const struct policy *policy, const char *name, int *level)
-{
-	if (name)
-		*level = level_named(policy, name);
-	return !name || *level != PLAN_NO_LEVEL;
-}
-
-/* A preference for a level that the policy does not have is none. */
-static bool read_place(const struct policy *policy, const struct gang_place *place, struct plan_topology *topology)
-{
-	topology->segment = place->segment_at && place->segment > 0 ? (size_t)place->segment : topology->segment;
-	if (place->prefer && level_named(policy, place->prefer) != PLAN_NO_LEVEL)
-		topology->prefer = level_named(policy, place->prefer);
-	return take_level(policy, place->require, &topology->require) &&
-	       take_level(policy, place->segment_at, &topology->segment_level);
-}
-
-int gang_level(const struct scheduler *s, const struct gang *gang)
-{
-	const struct policy_class *class_ = gang_class(s, gang);
-	const char *said = gang_place_of(gang, NULL).require;
-	if (said)
-		return level_named(s->policy.inforce, said);
-	return class_ ? class_->gang.require : PLAN_NO_LEVEL;
-}
-
-struct asking {
-	struct gang_member **of; /* the member of each row */
-	struct plan_member *members;
-	struct plan_group groups[PLAN_GROUPS_MAX];
-	struct plan_request request;
-};
-
-static uint16_t group_of(struct asking *asking, const char *name)
-{
-	struct plan_request *request = &asking->request;
-	for (size_t i = request->group_count; i-- > 0;)
-		if (strcmp(asking->groups[i].name, name) == 0)
-			return (uint16_t)i;
-	if (request->group_count == PLAN_GROUPS_MAX)
-		return 0;
-	asking->groups[request->group_count] = (struct plan_group){.name = name, .topology = PLAN_ANYWHERE};
-	return (uint16_t)request->group_count++;
-}
-
-static void ask_members(const struct scheduler *s, const struct gang *gang, struct asking *asking)
-{
-	for (size_t i = 0; i < gang->terms.group_count; i++)
-		group_of(asking, gang->terms.groups[i].name); /* in the object's order */
-	for (size_t i = 0; i < gang->count; i++) {
-		struct gang_member *member = gang->members[i];
-		const struct pod_gang *said = member->pod->gang;
-		if (member->state == GANG_AWAY || member->state == GANG_DONE)
-			continue;
-		volumes_resolve(s->volumes, member->pod); /* bound, maybe, since the watch showed it */
-		const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(member->pod->uid));
-		uint16_t group = group_of(asking, said->group ? said->group : "");
-		asking->groups[group].quorum++;
-		asking->of[asking->request.count] = member;
-		asking->members[asking->request.count++] = (struct plan_member){.pod = member->pod,
-		    .rank = gang_rank(said, &gang->terms),
-		    .group = group,
-		    .fixed = member->placed && entry ? entry->node : NULL,
-		    .limited = member->offered != NULL,
-		    .only = {member->offered_count, member->offered},
-		    .never = {member->refused_count, (const char *const *)member->refused}};
-	}
-}
-
-/* Of a sub-group no more can be asked for than are there. */
-static bool ask_groups(const struct scheduler *s, const struct gang *gang, struct asking *asking)
-{
-	for (size_t i = 0; i < asking->request.group_count; i++) {
-		struct plan_group *group = &asking->groups[i];
-		const struct gang_group_terms *terms = gang_terms_group(&gang->terms, group->name);
-		struct gang_place place = gang_place_of(gang, group->name);
-		size_t wanted = terms && terms->quorum > 0 ? (size_t)terms->quorum : 0;
-		if (wanted < group->quorum)
-			group->quorum = wanted;
-		if (!read_place(s->policy.inforce, &place, &group->topology))
-			return false;
-	}
-	if (asking->request.group_count == 1 && !*asking->groups[0].name)
-		asking->request.group_count = 0; /* nobody speaks of sub-groups */
-	return true;
-}
-
-/* False where it names a level that the policy does not have. To be freed by `asked` in either case. */
-static bool ask(const struct scheduler *s, const struct gang *gang, size_t quorum, struct asking **out)
-{
-	const struct policy_class *class_ = gang_class(s, gang);
-	struct gang_place place = gang_place_of(gang, NULL);
-	struct asking *asking = *out = xcalloc(1, sizeof *asking);
-	struct plan_request *request = &asking->request;
-	asking->of = xcalloc(gang->count + 1, sizeof(struct gang_member *));
-	asking->members = xcalloc(gang->count + 1, sizeof *asking->members);
-	*request = (struct plan_request){
-	    .members = asking->members, .groups = asking->groups, .quorum = quorum, .topology = PLAN_ANYWHERE};
-	if (class_) {
-		request->topology.require = class_->gang.require;
-		request->topology.prefer = class_->gang.prefer;
-	}
-	ask_members(s, gang, asking);
-	return read_place(s->policy.inforce, &place, &request->topology) && ask_groups(s, gang, asking);
-}
-
-static void asked(struct asking *asking)
-{
-	free(asking->of);
-	free(asking->members);
-	free(asking);
-}
 
 /* --- room taken, room returned --- */
 
@@ -214,13 +90,13 @@ static void in_vain(struct scheduler *s, struct gang *gang, enum reason why, int
 static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum, bool claims, const struct gang *before)
 {
 	int64_t began = clock_now();
-	struct asking *asking;
+	struct gang_asking *asking;
 	struct plan plan;
 	size_t done = gang->in_state[GANG_DONE];
-	if (!ask(s, gang, quorum > done ? quorum - done : 0, &asking)) {
+	if (!gang_ask(s, gang, quorum > done ? quorum - done : 0, &asking)) {
 		in_vain(s, gang, REASON_CODE_LEVEL_MISSING, began);
 		gang_news_shortage(s, gang, REASON_CODE_LEVEL_MISSING, NULL, NULL);
-		asked(asking);
+		gang_asked(asking);
 		return false;
 	}
 	asking->request.seen_until = before ? before->tried_at : UINT64_MAX;
@@ -244,26 +120,26 @@ static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum, 
 		gang_news_shortage(s, gang, plan.reason, &asking->request, &plan);
 	}
 	plan_free(&plan);
-	asked(asking);
+	gang_asked(asking);
 	return found;
 }
 
 /* By a plan made now, of which nothing is taken. */
 void gang_explain(struct scheduler *s, const struct gang *gang, struct buf *out)
 {
-	struct asking *asking;
+	struct gang_asking *asking;
 	struct plan plan;
 	if (gang->state != GANG_QUEUED)
 		return;
-	if (!ask(s, gang, gang_quorum(gang), &asking)) {
-		asked(asking);
+	if (!gang_ask(s, gang, gang_quorum(gang), &asking)) {
+		gang_asked(asking);
 		return;
 	}
 	plan_gang(s->fleet, &asking->request, &plan);
 	if (plan.reason != REASON_CODE_FITS)
 		gang_write_shortage(s, &asking->request, &plan, out);
 	plan_free(&plan);
-	asked(asking);
+	gang_asked(asking);
 }
 
 bool gang_plan(struct scheduler *s, struct gang *gang, bool claims, const struct gang *before)

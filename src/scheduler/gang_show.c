@@ -287,6 +287,10 @@ static void write_deadlines(const struct scheduler *s, const struct gang *gang, 
 		write_deadline(limit, gang->deadline_ns, &first, out);
 	if (queued && gang->in_state[GANG_GATED] > 0 && s->policy.inforce->scale_up_after_ns > 0)
 		write_deadline("scaleUpAfter", since + s->policy.inforce->scale_up_after_ns, &first, out);
+	if (queued && gang->held_nodes == 0 && class_ && class_->gang.reserve_after_ns >= 0)
+		write_deadline("reserveAfter", since + class_->gang.reserve_after_ns, &first, out);
+	if (queued && gang->start_ns != 0)
+		write_deadline("start", gang->start_ns, &first, out);
 	if (queued && gang->held_nodes == 0 && class_)
 		write_deadline("holdDomainAfter", since + class_->gang.hold_domain_after_ns, &first, out);
 	buf_char(out, ']');

@@ -47,6 +47,8 @@ void instruments_open(struct instruments *m)
 	m->team_gpus = metrics_add(r, METRIC_GAUGE, "berth_team_gpus",
 	    "GPUs by team, pool and state (used, guaranteed, limit, borrowed), slices and shares by their part.",
 	    team_pool_state);
+	m->promise_error = metrics_add(r, METRIC_LONG_HISTOGRAM, "berth_promise_error_seconds",
+	    "Of gangs that were promised a start: between the first promise and the start.", no_labels);
 	m->watch_age = metrics_add(
 	    r, METRIC_GAUGE, "berth_watch_age_seconds", "Time since a watch last heard from the API server.", resource);
 	m->watch_relists = metrics_add(r, METRIC_GAUGE, "berth_watch_relists", "Lists read since the start.", resource);

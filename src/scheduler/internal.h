@@ -7,6 +7,7 @@
 #include "berth/fleet.h"
 #include "berth/gangs.h"
 #include "berth/quarantine.h"
+#include "berth/runtimes.h"
 #include "berth/shortage.h"
 #include "berth/waiting.h"
 #include "cluster/gang_objects.h"
@@ -52,8 +53,8 @@ struct instruments {
 	struct metrics *registry;
 	struct metric *filter_seconds, *bind_seconds, *calls, *decisions, *wakeups, *hints, *hints_followed,
 	    *reload_success, *reload_time;
-	struct metric *pods, *reservations, *gpus, *team_gpus, *gangs, *moves, *role, *quarantined, *watch_age,
-	    *watch_relists, *build_info, *policy_info;
+	struct metric *pods, *reservations, *gpus, *team_gpus, *gangs, *moves, *role, *quarantined, *promise_error,
+	    *watch_age, *watch_relists, *build_info, *policy_info;
 };
 
 struct scheduler {
@@ -79,6 +80,9 @@ struct scheduler {
 	struct undo_listing *undo_listings;
 	bool gang_nodes_lost;                              /* a node went away since gangs were looked at */
 	struct zone *headroom_zones[POLICY_HEADROOMS_MAX]; /* by the policy's rules */
+	struct reserve *reserve;                           /* the forecast under way, or NULL */
+	struct runtimes runtimes;
+	struct map runs_unknown; /* pod UID → template: bound pods of the first list of which nothing is expected yet */
 	struct quarantine quarantine;
 	struct keep quarantine_kept;
 	bool quarantine_unread; /* what was kept of it is to be read before anything is placed */
@@ -119,7 +123,8 @@ struct scheduler {
 	struct instruments instruments;
 
 	uv_timer_t wake_timer, sleepers_timer, hint_timer, gang_timer, gang_feed_timer, news_timer, expiry_timer,
-	    sweep_timer, lease_timer, beat_timer, quarantine_timer, headroom_timer, move_timer, team_timer;
+	    sweep_timer, lease_timer, beat_timer, quarantine_timer, headroom_timer, move_timer, team_timer,
+	    reserve_timer;
 	enum reason wake_cause;
 	bool wake_due;
 
@@ -286,6 +291,31 @@ void gang_refused_forgive(struct gang *gang, int64_t now);
 
 /* gang_hold.c: gangs that starve get nodes kept free */
 void gang_hold(struct scheduler *s, int64_t now);
+/* Keeps the nodes free for the gang; the hold's place, or HOLDS_MAX. */
+size_t gang_hold_begin(struct scheduler *s, struct gang *gang, struct node *const *nodes, size_t count);
+
+/* gang_reserve.c: the first gang in line is promised a start, and its nodes are kept from then on */
+/* Gangs stand in line. */
+void gang_reserve(struct scheduler *s);
+void gang_reserve_on_timer(uv_timer_t *timer);
+/* Another policy is about to be in force. */
+void gang_reserve_drop(struct scheduler *s);
+/* What is known of a pending pod changes, or it goes: a forecast that looks at it is dropped. */
+void gang_reserve_changes(struct scheduler *s, struct slice uid);
+/* The gang is whole: how honest its promise was. */
+void gang_reserve_started(struct scheduler *s, struct gang *gang);
+/* Its start as members of a JSON object, or nothing where its class has no reservations. */
+void gang_reserve_write(const struct scheduler *s, const struct gang *gang, struct buf *out);
+
+/* runs.c: how long pods are expected to run, while the policy has reservations */
+/* Puts it onto the pod. */
+void runs_expect(struct scheduler *s, struct pod *pod);
+/* The watch shows it bound, or ended: before its entry goes. */
+void runs_bound(struct scheduler *s, struct pod *pod, struct ledger_entry *entry);
+void runs_ended(struct scheduler *s, struct pod *pod);
+/* The first list is done: what it taught holds for all that it showed. */
+void runs_listed(struct scheduler *s);
+void runs_close(struct scheduler *s);
 
 /* headroom.c: GPUs kept free for a class */
 /* Windows by the clock, and nodes where the choice is due; at once where it must not wait for the timer. */

@@ -54,6 +54,7 @@ static void write_gang(struct scheduler *s, const struct gang *gang, size_t posi
 	member(out, "class", class_ ? class_->name : NULL);
 	buf_printf(out, ",\"gpus\":%" PRId64 ",", gpus);
 	write_since(gang->since_ns, out);
+	gang_reserve_write(s, gang, out);
 	buf_char(out, ',');
 	member(out, "reason", reason_text(gang_why(gang)));
 	if (position > 0 && shortage->why != REASON_CODE_FITS && shortage->level[0] && !shortage->bound[0])

@@ -39,6 +39,7 @@ static void put_in_force(struct scheduler *s, struct policy *policy)
 	s->policy.inforce = policy;
 	s->policy.loaded_wall = clock_wall();
 	set_error(&s->policy, NULL);
+	gang_reserve_drop(s);
 	moves_drop_search(s); /* it goes by the classes of the one before */
 	fleet_set_policy(s->fleet, policy);
 	moves_policy(s);

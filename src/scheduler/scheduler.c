@@ -92,6 +92,7 @@ static int open_listeners(struct scheduler *s, const struct scheduler_options *o
 
 static void free_state(struct scheduler *s)
 {
+	runs_close(s);
 	waiting_free(s->waiting);
 	gangs_free(s->gangs);
 	gang_feed_free(s);
@@ -166,6 +167,7 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	start_timer(s, &s->headroom_timer);
 	start_timer(s, &s->move_timer);
 	start_timer(s, &s->team_timer);
+	start_timer(s, &s->reserve_timer);
 	start_timer(s, &s->policy.timer);
 	if (lease_init(s, options, err) != 0 || name_book(s, options, err) != 0 ||
 	    reload_first(s, options->policy_file, err) != 0 || open_listeners(s, options, err) != 0 ||
@@ -213,7 +215,7 @@ void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 {
 	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->gang_feed_timer,
 	    &s->news_timer, &s->expiry_timer, &s->sweep_timer, &s->lease_timer, &s->beat_timer, &s->quarantine_timer,
-	    &s->headroom_timer, &s->move_timer, &s->team_timer, &s->policy.timer};
+	    &s->headroom_timer, &s->move_timer, &s->team_timer, &s->reserve_timer, &s->policy.timer};
 	s->stopping = true;
 	s->done = done;
 	s->done_ctx = ctx;
@@ -231,6 +233,7 @@ void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 	gang_news_close(s);
 	gang_undo_close(s);
 	moves_close(s);
+	gang_reserve_drop(s);
 	if (s->verbs)
 		verbs_stop(s->verbs, one_closed, s);
 	if (s->ops)

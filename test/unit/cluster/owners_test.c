@@ -45,6 +45,23 @@ static void assert_chain(const struct owners *owners, const char *kind)
 	resource_names_free(&names);
 }
 
+static void what_a_job_says_of_its_run(void **state)
+{
+	struct owners *owners = owners_new();
+	struct owners_job job;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(owners_put(owners,
+	                     slice_of("{\"metadata\":{\"uid\":\"j-1\",\"name\":\"night-1\",\"annotations\":{"
+	                              "\"berth.dev/expected-runtime\":\"1h\"}}}"),
+	                     &err),
+	    0);
+	assert_true(owners_find(owners, "j-1", &job));
+	assert_int_equal(job.runtime_ns, INT64_C(3600000000000));
+	owners_free(owners);
+}
+
 static void chains(void **state)
 {
 	struct owners *owners = owners_new();
@@ -111,6 +128,7 @@ static void no_job(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_a_job_says_of_its_run),
 	    cmocka_unit_test(chains),
 	    cmocka_unit_test(a_list_forgets_what_it_lacks),
 	    cmocka_unit_test(a_name_that_is_used_again),

@@ -287,6 +287,38 @@ static void no_pod(void **state)
 		assert_null(cluster_pod_decode(slice_of(texts[i]), &names, false, &err));
 }
 
+static void how_long_it_runs(void **state)
+{
+	static const struct {
+		const char *said;
+		int64_t ns;
+	} rows[] = {{"2h30m", INT64_C(9000000000000)}, {"1.5s", 1500000000}, {"250us", 250000}, {"10", 0}, {"-5m", 0},
+	    {"", 0}, {"0s", 0}, {"999999999h", 0}, {"soon", 0}};
+	char json[1024];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		snprintf(json, sizeof json,
+		    "{\"metadata\":{" ID ",\"annotations\":{\"berth.dev/expected-runtime\":\"%s\"}}}", rows[i].said);
+		struct pod *pod = decode(json, true);
+		assert_int_equal(pod->said_runtime_ns, rows[i].ns);
+		pod_free(pod);
+	}
+#define ENDED(at) "{\"state\":{\"terminated\":{\"exitCode\":0,\"finishedAt\":\"2026-01-01T00:00:" at "Z\"}}}"
+	snprintf(json, sizeof json,
+	    "{\"metadata\":{" ID "},\"spec\":{\"nodeName\":\"n\"},\"status\":{\"phase\":\"%s\",\"startTime\":"
+	    "\"2026-01-01T00:00:00Z\",\"containerStatuses\":[%s,%s]}}",
+	    "Succeeded", ENDED("30"), ENDED("10"));
+	struct pod *pod = decode(json, false);
+	assert_int_equal(pod->finished_ns - pod->started_ns, INT64_C(30000000000));
+	pod_free(pod);
+	pod = decode("{\"metadata\":{" ID "},\"spec\":{\"nodeName\":\"n\"},\"status\":{\"phase\":\"Running\","
+	             "\"containerStatuses\":[" ENDED("30") "]}}",
+	    false);
+	assert_int_equal(pod->finished_ns, 0);
+	pod_free(pod);
+}
+
 static void escapes_are_resolved(void **state)
 {
 	struct pod *pod = decode("{\"metadata\":{" ID ",\"labels\":{\"k\\u0065y\":\"v\\u00e4l\"}}}", false);
@@ -309,6 +341,7 @@ int main(void)
 	    cmocka_unit_test(flags),
 	    cmocka_unit_test(what_makes_a_victim),
 	    cmocka_unit_test(no_pod),
+	    cmocka_unit_test(how_long_it_runs),
 	    cmocka_unit_test(escapes_are_resolved),
 	};
 

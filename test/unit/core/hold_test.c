@@ -122,6 +122,85 @@ static void its_end_is_an_improvement(void **state)
 	held_by(scene, of_gang(scene)); /* the place is free again */
 }
 
+static void what_ends_before_the_start_comes(void **state)
+{
+	struct scene *scene = *state;
+	held_by(scene, of_gang(scene));
+	hold_time(scene->fleet, 0, 100 * SECOND, 150 * SECOND, 40 * SECOND);
+	assert_int_equal(verdict(scene), REASON_CODE_HELD_FOR_GANG); /* nobody knows when it ends */
+	scene->pod->runtime_ns = 60 * SECOND;
+	assert_int_equal(verdict(scene), REASON_CODE_FITS);
+	scene->pod->runtime_ns++;
+	assert_int_equal(verdict(scene), REASON_CODE_HELD_FOR_GANG);
+	scene->pod->runtime_ns = 20 * SECOND;
+	hold_pass(scene->fleet, 80 * SECOND);
+	assert_int_equal(verdict(scene), REASON_CODE_FITS);
+	hold_pass(scene->fleet, 80 * SECOND + 1);
+	assert_int_equal(verdict(scene), REASON_CODE_HELD_FOR_GANG);
+	hold_pass(scene->fleet, 101 * SECOND);
+	assert_int_equal(verdict(scene), REASON_CODE_HELD_FOR_GANG);
+}
+
+static void a_later_start_is_an_improvement(void **state)
+{
+	struct scene *scene = *state;
+	held_by(scene, of_gang(scene));
+	hold_time(scene->fleet, 0, 100 * SECOND, 150 * SECOND, 40 * SECOND);
+	fleet_take_improved(scene->fleet);
+	hold_time(scene->fleet, 0, 90 * SECOND, 150 * SECOND, 40 * SECOND);
+	assert_null(fleet_take_improved(scene->fleet));
+	hold_time(scene->fleet, 0, 110 * SECOND, 150 * SECOND, 40 * SECOND);
+	assert_ptr_equal(fleet_take_improved(scene->fleet), scene->node);
+}
+
+static void once_the_promise_is_long_over_nobody_behind_comes(void **state)
+{
+	struct scene *scene = *state;
+	struct node_hold hold = of_gang(scene);
+	hold.class_order = class_order(scene) + 1;
+	held_by(scene, hold);
+	scene->pod->runtime_ns = SECOND;
+	assert_int_equal(hold_until(100 * SECOND, 40 * SECOND), 130 * SECOND);
+	assert_int_equal(hold_until(100 * SECOND, 99 * SECOND), 105 * SECOND);
+	hold_time(scene->fleet, 0, 200 * SECOND, 130 * SECOND, 129 * SECOND);
+	assert_int_equal(verdict(scene), REASON_CODE_FITS); /* its class stands before the gang's */
+	hold_pass(scene->fleet, 130 * SECOND);
+	assert_int_equal(verdict(scene), REASON_CODE_HELD_FOR_GANG); /* age alone counts now */
+	scene->pod->created_ns = 50;
+	scene->pod->class_name = "only";
+	scene->pod->priority = 1;
+	assert_int_not_equal(verdict(scene), REASON_CODE_HELD_FOR_GANG);
+}
+
+static void what_may_be_ended_before_the_start_comes(void **state)
+{
+	struct scene *scene = *state;
+	uint16_t victim = (uint16_t)class_order(scene);
+	struct policy_class *taker = &scene->policy->classes[CLASS_PREFER];
+	struct node_hold hold = of_gang(scene);
+	hold.gang_class = CLASS_PREFER;
+	held_by(scene, hold);
+	scene->policy->moves.mode = MOVES_ACT;
+	scene->policy->classes[victim].victim =
+	    (struct policy_victim){.min_runtime_ns = 50 * SECOND, .grace_ns = 5 * SECOND};
+	taker->may_preempt = &victim;
+	taker->may_preempt_count = 1;
+	scene->pod->endable = true;
+	hold_time(scene->fleet, 0, 100 * SECOND, 150 * SECOND, 45 * SECOND);
+	assert_int_equal(verdict(scene), REASON_CODE_FITS);
+	hold_pass(scene->fleet, 45 * SECOND + 1);
+	assert_int_equal(verdict(scene), REASON_CODE_HELD_FOR_GANG);
+	hold_pass(scene->fleet, 45 * SECOND);
+	scene->pod->endable = false;
+	assert_int_equal(verdict(scene), REASON_CODE_HELD_FOR_GANG);
+	scene->pod->endable = true;
+	scene->policy->moves.mode = MOVES_OBSERVE;
+	assert_int_equal(verdict(scene), REASON_CODE_HELD_FOR_GANG);
+	scene->policy->moves.mode = MOVES_ACT;
+	taker->may_preempt_count = 0;
+	assert_int_equal(verdict(scene), REASON_CODE_HELD_FOR_GANG);
+}
+
 static void places_are_few(void **state)
 {
 	struct scene *scene = *state;
@@ -141,6 +220,10 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(its_own_members_come, begin, end),
 	    cmocka_unit_test_setup_teardown(what_was_reserved_before_stays, begin, end),
 	    cmocka_unit_test_setup_teardown(its_end_is_an_improvement, begin, end),
+	    cmocka_unit_test_setup_teardown(what_ends_before_the_start_comes, begin, end),
+	    cmocka_unit_test_setup_teardown(a_later_start_is_an_improvement, begin, end),
+	    cmocka_unit_test_setup_teardown(once_the_promise_is_long_over_nobody_behind_comes, begin, end),
+	    cmocka_unit_test_setup_teardown(what_may_be_ended_before_the_start_comes, begin, end),
 	    cmocka_unit_test_setup_teardown(places_are_few, begin, end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,6 +146,23 @@ static void histograms(void **state)
 	metrics_free(metrics);
 }
 
+static void long_histograms_have_long_buckets(void **state)
+{
+	struct metrics *metrics = metrics_new();
+	struct metric *metric = metrics_add(metrics, METRIC_LONG_HISTOGRAM, "l_seconds", "L.", NULL);
+
+	(void)state;
+	metric_observe(metric, 0.5, NULL);
+	metric_observe(metric, 7200, NULL);
+	metric_observe(metric, 1e9, NULL);
+	char *text = print(metrics);
+	assert_non_null(strstr(text, "# TYPE l_seconds histogram\nl_seconds_bucket{le=\"1\"} 1\n"));
+	assert_non_null(strstr(text, "{le=\"3600\"} 1\nl_seconds_bucket{le=\"7200\"} 2\n"));
+	assert_non_null(strstr(text, "{le=\"604800\"} 2\nl_seconds_bucket{le=\"+Inf\"} 3\n"));
+	free(text);
+	metrics_free(metrics);
+}
+
 static unsigned count_of(const char *text, const char *mark)
 {
 	unsigned seen = 0;
@@ -222,6 +239,7 @@ int main(void)
 	    cmocka_unit_test(series_are_not_mixed_up),
 	    cmocka_unit_test(special_numbers),
 	    cmocka_unit_test(histograms),
+	    cmocka_unit_test(long_histograms_have_long_buckets),
 	    cmocka_unit_test(series_are_bounded),
 	    cmocka_unit_test(promtool_agrees),
 	};

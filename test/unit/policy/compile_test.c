@@ -32,7 +32,7 @@ static const char full[] =
     "  mayPreempt: [other]\n"
     "  mode: advise\n"
     "  gang: {require: rack, prefer: host, membersWithin: 1h1.5s, holdDomainAfter: 2m, "
-    "onNodeLoss: restart}\n"
+    "reserveAfter: 20s, onNodeLoss: restart}\n"
     "  asVictim: {unit: gang, minRuntime: 30m, grace: 2m, evict: true}\n"
     "  place: {preferNoSchedule: 1, nodeAffinity: 2, modelFit: 3, siblingsApart: 4.5, bestFit: "
     "5, wholeNodes: 6, memoryFit: 7,\n"
@@ -148,12 +148,15 @@ static void test_gangs(void **state)
 	assert_int_equal(dev->gang.prefer, TOPOLOGY_HOST);
 	assert_int_equal(dev->gang.members_within_ns, INT64_C(3601500000000));
 	assert_int_equal(dev->gang.hold_domain_after_ns, INT64_C(120000000000));
+	assert_int_equal(dev->gang.reserve_after_ns, INT64_C(20000000000));
 	assert_true(dev->gang.restart_on_loss);
 	assert_true(dev->gated);
 	assert_int_equal(other->gang.require, -1);
 	assert_int_equal(other->gang.prefer, -1);
 	assert_int_equal(other->gang.members_within_ns, INT64_C(600000000000));
 	assert_int_equal(other->gang.hold_domain_after_ns, INT64_C(1800000000000));
+	assert_int_equal(other->gang.reserve_after_ns, -1);
+	assert_true(policy->reserves);
 	assert_false(other->gang.restart_on_loss);
 	assert_false(other->gated);
 	assert_true(policy->gates);
@@ -329,8 +332,9 @@ static void dump_class(struct buf *out, const struct policy_class *class)
 	buf_printf(out, "class %s %d %d %u %d %d:", class->name, class->has_match, class->has_only, class->assume,
 	    class->spread_level, (int)class->max_gpus_per_pod);
 	buf_text(out, class->advise ? " advise" : "");
-	buf_printf(out, " %d %d %" PRId64 " %" PRId64 " %d %d", class->gang.require, class->gang.prefer,
-	    class->gang.members_within_ns, class->gang.hold_domain_after_ns, class->gang.restart_on_loss, class->gated);
+	buf_printf(out, " %d %d %" PRId64 " %" PRId64 " %" PRId64 " %d %d", class->gang.require, class->gang.prefer,
+	    class->gang.members_within_ns, class->gang.hold_domain_after_ns, class->gang.reserve_after_ns,
+	    class->gang.restart_on_loss, class->gated);
 	for (size_t i = 0; i < class->match_count; i++) {
 		const struct policy_match *match = &class->matches[i];
 
@@ -450,6 +454,7 @@ static const struct change {
     {"classes.gang.prefer", "prefer: host", "prefer: leaf"},
     {"classes.gang.membersWithin", "1h1.5s", "1h1s500ms1ms"},
     {"classes.gang.holdDomainAfter", "2m,", "121s,"},
+    {"classes.gang.reserveAfter", "reserveAfter: 20s", "reserveAfter: 0s"},
     {"classes.gang.onNodeLoss", "onNodeLoss: restart", "onNodeLoss: replace"},
     {"classes.asVictim", "minRuntime: 30m, ", ""},
     {"classes.asVictim.minRuntime", "minRuntime: 30m", "minRuntime: 31m"},

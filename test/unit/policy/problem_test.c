@@ -89,6 +89,8 @@ static const struct case_ cases[] = {
     {HEAD "classes: [{name: c, match: [{gangGPUs: {min: 0}}]}]\nfallback: c\n", "P008", 3, 46, "1 to 1000000"},
     {HEAD "classes: [{name: c, gang: {membersWithin: 999ms}}]\nfallback: c\n", "P008", 3, 43, "1s to 720h"},
     {HEAD "classes: [{name: c, gang: {holdDomainAfter: 721h}}]\nfallback: c\n", "P008", 3, 45, "1s to 720h"},
+    {HEAD "classes: [{name: c, gang: {reserveAfter: 721h}}]\nfallback: c\n", "P008", 3, 42, "0s to 720h"},
+    {HEAD "classes: [{name: c, gang: {reserveAfter: 5us}}]\nfallback: c\n", "P025", 3, 42, "is no duration"},
     {HEAD "classes: [{name: c, place: {bestFit: -0.5}}]\nfallback: c\n", "P008", 3, 38, "0 to 1000000"},
     {HEAD "classes: [{name: c, place: {bestFit: 1e7}}]\nfallback: c\n", "P008", 3, 38, "out of range"},
 

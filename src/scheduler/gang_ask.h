@@ -1,0 +1,21 @@
+/* What the planner is asked for a gang. Texts and pods are those of the gang and its members: they live until one of
+ * them changes. */
+#ifndef SCHEDULER_GANG_ASK_H
+#define SCHEDULER_GANG_ASK_H
+
+#include "berth/plan.h"
+#include "scheduler/internal.h"
+
+struct gang_asking {
+	struct gang_member **of; /* the member of each row */
+	struct plan_member *members;
+	struct plan_group groups[PLAN_GROUPS_MAX];
+	struct plan_request request;
+};
+
+/* For at least `quorum` members. False where it names a level that the policy does not have. To be freed by gang_asked
+ * in either case. */
+bool gang_ask(const struct scheduler *s, const struct gang *gang, size_t quorum, struct gang_asking **out);
+void gang_asked(struct gang_asking *asking);
+
+#endif

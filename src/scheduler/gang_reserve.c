@@ -1,0 +1,291 @@
+/* reserveAfter: the first gang in line, of those whose class has it, is promised a start where what is known of run
+ * times tells one, and the nodes that it will start on are held for it from then on; until then they take what ends
+ * before (berth/hold.h). One that was promised keeps its nodes, whoever comes before it in line, until it is planned,
+ * here or elsewhere, or could start clearly sooner on others.
+ *
+ * Its start is foreseen anew while it waits, once a second at most and in steps. Guesses may prove wrong: half as long
+ * again after the promise nobody behind it is let in any more. */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "berth/forecast.h"
+#include "scheduler/gang_ask.h"
+#include "scheduler/json.h"
+
+#define LOOK_MS 500
+#define STEP_MS 10                   /* between steps of a forecast … */
+#define STEP_NS (4 * NS_PER_MS)      /* … of so much each */
+#define LOOK_NS NS_PER_S             /* between two forecasts of a gang */
+#define PAUSE_PER_LOOK 20            /* times what the last took: a twentieth of the loop at most */
+#define ELSEWHERE_NS (10 * NS_PER_S) /* between two that look beyond the nodes that it has */
+#define SOONER_NS (5 * NS_PER_S)     /* and a tenth of the wait: what another place must be worth */
+
+struct reserve {
+	char *gang; /* its key */
+	struct gang_asking *asking;
+	struct forecast_search *search;
+	struct map uids;    /* of its members */
+	const char **names; /* of the nodes that it has, or NULL: all nodes are looked at */
+	int64_t took_ns;
+};
+
+static bool is_on(const struct scheduler *s)
+{
+	return s->policy.inforce && s->policy.inforce->reserves;
+}
+
+/* --- whose turn it is --- */
+
+static bool has_reservations(const struct scheduler *s, const struct gang *gang)
+{
+	const struct policy_class *class_ = gang_class(s, gang);
+	return class_ && class_->gang.reserve_after_ns >= 0;
+}
+
+static bool is_due(const struct scheduler *s, const struct gang *gang, int64_t now)
+{
+	return gang->state == GANG_QUEUED && gang_is_complete(gang) && gang->why != REASON_CODE_TEAM_LIMIT &&
+	       has_reservations(s, gang) &&
+	       now - gang_without_room_since(gang, now) >= gang_class(s, gang)->gang.reserve_after_ns;
+}
+
+/* The first in line, or one that has nodes: whoever was looked at longest ago. */
+static struct gang *next_gang(const struct scheduler *s, int64_t now)
+{
+	size_t cursor = 0;
+	struct gang *first = NULL, *next = NULL;
+	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));) {
+		if (!is_due(s, gang, now))
+			continue;
+		if (!first || gangs_order(gang, first) < 0)
+			first = gang;
+		if (gang->held_nodes > 0 && (!next || gang->forecast_ns < next->forecast_ns))
+			next = gang;
+	}
+	if (first && (!next || first->forecast_ns < next->forecast_ns))
+		next = first;
+	return next && (next->forecast_ns == 0 || now - next->forecast_ns >= LOOK_NS) ? next : NULL;
+}
+
+/* --- a forecast --- */
+
+static void asked(struct reserve *reserve)
+{
+	map_free(&reserve->uids);
+	free(reserve->gang);
+	gang_asked(reserve->asking);
+	free(reserve->names);
+	free(reserve);
+}
+
+void gang_reserve_drop(struct scheduler *s)
+{
+	struct reserve *reserve = s->reserve;
+	struct forecast forecast;
+	s->reserve = NULL;
+	if (s->gangs_rebuilt && !s->stopping) /* or nothing is to be ended, either */
+		uv_timer_start(&s->reserve_timer, gang_reserve_on_timer, LOOK_MS, 0);
+	if (!reserve)
+		return;
+	forecast_finish(reserve->search, &forecast);
+	forecast_free(&forecast);
+	asked(reserve);
+}
+
+void gang_reserve_changes(struct scheduler *s, struct slice uid)
+{
+	if (s->reserve && map_get(&s->reserve->uids, uid))
+		gang_reserve_drop(s);
+}
+
+static void limit(const struct scheduler *s, struct reserve *reserve, size_t place, size_t nodes)
+{
+	size_t cursor = 0, count = 0;
+	reserve->names = xcalloc(nodes + 1, sizeof *reserve->names);
+	for (const struct node *node; (node = map_next(&s->fleet->nodes, &cursor));)
+		if (node->held & 1u << place && count < nodes)
+			reserve->names[count++] = node->name;
+	for (size_t i = 0; i < reserve->asking->request.count; i++) {
+		reserve->asking->members[i].limited = true;
+		reserve->asking->members[i].only = (struct plan_names){count, reserve->names};
+	}
+}
+
+static void begin(struct scheduler *s, struct gang *gang, int64_t now)
+{
+	struct reserve *reserve = xcalloc(1, sizeof *reserve);
+	size_t place = hold_find(s->fleet, gang->key);
+	reserve->gang = xstrdup(gang->key);
+	gang->forecast_ns = now;
+	if (!gang_ask(s, gang, gang_quorum(gang), &reserve->asking)) {
+		asked(reserve);
+		return;
+	}
+	const struct plan_request *request = &reserve->asking->request;
+	for (size_t i = 0; i < request->count; i++)
+		map_put(&reserve->uids, slice_of(request->members[i].pod->uid), reserve);
+	if (place < HOLDS_MAX && now - gang->elsewhere_ns < ELSEWHERE_NS)
+		limit(s, reserve, place, gang->held_nodes);
+	reserve->search = forecast_begin(s->fleet, request, now);
+	forecast_step(reserve->search, FORECAST_EFFORT); /* before its nodes change */
+	s->reserve = reserve;
+}
+
+/* --- what comes of it --- */
+
+static void promise(struct scheduler *s, struct gang *gang, size_t place, int64_t start_ns, int64_t now)
+{
+	if (gang->promised_ns == 0) {
+		gang->promised_ns = start_ns;
+		gang->promised_at_ns = now;
+		log_info("a gang is promised a start", "name=%s/%s in_s=%lld nodes=%zu", gang->namespace_, gang->name,
+		    (long long)((start_ns - now) / NS_PER_S), gang->held_nodes);
+	}
+	gang->start_ns = start_ns;
+	hold_time(s->fleet, place, start_ns, hold_until(gang->promised_ns, gang->promised_at_ns), now);
+	if (s->fleet->improved)
+		wake_soon(s, REASON_CODE_WAKE_ROOM);
+}
+
+/* What stood there longer than it was to, or came by right, may take the start away; the nodes stay its own. */
+static void unpromise(struct scheduler *s, struct gang *gang, size_t place, int64_t now)
+{
+	hold_time(s->fleet, place, 0, 0, now);
+	gang->start_ns = 0;
+	gang->elsewhere_ns = 0;
+}
+
+static bool is_worth_it(const struct node_hold *hold, int64_t start_ns, int64_t now)
+{
+	int64_t wait = hold->start_ns - now, gain = hold->start_ns - start_ns;
+	return hold->start_ns == 0 || gain > (wait / 10 > SOONER_NS ? wait / 10 : SOONER_NS);
+}
+
+static void end_hold(struct scheduler *s, struct gang *gang, size_t place)
+{
+	gang->held_nodes = 0;
+	hold_end(s->fleet, place);
+	wake_soon(s, REASON_CODE_WAKE_ROOM);
+}
+
+static void apply(struct scheduler *s, struct gang *gang, const struct forecast *forecast, bool elsewhere, int64_t now)
+{
+	size_t place = hold_find(s->fleet, gang->key);
+	if (elsewhere)
+		gang->elsewhere_ns = now;
+	if (gang->state != GANG_QUEUED || (forecast->start_ns != FORECAST_NEVER && forecast->start_ns <= now))
+		return; /* there is room: it is planned next */
+	if (forecast->start_ns == FORECAST_NEVER) {
+		if (place < HOLDS_MAX && !elsewhere)
+			unpromise(s, gang, place, now);
+		return;
+	}
+	if (place < HOLDS_MAX && elsewhere) {
+		if (!is_worth_it(&s->fleet->holds[place], forecast->start_ns, now))
+			return;
+		end_hold(s, gang, place);
+		place = HOLDS_MAX;
+	}
+	if (place == HOLDS_MAX)
+		place = gang_hold_begin(s, gang, forecast->nodes, forecast->count);
+	if (place < HOLDS_MAX)
+		promise(s, gang, place, forecast->start_ns, now);
+}
+
+/* False where it is not done yet. */
+static bool go_on(struct scheduler *s)
+{
+	struct reserve *reserve = s->reserve;
+	struct gang *gang = map_get(&s->gangs->by_key, slice_of(reserve->gang));
+	struct forecast forecast;
+	int64_t began = clock_now();
+	bool done = false;
+	while (!done && clock_now() - began < STEP_NS)
+		done = forecast_step(reserve->search, FORECAST_EFFORT);
+	reserve->took_ns += clock_now() - began;
+	if (!done)
+		return false;
+	s->reserve = NULL;
+	forecast_finish(reserve->search, &forecast);
+	if (gang) {
+		apply(s, gang, &forecast, !reserve->names, clock_now());
+		gang->forecast_ns = clock_now();
+		if (reserve->took_ns * PAUSE_PER_LOOK > LOOK_NS)
+			gang->forecast_ns += reserve->took_ns * PAUSE_PER_LOOK - LOOK_NS;
+	}
+	forecast_free(&forecast);
+	asked(reserve);
+	return true;
+}
+
+/* A gang whose class has no reservations any more goes by holdDomainAfter again. */
+static void end_those_over(struct scheduler *s)
+{
+	for (size_t place = 0; place < HOLDS_MAX; place++) {
+		struct node_hold *hold = &s->fleet->holds[place];
+		struct gang *gang = hold->key ? map_get(&s->gangs->by_key, slice_of(hold->key)) : NULL;
+		if (!gang || (hold->start_ns == 0 && gang->promised_ns == 0))
+			continue;
+		const struct policy_class *class_ = gang_class(s, gang);
+		hold->gang_class = class_ ? (size_t)(class_ - s->policy.inforce->classes) : SIZE_MAX;
+		if (class_ && class_->gang.reserve_after_ns >= 0)
+			continue;
+		gang->promised_ns = gang->start_ns = 0;
+		end_hold(s, gang, place);
+	}
+}
+
+void gang_reserve_on_timer(uv_timer_t *timer)
+{
+	struct scheduler *s = timer->data;
+	int64_t now = clock_now();
+	end_those_over(s);
+	if (!is_on(s) || s->stopping || !s->gangs_rebuilt || !lease_may_write(s))
+		return; /* begun again as gangs stand in line */
+	hold_pass(s->fleet, now);
+	struct gang *gang = s->reserve ? NULL : next_gang(s, now);
+	if (gang)
+		begin(s, gang, now);
+	bool more = s->reserve && !go_on(s);
+	if (more || s->gangs->in_state[GANG_QUEUED] > 0)
+		uv_timer_start(timer, gang_reserve_on_timer, more ? STEP_MS : LOOK_MS, 0);
+}
+
+void gang_reserve(struct scheduler *s)
+{
+	if (is_on(s) && !s->stopping && !uv_is_active((uv_handle_t *)&s->reserve_timer))
+		uv_timer_start(&s->reserve_timer, gang_reserve_on_timer, 0, 0);
+}
+
+/* --- what is said --- */
+
+void gang_reserve_started(struct scheduler *s, struct gang *gang)
+{
+	int64_t error = clock_now() - gang->promised_ns;
+	if (gang->promised_ns != 0) {
+		log_info("a gang has started", "name=%s/%s promised_in_s=%lld late_s=%lld", gang->namespace_,
+		    gang->name, (long long)((gang->promised_ns - gang->promised_at_ns) / NS_PER_S),
+		    (long long)(error / NS_PER_S));
+		metric_observe(
+		    s->instruments.promise_error, (double)(error < 0 ? -error : error) / (double)NS_PER_S, NULL);
+	}
+	gang->promised_ns = gang->promised_at_ns = gang->start_ns = gang->elsewhere_ns = 0;
+}
+
+static void write_time(const char *name, int64_t at_ns, struct buf *out)
+{
+	char text[CLOCK_TEXT_MAX];
+	clock_format(clock_wall() + (at_ns - clock_now()), text);
+	buf_char(out, ',');
+	member(out, name, at_ns != 0 ? text : NULL);
+}
+
+void gang_reserve_write(const struct scheduler *s, const struct gang *gang, struct buf *out)
+{
+	if (!has_reservations(s, gang))
+		return;
+	write_time("start", gang->state == GANG_QUEUED ? gang->start_ns : 0, out);
+	write_time("promised", gang->promised_ns, out);
+	if (gang->start_ns != 0 && gang->state == GANG_QUEUED)
+		buf_printf(out, ",\"startSeconds\":%lld", (long long)((gang->start_ns - clock_now()) / NS_PER_S));
+}

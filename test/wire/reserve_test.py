@@ -1,0 +1,178 @@
+"""reserveAfter: a gang that waits is promised a start by run times, and its nodes take what ends before."""
+
+import datetime
+import subprocess
+import time
+import unittest
+
+from harness import BERTH, NAMES, POLICY, wait_for
+from gang_test import GangTest
+
+PLAIN = POLICY.replace("- name: batch\n", "- name: batch\n  gang: {holdDomainAfter: 1h}\n")
+RESERVE = POLICY.replace("- name: batch\n", "- name: batch\n  gang: {holdDomainAfter: 1h, reserveAfter: 0s}\n")
+KEPT = "node kept free for a gang that waits for room"
+
+
+def runs(seconds):
+    return {"berth.dev/expected-runtime": f"{seconds}s"} if seconds else {}
+
+
+def ago(seconds):
+    return (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Reserve(GangTest):
+    def setUp(self):
+        super().setUp()
+        self.policy(RESERVE)
+
+    def policy(self, text):
+        before = self.daemon.state()["policy"]["hash"]
+        self.daemon.write_policy(text)
+        wait_for(lambda: self.daemon.state()["policy"]["hash"] != before, 5, "the policy")
+
+    def fill(self, seconds):
+        """n0 has 7 GPUs taken, n1 6, n2 5, for so many seconds on each; None: nobody knows."""
+        self.running = {node: [] for node in NAMES}
+        for node, count, run in zip(NAMES, (7, 6, 5), seconds):
+            for i in range(count):
+                self.running[node].append(f"run-{node}-{i}")
+                self.cluster.pod(self.running[node][-1], gpus=1, nodeName=node, annotations=runs(run))
+        time.sleep(1.1)  # creation times have whole seconds
+
+    def held(self):
+        return sorted(n["name"] for n in self.daemon.state()["nodes"] if "HeldForGang" in n.get("codes", []))
+
+    def gang(self, **more):
+        return self.members("ab", size=2, gpus=8, **more)
+
+    def line(self):
+        (gang,) = self.daemon.ops.json("GET", "/v1/queue")[1]["gangs"]
+        return gang
+
+    def promised(self):
+        return wait_for(lambda: self.line().get("start") and self.line(), what="the promise")
+
+    def end(self, *nodes):
+        for node in nodes:
+            for name in self.running[node]:
+                self.cluster.delete_pod(name)
+
+    def later(self, name, seconds=None, gpus=1, **more):
+        return self.cluster.pod(name, gpus=gpus, annotations=runs(seconds), **more)
+
+    def kept_off(self, thing):
+        status, answer = self.daemon.filter(thing, NAMES)
+        self.assertEqual((status, answer["NodeNames"]), (200, []))
+        return answer["FailedAndUnresolvableNodes"]
+
+    def run_queue(self):
+        done = subprocess.run(
+            [BERTH, "queue", "--ops", f"127.0.0.1:{self.daemon.ops.port}"], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def test_what_ends_before_comes_and_the_rest_stays_away(self):
+        self.fill((None, 60, 40))
+        things = self.gang()
+        gang = self.promised()
+        self.assertEqual(self.held(), ["n1", "n2"])
+        self.assertTrue(50 <= gang["startSeconds"] <= 60, gang)
+        self.assertEqual(gang["start"][:16], gang["promised"][:16])
+        text = self.run_queue()
+        head, row = text.splitlines()[:2]
+        self.assertRegex(row[head.index("STARTS"):], r"^in 5\d s|^in 60 s|^in 1 min")
+        self.assertRegex(subprocess.run(
+            [BERTH, "explain", "team/a", "--ops", f"127.0.0.1:{self.daemon.ops.port}"], capture_output=True, text=True,
+            check=False).stdout, r"\n  start: \d+ s left")
+        time.sleep(1.1)
+        # One that nobody knows goes to the node that is not held; then none is left to such pods.
+        self.assertEqual(self.daemon.placed(self.later("unknown"), NAMES), "n0")
+        self.daemon.bind(self.cluster.get_pod("unknown"), "n0")
+        self.assertEqual(self.kept_off(self.later("unknown2"))["n2"], KEPT)
+        self.assertEqual(self.kept_off(self.later("long", 3600))["n1"], KEPT)
+        short = self.later("short", 10)
+        node = self.daemon.placed(short, NAMES)
+        self.assertIn(node, ["n1", "n2"])
+        self.assertEqual(self.daemon.bind(short, node), (200, {"Error": ""}))
+        self.assertLessEqual(self.promised()["startSeconds"], gang["startSeconds"])
+        # What runs ends sooner than was told: the gang does not wait for its promise.
+        self.end("n1", "n2")
+        self.cluster.delete_pod("short")
+        plans = self.planned(things)
+        calls = [self.daemon.spawn_bind(t, p["node"]) for t, p in zip(things, plans)]
+        for thread, answer in calls:
+            thread.join()
+            self.assertEqual(answer, [(200, {"Error": ""})])
+        self.all_bound("ab")
+        wait_for(lambda: self.daemon.metric("berth_promise_error_seconds_count") == 1, what="the promise's error")
+        error = self.daemon.metric("berth_promise_error_seconds_sum")
+        self.assertTrue(30 < error <= 60, error)
+        wait_for(lambda: not self.held(), what="the end of the hold")
+
+    def test_a_small_gang_comes_before_if_it_ends_before(self):
+        self.fill((60, 60, 60))
+        self.gang()
+        self.promised()
+        time.sleep(1.1)
+        small = [self.cluster.pod(f"s{i}", gpus=2, annotations={
+            "berth.dev/gang": "small", "berth.dev/gang-size": "2", **runs(20)}) for i in range(2)]
+        large = [self.cluster.pod(f"l{i}", gpus=2, annotations={
+            "berth.dev/gang": "large", "berth.dev/gang-size": "2", **runs(200)}) for i in range(2)]
+        plans = self.planned(small)
+        self.assertTrue({p["node"] for p in plans} <= set(NAMES))
+        time.sleep(1)
+        self.assertTrue(all("berth.dev/plan" not in self.cluster.get_pod(t["metadata"]["name"])["metadata"]["annotations"]
+                            for t in large))
+
+    def test_without_run_times_there_is_no_promise(self):
+        self.fill((None, None, None))
+        self.gang()
+        time.sleep(1.5)
+        gang = self.line()
+        self.assertEqual((gang["start"], gang["promised"]), (None, None))
+        self.assertEqual(self.held(), [])
+
+    def test_without_the_key_nothing_is_promised_or_said(self):
+        self.fill((60, 60, 60))
+        self.gang()
+        self.promised()
+        self.policy(PLAIN)
+        wait_for(lambda: not self.held(), what="the end of the hold")
+        self.assertNotIn("start", self.line())
+        self.assertNotIn("STARTS", self.run_queue())
+
+    def test_a_promise_that_slips_closes_the_nodes(self):
+        self.fill((None, 3, 3))
+        self.gang()
+        self.promised()
+        time.sleep(1.1)
+        # 8 s: the promise, and 5 more at the least.
+        deadline = time.monotonic() + 20
+        while self.daemon.placed(self.later(f"t{int(time.monotonic() * 1000)}", 0.05), ["n1", "n2"]):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.5)
+        self.assertEqual(self.held(), ["n1", "n2"])
+        self.assertTrue(self.line()["promised"])
+
+    def test_what_a_template_ran_before_is_expected_of_it(self):
+        def ended(name, seconds):
+            self.cluster.pod(name, gpus=1, nodeName="n0", annotations={})
+            self.seen(self.cluster.get_pod(name))
+            self.cluster.patch(f"/api/v1/namespaces/team/pods/{name}/status", {"status": {
+                "phase": "Succeeded", "startTime": ago(seconds),
+                "containerStatuses": [{"name": "main", "state": {"terminated": {
+                    "exitCode": 0, "startedAt": ago(seconds), "finishedAt": ago(0)}}}]}})
+            wait_for(lambda: self.daemon.entry(self.cluster.get_pod(name)) is None, what="its end")
+        for i, seconds in enumerate((8, 10, 9)):
+            ended(f"nightly-{i}", seconds)
+        self.fill((None, 60, 60))
+        self.gang()
+        self.promised()
+        time.sleep(1.1)
+        self.daemon.bind(self.later("filler"), "n0")
+        self.assertEqual(self.kept_off(self.later("weekly-3"))["n1"], KEPT)
+        self.assertIn(self.daemon.placed(self.later("nightly-3"), NAMES), ["n1", "n2"])
+
+
+if __name__ == "__main__":
+    unittest.main()
