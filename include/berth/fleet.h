@@ -14,6 +14,7 @@
 #include "berth/node.h"
 #include "berth/policy.h"
 #include "berth/resources.h"
+#include "berth/signal.h"
 
 struct index; /* core/index.h */
 struct teams; /* core/teams_internal.h */
@@ -30,6 +31,7 @@ struct fleet {
 	uint64_t improvements; /* counts them */
 	struct node_hold holds[HOLDS_MAX];
 	struct headroom_window windows[POLICY_HEADROOMS_MAX];
+	struct signal_follow follows[POLICY_HEADROOMS_MAX];
 	struct headroom_hold *headroom;
 	bool headroom_due;
 	uint64_t node_changes;   /* goes up with each node that comes, changes or goes */

@@ -8,10 +8,10 @@
  * window is open. While it is closed, the classes named in lendTo may, for work that can be ended before it opens
  * again: whose minRuntime and grace are over by then. Where there is no window it is always open.
  *
- * How much is reserved follows the class: max(gpus, what it uses in the pool + margin), in whole chunks, what it uses
- * beside them counted. Which nodes: those where least is in the way, then those chosen before, then those on which the
- * class stands already. headroom_place chooses, in time that grows with the fleet: callers call it when it is due, and
- * not more often than they like; in between what is reserved stays.
+ * How much is reserved follows the class: max(gpus, what it uses in the pool + margin, the floor that its signals of
+ * load make), in whole chunks, what it uses beside them counted. Which nodes: those where least is in the way, then
+ * those chosen before, then those on which the class stands already. headroom_place chooses, in time that grows with
+ * the fleet: callers call it when it is due, and not more often than they like; in between what is reserved stays.
  *
  * Windows come from the caller: the core knows neither clock nor time zones. */
 #ifndef BERTH_HEADROOM_H
@@ -45,6 +45,10 @@ struct headroom_hold {
 /* Sets the windows of the policy's rules, in their order; one that is not set is open. Who may use what changes with
  * it: nodes whose hold may be used by more count as improved. */
 void headroom_windows(struct fleet *fleet, const struct headroom_window *windows, size_t count);
+/* What the signals that a rule follows say now: so many GPUs are wanted beyond what the class uses. Its floor is that
+ * with what it uses, up to the rule's bound; it grows at once and shrinks late (berth/signal.h). Looks at the fleet
+ * only where that may change it. True: the floor is another one. */
+bool headroom_follow(struct fleet *fleet, size_t rule, int64_t more, int64_t now_ns);
 /* Chooses the nodes. True: something is held otherwise than before. */
 bool headroom_place(struct fleet *fleet);
 /* Whether the choice could come out otherwise than the last: something changed on a node of a pool with headroom. */
@@ -52,6 +56,7 @@ bool headroom_due(const struct fleet *fleet);
 
 /* How one rule stands, in GPUs. */
 struct headroom_state {
+	int64_t due;     /* by the rule and by what it follows */
 	int64_t wanted;  /* reserved in all: chunks, and what the class has beside them */
 	int64_t used;    /* by the class, in the pool */
 	int64_t held;    /* kept free now */

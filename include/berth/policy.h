@@ -117,12 +117,36 @@ struct policy_avoid {
 
 #define POLICY_HEADROOMS_MAX 32
 
+#define POLICY_SIGNALS_MAX 32
+
+enum signal_source { SIGNAL_QUERY, SIGNAL_AUTOSCALERS, SIGNAL_PENDING_PODS };
+
+/* What says how much load a class has: see berth/signal.h. */
+struct policy_signal {
+	const char *name;
+	uint16_t for_; /* class */
+	enum signal_source source;
+	const char *query; /* of SIGNAL_QUERY */
+	double gpus_per;   /* GPUs that one of its units is worth */
+	double peak_above; /* the peak is on while its value is above this */
+};
+
+struct policy_signals {
+	size_t count;
+	struct policy_signal *items;
+	int64_t stale_after_ns;
+	const char *url, *token_file, *ca_file; /* of Prometheus; NULL = none */
+	int64_t every_ns;
+};
+
 /* GPUs of a pool that are a class's own: see berth/headroom.h. When, by local clocks; core knows only whether. */
 struct policy_headroom {
 	uint16_t for_, pool;
 	int64_t gpus, chunk, margin;
 	size_t lend_count;
 	uint16_t *lend_to; /* classes */
+	uint32_t follows;  /* signals, a bit each; 0 = none */
+	int64_t follow_max, hold_ns;
 	bool has_when;
 	uint8_t days; /* a bit each, Monday the lowest */
 	int16_t from_minute, to_minute;
@@ -164,6 +188,7 @@ struct policy {
 	size_t headroom_count;
 	struct policy_headroom *headroom;
 	bool reserves;            /* some class has reserveAfter */
+	struct policy_signals signals;
 	bool gates;               /* some class is gated */
 	int64_t release_after_ns; /* no pod stays gated for longer once no berth is active */
 	struct policy_moves moves;

@@ -110,6 +110,44 @@ static void print_waiting(const json_t *waiting)
 	printf("\n");
 }
 
+/* "; 24 by chat-queue, chat-scaling, at most 64" */
+static void print_follow(const json_t *follow)
+{
+	size_t i;
+	json_t *name;
+	if (!follow)
+		return;
+	printf("; %" PRId64 " by ", number_of(follow, "floor"));
+	json_array_foreach(json_object_get(follow, "signals"), i, name)
+	{
+		printf("%s%s", i ? ", " : "", json_string_value(name));
+	}
+	printf(", at most %" PRId64, number_of(follow, "max"));
+}
+
+static void print_signals(const json_t *signals)
+{
+	size_t i;
+	json_t *signal;
+	json_array_foreach(signals, i, signal)
+	{
+		const json_t *value = json_object_get(signal, "value");
+		const char *error = text_or(signal, "error", NULL);
+		printf("signal        %s for %s: ", text_or(signal, "name", ""), text_or(signal, "for", ""));
+		if (json_is_number(value))
+			printf("%.6g, %" PRId64 " s ago", json_number_value(value), number_of(signal, "ageSeconds"));
+		else
+			printf("not known");
+		if (json_is_true(json_object_get(signal, "peak")))
+			printf(", peak");
+		if (json_is_true(json_object_get(signal, "fresh")))
+			printf(", %" PRId64 " more GPUs wanted", number_of(signal, "gpus"));
+		else if (json_is_number(value))
+			printf(", too old, ignored");
+		printf("%s%s\n", error ? ": " : "", error ? error : "");
+	}
+}
+
 static void print_headroom(const json_t *rules)
 {
 	size_t i;
@@ -124,6 +162,7 @@ static void print_headroom(const json_t *rules)
 		    number_of(rule, "used"), number_of(rule, "lent"), number_of(rule, "missing"));
 		if (changes)
 			printf(open ? ", until %s" : ", from %s", changes);
+		print_follow(json_object_get(rule, "follow"));
 		printf("\n");
 	}
 }
@@ -173,6 +212,7 @@ static void print_text(const json_t *answer)
 	printf("reservations  planned %" PRId64 ", assumed %" PRId64 ", bound %" PRId64 "\n",
 	    number_of(held, "planned"), number_of(held, "assumed"), number_of(held, "bound"));
 	print_headroom(json_object_get(answer, "headroom"));
+	print_signals(json_object_get(answer, "signals"));
 	print_quarantine(json_object_get(answer, "quarantine"));
 	printf("policy        %s since %s\n", text_or(policy, "hash", ""), text_or(policy, "loaded", ""));
 	if (error)

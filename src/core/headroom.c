@@ -158,8 +158,10 @@ void headroom__drop_all(struct fleet *fleet)
 {
 	while (fleet->headroom)
 		headroom__drop(fleet, fleet->headroom->node);
-	for (size_t i = 0; i < POLICY_HEADROOMS_MAX; i++)
+	for (size_t i = 0; i < POLICY_HEADROOMS_MAX; i++) {
 		fleet->windows[i] = (struct headroom_window){.open = true};
+		fleet->follows[i] = (struct signal_follow){0};
+	}
 	fleet->headroom_due = true;
 }
 
@@ -193,6 +195,34 @@ void headroom_windows(struct fleet *fleet, const struct headroom_window *windows
 	for (struct headroom_hold *hold = fleet->headroom; hold && closed; hold = hold->next)
 		if (closed & UINT32_C(1) << hold->rule)
 			fleet__improve(fleet, hold->node);
+}
+
+/* --- what it follows --- */
+
+bool headroom_follow(struct fleet *fleet, size_t at, int64_t more, int64_t now_ns)
+{
+	const struct policy_headroom *rule = &fleet->policy->headroom[at];
+	struct signal_follow *follow = &fleet->follows[at];
+	int64_t before = follow->floor;
+	if (more == follow->more && !fleet->headroom_due && now_ns < signal_follow_due(follow, rule->hold_ns))
+		return false;
+	int64_t wanted = resource_sum(headroom__used(fleet, rule), more);
+	follow->more = more;
+	signal_follow_step(follow, wanted < rule->follow_max ? wanted : rule->follow_max, now_ns, rule->hold_ns);
+	fleet->headroom_due |= follow->floor != before;
+	return follow->floor != before;
+}
+
+int64_t headroom__floor(const struct fleet *fleet, size_t at)
+{
+	int64_t gpus = fleet->policy->headroom[at].gpus, floor = fleet->follows[at].floor;
+	return floor > gpus ? floor : gpus;
+}
+
+int64_t headroom__due(const struct fleet *fleet, size_t at, int64_t used)
+{
+	int64_t due = resource_sum(used, fleet->policy->headroom[at].margin), floor = headroom__floor(fleet, at);
+	return floor > due ? floor : due;
 }
 
 void headroom__note(struct fleet *fleet, const struct node *node)
@@ -262,8 +292,7 @@ struct headroom_state headroom_state_of(const struct fleet *fleet, size_t at)
 		beside -= used < hold->reserved ? used : hold->reserved;
 	}
 	state.wanted += beside;
-	int64_t target = resource_sum(state.used, rule->margin);
-	target = rule->gpus > target ? rule->gpus : target;
-	state.missing += target > state.wanted ? target - state.wanted : 0;
+	state.due = headroom__due(fleet, at, state.used);
+	state.missing += state.due > state.wanted ? state.due - state.wanted : 0;
 	return state;
 }

@@ -9,6 +9,10 @@ int64_t headroom__held(const struct headroom_hold *hold);
 bool headroom__is_lent_to(const struct policy_headroom *rule, size_t class_);
 /* What pods of the class have on the node. */
 int64_t headroom__used_by(const struct node *node, uint16_t class_, resource_id id);
+/* What the rule's class is due whatever it uses: the rule's GPUs, or more by what it follows. */
+int64_t headroom__floor(const struct fleet *fleet, size_t rule);
+/* What the rule's class is due in all, where it uses so many. */
+int64_t headroom__due(const struct fleet *fleet, size_t rule, int64_t used);
 /* What the rule's class has in its pool. */
 int64_t headroom__used(const struct fleet *fleet, const struct policy_headroom *rule);
 /* So much of the node is the rule's class's own from now on. */

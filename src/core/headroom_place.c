@@ -248,7 +248,7 @@ static int by_use(const void *a, const void *b)
 }
 
 /* Where the class itself fills what is its own, that stays so: the room of a pod that ends is not for others first. But
- * no more of it than the rule's GPUs. */
+ * no more of it than the rule's GPUs, or its floor. */
 static void keep_filled(struct placing *placing)
 {
 	struct spot **filled = xcalloc(placing->count + 1, sizeof(struct spot *));
@@ -265,7 +265,8 @@ static void keep_filled(struct placing *placing)
 			filled[count++] = spot;
 	}
 	qsort(filled, count, sizeof(struct spot *), by_use);
-	for (size_t i = 0; i < count && sum < placing->rule->gpus; i++) {
+	int64_t own = headroom__floor(placing->fleet, placing->at);
+	for (size_t i = 0; i < count && sum < own; i++) {
 		filled[i]->reserved = filled[i]->used;
 		sum += filled[i]->used;
 	}
@@ -314,9 +315,7 @@ static bool place(struct fleet *fleet, uint16_t at)
 	bool changed = drop_unfit(&placing);
 	collect(&placing);
 	placing.covered = headroom__used(fleet, rule);
-	placing.target = resource_sum(placing.covered, rule->margin);
-	if (rule->gpus > placing.target)
-		placing.target = rule->gpus;
+	placing.target = headroom__due(fleet, at, placing.covered);
 	for (size_t i = 0; i < placing.count; i++)
 		largest = placing.spots[i].gpus > largest ? placing.spots[i].gpus : largest;
 	if (largest >= rule->chunk)

@@ -29,6 +29,23 @@ struct slice uri_query(struct slice target)
 	return (struct slice){mark + 1, target.len - (size_t)(mark + 1 - target.at)};
 }
 
+void uri_encode(struct slice text, struct buf *out)
+{
+	static const char digits[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.at[i];
+		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+		    (c && strchr("-._~", c))) {
+			buf_char(out, (char)c);
+			continue;
+		}
+		buf_char(out, '%');
+		buf_char(out, digits[c >> 4]);
+		buf_char(out, digits[c & 15]);
+	}
+}
+
 static int hex_value(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -27,7 +27,7 @@ struct names {
 struct checker {
 	const struct doc *doc;
 	struct policy_report *report;
-	struct names levels, pools, classes, teams;
+	struct names levels, pools, classes, teams, signals;
 };
 
 #define PROBLEM(checker, problem, node, ...) report_add((checker)->report, problem, place_of(node), __VA_ARGS__)
@@ -303,8 +303,20 @@ static void check_headroom(struct checker *checker)
 		for (size_t j = 0; j < rule->lend_to.count; j++)
 			check_name(checker, &checker->classes, doc_text(&rule->lend_to, j),
 			    path_of("headroom[%zu].lendTo[%zu]", i, j));
+		for (size_t j = 0; j < rule->follow.signals.count; j++)
+			check_name(checker, &checker->signals, doc_text(&rule->follow.signals, j),
+			    path_of("headroom[%zu].follow.signals[%zu]", i, j));
 		headroom_check(checker->doc, rule, i, checker->report);
 	}
+}
+
+static void check_signals(struct checker *checker)
+{
+	const struct doc_list *signals = &checker->doc->signals.load;
+
+	for (size_t i = 0; i < signals->count; i++)
+		check_name(checker, &checker->classes, DOC_ITEM(doc_signal, signals, i)->for_,
+		    path_of("signals.load[%zu].for", i));
 }
 
 static void check_amounts(struct checker *checker, const struct doc_list *amounts, struct path path)
@@ -418,17 +430,21 @@ void policy_check(const struct doc *doc, const struct gpu_catalogue *catalogue, 
 	        offsetof(struct doc_class, name), {0}, false},
 	    .teams = {"teams", "teams", "name", &doc->teams, sizeof(struct doc_team), offsetof(struct doc_team, name),
 	        {0}, false},
+	    .signals = {"signals", "signals.load", "name", &doc->signals.load, sizeof(struct doc_signal),
+	        offsetof(struct doc_signal, name), {0}, false},
 	};
 
 	collect_names(&checker, &checker.pools);
 	collect_names(&checker, &checker.classes);
 	collect_names(&checker, &checker.teams);
+	collect_names(&checker, &checker.signals);
 	check_levels(&checker);
 	check_pools(&checker, catalogue);
 	for (size_t i = 0; i < doc->classes.count; i++)
 		check_class(&checker, DOC_ITEM(doc_class, &doc->classes, i), i);
 	check_fallback(&checker);
 	check_headroom(&checker);
+	check_signals(&checker);
 	check_gate(&checker);
 	check_avoid(&checker);
 	check_teams(&checker);

@@ -8,6 +8,7 @@
 #include "berth/topology.h"
 #include "policy/preset.h"
 #include "policy/scalar.h"
+#include "policy/signals.h"
 #include "policy/table.h"
 
 #define FIRST_CHUNK 4096
@@ -417,6 +418,7 @@ struct policy *policy_compile(const struct doc *doc)
 	compile_avoid(policy, &arena, &doc->health.avoid);
 	compile_quarantine(policy, &doc->health.quarantine);
 	compile_headroom(policy, &arena, doc);
+	policy_compile_signals(policy, &arena, doc);
 	policy->arena = arena;
 	return policy;
 }

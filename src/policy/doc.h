@@ -121,12 +121,38 @@ struct doc_when {
 	const struct yaml_node *days, *from, *to, *time_zone;
 };
 
+struct doc_follow {
+	struct doc_head head;
+	struct doc_list signals;
+	struct doc_number max, hold;
+};
+
 struct doc_headroom {
 	struct doc_head head;
 	const struct yaml_node *for_, *pool;
 	struct doc_number gpus, in_chunks_of, margin;
 	struct doc_list lend_to;
+	struct doc_follow follow;
 	struct doc_when when;
+};
+
+struct doc_prometheus {
+	struct doc_head head;
+	const struct yaml_node *url, *token_file, *ca_file;
+	struct doc_number every;
+};
+
+struct doc_signal {
+	struct doc_head head;
+	const struct yaml_node *name, *for_, *from, *query;
+	struct doc_number gpus_per, peak_above;
+};
+
+struct doc_signals {
+	struct doc_head head;
+	struct doc_list load;
+	struct doc_number stale_after;
+	struct doc_prometheus prometheus;
 };
 
 /* Of a pool. */
@@ -166,6 +192,7 @@ struct doc {
 	struct doc_unlisted unlisted;
 	struct doc_gate gate;
 	struct doc_moves moves;
+	struct doc_signals signals;
 	struct doc_health health;
 };
 

@@ -8,6 +8,7 @@
 #include "policy/cycle.h"
 #include "policy/effect.h"
 #include "policy/read.h"
+#include "policy/signals.h"
 #include "policy/teams.h"
 
 #define FNV_OFFSET UINT64_C(0xcbf29ce484222325)
@@ -53,6 +54,7 @@ struct policy *policy_load(struct slice text, const struct gpu_catalogue *catalo
 		policy_check(&doc, catalogue, report);
 		policy_check_cycles(&doc, report);
 		policy_check_teams(&doc, report);
+		policy_check_signals(&doc, report);
 		policy_check_effect(&doc, report);
 		if (report->errors == 0)
 			policy = policy_compile(&doc);

@@ -36,7 +36,8 @@
 	X(BAD_DURATION, "P025", false, "not a duration with a unit")                                                   \
 	X(UNSEEN_MATCH, "P026", true, "gated class with words that the API server cannot see")                         \
 	X(BROKEN_GUARANTEE, "P027", false, "guarantee above a limit, or above that of the team over it")               \
-	X(TEAM_CYCLE, "P028", false, "teams that stand above each other")
+	X(TEAM_CYCLE, "P028", false, "teams that stand above each other")                                              \
+	X(BAD_ADDRESS, "P029", false, "not an address, a query or a path")
 
 enum problem {
 #define X(id, code, warning, text) PROBLEM_##id,

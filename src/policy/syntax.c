@@ -2,6 +2,9 @@
 
 #define NAME_MAX_LEN 63
 #define PREFIX_MAX_LEN 253
+#define URL_MAX_LEN 1024
+#define QUERY_MAX_LEN 4096
+#define PATH_MAX_LEN 4096
 
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
@@ -34,6 +37,11 @@ static const struct {
     [TEXT_KIND] = {PROBLEM_BAD_NAME,
         "is no kind: a kind is written as in its manifests, with a capital letter first, like StatefulSet",
         "^[A-Z][A-Za-z0-9-]{0,62}$"},
+    [TEXT_URL] = {PROBLEM_BAD_ADDRESS,
+        "is no address: http:// or https://, a host and perhaps a port and a path, without '?', '#', '@' and blanks",
+        "^https?://[^/?#@\\s][^?#@\\s]{0,1023}$"},
+    [TEXT_QUERY] = {PROBLEM_BAD_ADDRESS, "is no query: 1 to 4096 bytes are allowed", "^[\\s\\S]{1,4096}$"},
+    [TEXT_PATH] = {PROBLEM_BAD_ADDRESS, "is no path of a file: it begins with '/'", "^/.{0,4094}$"},
 };
 
 static bool made_of(struct slice text, const char *set)
@@ -87,6 +95,24 @@ static bool is_label_key(struct slice text)
 	return is_label_name(name);
 }
 
+static bool begins(struct slice text, const char *with)
+{
+	size_t len = strlen(with);
+	return text.len > len && memcmp(text.at, with, len) == 0;
+}
+
+static bool is_url(struct slice text)
+{
+	size_t host = begins(text, "https://") ? 8 : begins(text, "http://") ? 7 : 0;
+
+	if (host == 0 || text.at[host] == '/' || text.len - host > URL_MAX_LEN)
+		return false;
+	for (size_t i = host; i < text.len; i++)
+		if (text.at[i] <= ' ' || text.at[i] == 0x7f || strchr("?#@", text.at[i]))
+			return false;
+	return true;
+}
+
 bool text_rule_met(enum text_rule rule, struct slice text)
 {
 	switch (rule) {
@@ -103,6 +129,12 @@ bool text_rule_met(enum text_rule rule, struct slice text)
 	case TEXT_KIND:
 		return text.len > 0 && text.len <= NAME_MAX_LEN && made_of((struct slice){text.at, 1}, UPPER) &&
 		       made_of(text, ALNUM "-");
+	case TEXT_URL:
+		return is_url(text);
+	case TEXT_QUERY:
+		return text.len > 0 && text.len <= QUERY_MAX_LEN && !memchr(text.at, '\0', text.len);
+	case TEXT_PATH:
+		return begins(text, "/") && text.len < PATH_MAX_LEN && !memchr(text.at, '\0', text.len);
 	default:
 		return true;
 	}

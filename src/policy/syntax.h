@@ -15,6 +15,9 @@ enum text_rule {
 	TEXT_LABEL_GLOB,
 	TEXT_NAMESPACE_GLOB,
 	TEXT_KIND,
+	TEXT_URL,   /* where an HTTP API begins: what follows it is a path */
+	TEXT_QUERY, /* PromQL, which Prometheus alone can read */
+	TEXT_PATH,
 	TEXT_RULE_COUNT
 };
 

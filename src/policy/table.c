@@ -3,6 +3,7 @@
 #include "berth/gpu.h"
 #include "policy/doc.h"
 #include "policy/preset.h"
+#include "policy/table_signals.h"
 
 #define FIELDS(array) .fields = (array), .field_count = sizeof(array) / sizeof((array)[0])
 
@@ -592,6 +593,12 @@ static const struct field headroom_fields[] = {
         .default_text = "none",
         .help = "Classes that may use them while the time is not there, for work that may be ended before it is: whose "
                 "minRuntime and grace are over by then."},
+    {.key = "follow",
+        .kind = FIELD_OBJECT,
+        .object = &follow_object,
+        .offset = offsetof(struct doc_headroom, follow),
+        .default_text = "nothing",
+        .help = "How many it has for itself follows signals of load, upwards from gpus."},
     {.key = "when",
         .kind = FIELD_OBJECT,
         .object = &when_object,
@@ -782,6 +789,13 @@ static const struct field policy_fields[] = {
         .list_max = POLICY_HEADROOMS_MAX,
         .offset = offsetof(struct doc, headroom),
         .help = "GPUs kept free for classes with peaks, and lent meanwhile."},
+    {.key = "signals",
+        .kind = FIELD_OBJECT,
+        .object = &signals_object,
+        .offset = offsetof(struct doc, signals),
+        .default_text = "pods that wait alone say that there is load",
+        .help = "What says that a class has more load: headroom may follow it, and GPUs taken are not given back "
+                "meanwhile."},
     {.key = "teams",
         .kind = FIELD_OBJECT,
         .object = &team_object,

@@ -84,6 +84,12 @@ struct object {
 #define WHEN_FROM_DEFAULT "00:00"
 #define WHEN_TO_DEFAULT "24:00"
 #define WHEN_ZONE_DEFAULT "UTC"
+#define SIGNALS_EVERY_DEFAULT "15s"
+#define SIGNALS_EVERY_MAX (3600 * DURATION_SECOND)
+#define SIGNALS_STALE_DEFAULT "1m"
+#define SIGNALS_VALUE_MAX 1e12
+#define SIGNALS_AUTOSCALERS_WORD "autoscalers"
+#define FOLLOW_HOLD_DEFAULT "10m"
 #define UP_TO_LAST_DOT "lastDot"
 
 extern const struct object policy_object;

@@ -126,6 +126,7 @@ void feed_forget(struct scheduler *s, struct slice uid, enum reason why)
 	bind_pod_gone(s, uid);
 	gang_gone(s, uid);
 	moves_gone(s, uid);
+	signals_gone(s, uid);
 	let_go(s, uid, why);
 }
 
@@ -137,6 +138,7 @@ static void pod_ended(struct scheduler *s, struct pod *pod)
 	if (gang_ended(s, pod)) {
 		bind_pod_gone(s, uid);
 		moves_gone(s, uid);
+		signals_gone(s, uid);
 		let_go(s, uid, REASON_CODE_WAKE_ROOM);
 	} else {
 		feed_forget(s, uid, REASON_CODE_WAKE_ROOM);
@@ -161,6 +163,7 @@ static void pod_bound(struct scheduler *s, struct pod *pod)
 	gang_reserve_changes(s, uid);
 	moves_changes(s, uid);
 	moves_saw(s, pod);
+	signals_saw(s, pod);
 	waiting_remove(s->waiting, uid);
 	bool taken = gang_bound(s, pod);
 	struct tracked *tracked = roster_find(s->roster, uid);
@@ -179,6 +182,7 @@ static void pod_pending(struct scheduler *s, struct pod *pod)
 	gang_resolve(s, pod);
 	struct tracked *tracked = roster_put(s->roster, pod, clock_now(), &old);
 	tracked->mark = s->pod_list;
+	signals_saw(s, pod);
 	struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
 	if (entry)
 		entry->mark = s->pod_list;

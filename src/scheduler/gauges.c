@@ -7,13 +7,14 @@ static const char *const no_labels[] = {NULL};
 
 void instruments_open(struct instruments *m)
 {
-	static const char *const
-	    verb_code[] = {"verb", "status", NULL},
-	    *const result_code[] = {"result", "code", NULL}, *const code[] = {"code", NULL},
-	    *const state[] = {"state", NULL}, *const pool[] = {"pool", NULL},
-	    *const pool_state[] = {"pool", "state", NULL}, *const resource[] = {"resource", NULL},
-	    *const hash[] = {"hash", NULL}, *const version[] = {"version", NULL}, *const result[] = {"result", NULL},
-	    *const team_pool_state[] = {"team", "pool", "state", NULL}, *const role[] = {"role", NULL};
+	static const char *const verb_code[] = {"verb", "status", NULL},
+	                         *const result_code[] = {"result", "code", NULL}, *const code[] = {"code", NULL},
+	                         *const state[] = {"state", NULL}, *const pool[] = {"pool", NULL},
+	                         *const pool_state[] = {"pool", "state", NULL}, *const resource[] = {"resource", NULL},
+	                         *const hash[] = {"hash", NULL}, *const version[] = {"version", NULL},
+	                         *const result[] = {"result", NULL},
+	                         *const team_pool_state[] = {"team", "pool", "state", NULL},
+	                         *const role[] = {"role", NULL}, *const signal[] = {"signal", NULL};
 	struct metrics *r = m->registry = metrics_new();
 	m->filter_seconds = metrics_add(r, METRIC_HISTOGRAM, "berth_filter_duration_seconds",
 	    "Time from the first byte of a filter call to its answer.", no_labels);
@@ -49,6 +50,10 @@ void instruments_open(struct instruments *m)
 	    team_pool_state);
 	m->promise_error = metrics_add(r, METRIC_LONG_HISTOGRAM, "berth_promise_error_seconds",
 	    "Of gangs that were promised a start: between the first promise and the start.", no_labels);
+	m->signal_value = metrics_add(r, METRIC_GAUGE, "berth_signal_value",
+	    "What signals of load said last, by the policy's names; autoscalers and pending pods in GPUs.", signal);
+	m->signal_age = metrics_add(r, METRIC_GAUGE, "berth_signal_age_seconds",
+	    "Time since a signal of load said anything; one older than the policy's staleAfter is ignored.", signal);
 	m->watch_age = metrics_add(
 	    r, METRIC_GAUGE, "berth_watch_age_seconds", "Time since a watch last heard from the API server.", resource);
 	m->watch_relists = metrics_add(r, METRIC_GAUGE, "berth_watch_relists", "Lists read since the start.", resource);
@@ -98,6 +103,7 @@ void instruments_print(void *ctx, struct buf *out)
 	metric_reset(m->quarantined);
 	gather_gpus(s);
 	team_gather(s);
+	signals_gather(s);
 	for (enum ledger_state state = LEDGER_PLANNED; state <= LEDGER_BOUND; state++)
 		metric_set(m->reservations, (double)s->fleet->ledger.count[state], ledger_state_name(state), NULL);
 	for (enum gang_state state = GANG_GATHERING; state < GANG_STATE_COUNT; state++)

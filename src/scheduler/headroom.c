@@ -127,10 +127,11 @@ void headroom_write(const struct scheduler *s, struct buf *out)
 		member(out, "pool", s->policy.inforce->pools[rule->pool].name);
 		buf_printf(out,
 		    ",\"gpus\":%lld,\"open\":%s,\"wanted\":%lld,\"used\":%lld,\"held\":%lld,\"lent\":%lld,"
-		    "\"missing\":%lld,\"nodes\":%zu",
+		    "\"missing\":%lld,\"nodes\":%zu,\"due\":%lld",
 		    (long long)rule->gpus, s->fleet->windows[i].open ? "true" : "false", (long long)state.wanted,
 		    (long long)state.used, (long long)state.held, (long long)state.lent, (long long)state.missing,
-		    state.nodes);
+		    state.nodes, (long long)state.due);
+		signals_write_follow(s, i, out);
 		time_member(out, "changes", window.changes_s);
 		buf_char(out, '}');
 	}
@@ -153,6 +154,8 @@ void headroom_line(const struct scheduler *s, size_t i, int64_t gpus, struct buf
 	char text[CLOCK_TEXT_MAX];
 	buf_printf(out, "%lld GPUs of pool %s are kept free for class %s", (long long)gpus,
 	    s->policy.inforce->pools[rule->pool].name, class_name(s, rule));
+	if (s->fleet->follows[i].floor > rule->gpus)
+		buf_printf(out, ", which has %lld by its load", (long long)s->fleet->follows[i].floor);
 	if (window.changes_s == INT64_MAX)
 		return;
 	clock_format(window.changes_s * NS_PER_S, text);

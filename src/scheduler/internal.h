@@ -54,7 +54,7 @@ struct instruments {
 	struct metric *filter_seconds, *bind_seconds, *calls, *decisions, *wakeups, *hints, *hints_followed,
 	    *reload_success, *reload_time;
 	struct metric *pods, *reservations, *gpus, *team_gpus, *gangs, *moves, *role, *quarantined, *promise_error,
-	    *watch_age, *watch_relists, *build_info, *policy_info;
+	    *signal_value, *signal_age, *watch_age, *watch_relists, *build_info, *policy_info;
 };
 
 struct scheduler {
@@ -111,8 +111,9 @@ struct scheduler {
 	void (*lost)(void *ctx);
 	void *lost_ctx;
 
-	struct moves *moves; /* NULL while the policy has none */
-	char *moves_name;    /* NAMESPACE/NAME of their ConfigMap */
+	struct moves *moves;     /* NULL while the policy has none */
+	struct signals *signals; /* the same */
+	char *moves_name;        /* NAMESPACE/NAME of their ConfigMap */
 
 	struct verbs *verbs;
 	struct ops *ops;
@@ -124,7 +125,7 @@ struct scheduler {
 
 	uv_timer_t wake_timer, sleepers_timer, hint_timer, gang_timer, gang_feed_timer, news_timer, expiry_timer,
 	    sweep_timer, lease_timer, beat_timer, quarantine_timer, headroom_timer, move_timer, team_timer,
-	    reserve_timer;
+	    reserve_timer, signal_timer;
 	enum reason wake_cause;
 	bool wake_due;
 
@@ -328,6 +329,26 @@ void headroom_write(const struct scheduler *s, struct buf *out);
 /* Whether the rule keeps GPUs from pods of the class, how many, and the line that says so. */
 bool headroom_keeps_from(const struct scheduler *s, const struct policy_class *class_, size_t i, int64_t *gpus);
 void headroom_line(const struct scheduler *s, size_t i, int64_t gpus, struct buf *out);
+
+/* signal*.c: what says that a class has load. Nothing is watched or asked while the policy names no signal. */
+/* Another policy is in force; the one before, or NULL, is still there. */
+void signals_policy(struct scheduler *s, const struct policy *before);
+/* There is a client. */
+void signals_start(struct scheduler *s);
+/* The watch shows a pod of ours that has not ended; one is gone. */
+void signals_saw(struct scheduler *s, const struct pod *pod);
+void signals_gone(struct scheduler *s, struct slice uid);
+/* Reads what there is to read, and headroom follows. */
+void signals_look(struct scheduler *s);
+void signals_on_timer(uv_timer_t *timer);
+/* Whether no signal of the class says that its peak is on, or has said so for so long. */
+bool signals_calm(const struct scheduler *s, const char *class_name, int64_t for_ns);
+void signals_close(struct scheduler *s);
+/* Lines of /readyz, a list for JSON, and the metrics; which of them a rule of headroom follows, as a member. */
+void signals_report(const struct scheduler *s, struct buf *out);
+void signals_write(const struct scheduler *s, struct buf *out);
+void signals_gather(struct scheduler *s);
+void signals_write_follow(const struct scheduler *s, size_t rule, struct buf *out);
 
 /* quarantine.c: nodes that pods do not start on. Open comes once there is a client. */
 void quarantine_open(struct scheduler *s);

@@ -207,7 +207,8 @@ static void look(struct move *move)
 		facts->suspended +=
 		    (move->units[i].suspends && move->units[i].state == UNIT_ENDED) || move->units[i].held > 0;
 	facts->pods_left = move->steps.phase == MOVE_EMPTY ? move_pods_left(move) : 0;
-	facts->quiet = facts->now_ns - s->moves->demand_ns >= s->policy.inforce->moves.give_back_after_ns;
+	int64_t after_ns = s->policy.inforce->moves.give_back_after_ns;
+	facts->quiet = facts->now_ns - s->moves->demand_ns >= after_ns && signals_calm(s, move->class_name, after_ns);
 }
 
 /* --- a move whose units are asked for yet --- */

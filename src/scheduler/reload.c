@@ -44,6 +44,7 @@ static void put_in_force(struct scheduler *s, struct policy *policy)
 	fleet_set_policy(s->fleet, policy);
 	moves_policy(s);
 	team_follow(s);
+	signals_policy(s, old);
 	if (old)
 		policy_free(old);
 	metric_set(s->instruments.reload_success, 1, NULL);

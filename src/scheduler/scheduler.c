@@ -56,6 +56,7 @@ static int open_kube(struct scheduler *s, const struct kube_config *config, stru
 	quarantine_open(s);
 	list(s);
 	moves_start(s);
+	signals_start(s);
 	kube_watch_start(
 	    s->kube, &(struct kube_watch_options){.path = "/api/v1/persistentvolumes", .optional = true}, &volumes);
 	gang_feed_start(s);
@@ -168,6 +169,7 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	start_timer(s, &s->move_timer);
 	start_timer(s, &s->team_timer);
 	start_timer(s, &s->reserve_timer);
+	start_timer(s, &s->signal_timer);
 	start_timer(s, &s->policy.timer);
 	if (lease_init(s, options, err) != 0 || name_book(s, options, err) != 0 ||
 	    reload_first(s, options->policy_file, err) != 0 || open_listeners(s, options, err) != 0 ||
@@ -215,7 +217,7 @@ void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 {
 	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->gang_feed_timer,
 	    &s->news_timer, &s->expiry_timer, &s->sweep_timer, &s->lease_timer, &s->beat_timer, &s->quarantine_timer,
-	    &s->headroom_timer, &s->move_timer, &s->team_timer, &s->reserve_timer, &s->policy.timer};
+	    &s->headroom_timer, &s->move_timer, &s->team_timer, &s->reserve_timer, &s->signal_timer, &s->policy.timer};
 	s->stopping = true;
 	s->done = done;
 	s->done_ctx = ctx;
@@ -224,6 +226,7 @@ void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 	s->closing = (unsigned)(sizeof timers / sizeof *timers) + (s->verbs != NULL) + (s->ops != NULL);
 	for (size_t i = 0; i < sizeof timers / sizeof *timers; i++)
 		uv_close((uv_handle_t *)timers[i], timer_closed);
+	signals_close(s);
 	/* No write may follow the answers, so the client goes first. */
 	if (s->kube)
 		kube_close(s->kube);

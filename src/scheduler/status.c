@@ -226,7 +226,9 @@ void status_answer(void *ctx, struct buf *out)
 	quarantine_write(s, out);
 	buf_text(out, ",\n\"headroom\":");
 	headroom_write(s, out);
-	buf_text(out, ",\n\"policy\":");
+	buf_text(out, ",\n\"signals\":[");
+	signals_write(s, out);
+	buf_text(out, "],\n\"policy\":");
 	write_policy(s, out);
 	buf_text(out, ",\n\"watches\":[");
 	write_watch("nodes", s->nodes, NULL, out);

@@ -65,7 +65,7 @@ static bool find_sub(const struct sim_route *route, struct slice sub, enum sim_s
 {
 	bool pods = route->resource == SIM_PODS;
 
-	if (slice_is(sub, "status") && (pods || route->resource == SIM_NODES || route->resource == SIM_JOBS))
+	if (slice_is(sub, "status") && route->resource != SIM_EVENTS && route->resource != SIM_CONFIGMAPS)
 		*out = SIM_SUB_STATUS;
 	else if (slice_is(sub, "binding") && pods)
 		*out = SIM_SUB_BINDING;

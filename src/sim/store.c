@@ -16,6 +16,7 @@ const struct sim_resource_info sim_resources[SIM_RESOURCE_COUNT] = {
     [SIM_JOBS] = {"jobs", "Job", "batch/v1", true},
     [SIM_EVENTS] = {"events", "Event", "v1", true},
     [SIM_CONFIGMAPS] = {"configmaps", "ConfigMap", "v1", true},
+    [SIM_AUTOSCALERS] = {"horizontalpodautoscalers", "HorizontalPodAutoscaler", "autoscaling/v2", true},
 };
 
 struct object {

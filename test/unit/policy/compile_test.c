@@ -48,7 +48,14 @@ static const char full[] =
     "moves: {mode: act, cooldown: 90m, perUnitAndDay: 3, giveBackAfter: 20m}\n"
     "headroom:\n"
     "- {for: dev, pool: big, gpus: 48, inChunksOf: 12, margin: 13, lendTo: [other],\n"
-    "    when: {days: tue-thu, from: '07:30', to: '19:00', timeZone: Asia/Kolkata}}\n"
+    "    when: {days: tue-thu, from: '07:30', to: '19:00', timeZone: Asia/Kolkata},\n"
+    "    follow: {signals: [queue], max: 96, hold: 3m}}\n"
+    "signals:\n"
+    "  staleAfter: 40s\n"
+    "  prometheus: {url: 'http://prom:9090', every: 20s, tokenFile: /token, caFile: /ca}\n"
+    "  load:\n"
+    "  - {name: scaling, for: dev, from: autoscalers}\n"
+    "  - {name: queue, for: dev, query: sum(waiting), gpusPer: 0.5, peakAbove: 3}\n"
     "health:\n"
     "  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n"
     "  quarantine: {afterFailedStarts: 4, within: 5m, release: 2h}\n";
@@ -407,6 +414,19 @@ static struct buf dump(const char *text)
 		    room->lend_count ? room->lend_to[0] : 0, room->has_when, room->days, room->from_minute,
 		    room->to_minute, room->time_zone);
 	}
+	for (size_t i = 0; i < policy->headroom_count; i++)
+		buf_printf(&out, "follow %x %" PRId64 " %" PRId64 "\n", policy->headroom[i].follows,
+		    policy->headroom[i].follow_max, policy->headroom[i].hold_ns);
+	for (size_t i = 0; i < policy->signals.count; i++) {
+		const struct policy_signal *signal = &policy->signals.items[i];
+
+		buf_printf(&out, "signal %s %u %d %s %g %g\n", signal->name, signal->for_, signal->source,
+		    signal->query ? signal->query : "-", signal->gpus_per, signal->peak_above);
+	}
+	buf_printf(&out, "signals %" PRId64 " %" PRId64 " %s %s %s\n", policy->signals.stale_after_ns,
+	    policy->signals.every_ns, policy->signals.url ? policy->signals.url : "-",
+	    policy->signals.token_file ? policy->signals.token_file : "-",
+	    policy->signals.ca_file ? policy->signals.ca_file : "-");
 	buf_printf(&out, "quarantine %u %" PRId64 " %" PRId64 "\n", policy->quarantine.after,
 	    policy->quarantine.within_ns, policy->quarantine.release_ns);
 	policy_free(policy);
@@ -475,8 +495,11 @@ static const struct change {
     {"gate.releaseAfter", "90s", "1m31s"},
     {"gate.scaleUpAfter", "500m", "8h"},
     {"headroom", "- {for: dev, pool: big", "- {for: dev, pool: big, gpus: 1}\n- {for: dev, pool: big"},
-    {"headroom.for", "for: dev, pool: big, gpus: 48, inChunksOf: 12, margin: 13, lendTo: [other]",
-        "for: other, pool: big, gpus: 48, inChunksOf: 12, margin: 13"},
+    {"headroom.for",
+        "for: dev, pool: big, gpus: 48, inChunksOf: 12, margin: 13, lendTo: [other],\n"
+        "    when: {days: tue-thu, from: '07:30', to: '19:00', timeZone: Asia/Kolkata},\n"
+        "    follow: {signals: [queue], max: 96, hold: 3m}}",
+        "for: other, pool: big, gpus: 48, inChunksOf: 12, margin: 13}"},
     {"headroom.pool", "for: dev, pool: big", "for: dev, pool: small"},
     {"headroom.gpus", "gpus: 48", "gpus: 36"},
     {"headroom.inChunksOf", "inChunksOf: 12", "inChunksOf: 16"},
@@ -488,6 +511,24 @@ static const struct change {
     {"headroom.when.from", "07:30", "07:31"},
     {"headroom.when.to", "19:00", "24:00"},
     {"headroom.when.timeZone", "Asia/Kolkata", "Asia/Tokyo"},
+    {"headroom.follow", ",\n    follow: {signals: [queue], max: 96, hold: 3m}", ""},
+    {"headroom.follow.signals", "signals: [queue], ", ""},
+    {"headroom.follow.max", "max: 96", "max: 108"},
+    {"headroom.follow.hold", "hold: 3m", "hold: 0s"},
+    {"signals", "  staleAfter: 40s\n", ""},
+    {"signals.staleAfter", "staleAfter: 40s", "staleAfter: 41s"},
+    {"signals.prometheus", "every: 20s, ", ""},
+    {"signals.prometheus.url", "http://prom:9090", "https://prom/base"},
+    {"signals.prometheus.every", "every: 20s", "every: 21s"},
+    {"signals.prometheus.tokenFile", "tokenFile: /token", "tokenFile: /other"},
+    {"signals.prometheus.caFile", "caFile: /ca", "caFile: /other"},
+    {"signals.load", "  - {name: scaling, for: dev, from: autoscalers}\n", ""},
+    {"signals.load.name", "name: scaling", "name: scaled"},
+    {"signals.load.for", "name: scaling, for: dev", "name: scaling, for: other"},
+    {"signals.load.from", "from: autoscalers", "from: pendingPods"},
+    {"signals.load.query", "sum(waiting)", "max(waiting)"},
+    {"signals.load.gpusPer", "gpusPer: 0.5", "gpusPer: 0.25"},
+    {"signals.load.peakAbove", "peakAbove: 3", "peakAbove: 4"},
     {"health",
         "health:\n  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n"
         "  quarantine: {afterFailedStarts: 4, within: 5m, release: 2h}\n",

@@ -258,6 +258,9 @@ static const struct case_ cases[] = {
         "classes[0].mayPreempt[0] \"dd\" is not one of the classes: c, c2"},
     {HEAD TAIL "pools: [{name: p, gpu: H100}]\nteams: [{name: a, guaranteed: {p: 8}, limit: {p: 7.5}}]\n", "P027", 6,
         35, "teams[0].guaranteed[p] 8 is above the limit of 7.5 in line 6"},
+    {HEAD TAIL "signals: {prometheus: {url: ftp://p}, load: [{name: a, for: c, query: up}]}\n"
+               "pools: [{name: p, gpu: H100}]\nheadroom: [{for: c, pool: p, gpus: 8, follow: {max: 16}}]\n",
+        "P029", 5, 29, "signals.prometheus.url \"ftp://p\" is no address"},
     {HEAD TAIL "teams: []\n", "P007", 5, 8, "teams is empty"},
     {HEAD TAIL "unlisted: {}\n", "P005", 5, 11, "unlisted has no \"limit\""},
     {HEAD TAIL "unlisted: {limit: {h: 1}}\n", "P012", 5, 20, "the policy has no pools"},
