@@ -49,6 +49,8 @@ struct node *fleet_put_node(struct fleet *fleet, struct node_spec *spec);
 /* Whether the node takes new pods at all, for a reason that neither its object nor the policy tells: see
  * berth/quarantine.h. It stays so whatever its object says, until the node is removed. */
 void fleet_quarantine(struct fleet *fleet, struct node *node, bool quarantined);
+/* The same for a node whose GPUs are being cut anew: see berth/repartition.h. */
+void fleet_repartition(struct fleet *fleet, struct node *node, bool repartitioned);
 /* Forgets the node; its ledger entries stay (their pods exist until the API server says otherwise) on a node without
  * spec. */
 void fleet_remove_node(struct fleet *fleet, struct slice name);

@@ -53,6 +53,7 @@ struct node_spec {
 	enum node_upgrade upgrade; /* of the GPU driver */
 	bool for_machines;         /* its GPUs are for virtual machines */
 	int64_t released_ns;       /* NODE_RELEASED: wall clock; 0 = not said */
+	const char *repartition;   /* the annotation that berth/repartition.h keeps its record in, or NULL */
 };
 
 void node_spec_free(struct node_spec *spec);
@@ -87,6 +88,7 @@ struct node {
 	bool in_two_pools;
 	bool avoided;                              /* by a health rule of the policy */
 	bool quarantined;                          /* see fleet_quarantine */
+	bool repartitioned;                        /* its GPUs are being cut anew, see fleet_repartition */
 	uint8_t held;                              /* for whom, a bit each: see berth/hold.h */
 	struct headroom_hold *headroom;            /* what is kept here for a class, or NULL */
 	bool foreign_gpus;                         /* a bound pod of another scheduler holds GPUs here */
@@ -103,6 +105,11 @@ struct node {
 	uint64_t improved_at; /* number of its latest improvement among all of the fleet */
 };
 
+/* It takes no new pods for a reason that neither its object nor the policy tells. */
+static inline bool node_is_shut(const struct node *node)
+{
+	return node->quarantined || node->repartitioned;
+}
 /* max(0, allocatable - used); 0 for a node without spec. */
 int64_t node_free(const struct node *node, resource_id id);
 int64_t node_used(const struct node *node, resource_id id);

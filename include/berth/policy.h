@@ -25,10 +25,33 @@ struct policy_level {
 	bool up_to_last_dot; /* of the label's value, what stands before its last '.' */
 };
 
+/* One way to cut the GPUs of a node, by the name that NVIDIA's MIG manager knows it by. */
+struct policy_mig_config {
+	const char *name;
+	size_t slice_count;
+	struct policy_mig_slices {
+		const char *profile; /* as resources name it: "1g.10gb", "1g.10gb.me" */
+		int64_t per_gpu;
+	} * slices;
+};
+
+/* Whether and how nodes of a pool are cut anew where slices are short: see berth/repartition.h. */
+struct policy_mig {
+	size_t config_count;
+	struct policy_mig_config *configs; /* the first that helps is taken */
+	int64_t after_ns;                  /* so long slices are short before */
+	int64_t deadline_ns;               /* of each step */
+	int64_t idle_for_ns;               /* so long slices are idle before whole GPUs are given back */
+	int64_t back_after_ns;             /* … although nobody waits for them; 0 = never */
+	int64_t retry_after_ns;            /* so long a node on which it failed is not tried again */
+	size_t max_nodes;                  /* at a time, those in use included */
+};
+
 struct policy_pool {
 	const char *name;
-	const char *gpu;          /* catalogue model name, or NULL */
-	struct selector selector; /* on node labels; used when gpu is NULL, or with it */
+	const char *gpu;              /* catalogue model name, or NULL */
+	struct selector selector;     /* on node labels; used when gpu is NULL, or with it */
+	const struct policy_mig *mig; /* NULL: its nodes are never cut anew */
 };
 
 /* One alternative of a class's match; all given keys must hold. */
@@ -187,7 +210,7 @@ struct policy {
 	struct policy_quarantine quarantine;
 	size_t headroom_count;
 	struct policy_headroom *headroom;
-	bool reserves;            /* some class has reserveAfter */
+	bool reserves; /* some class has reserveAfter */
 	struct policy_signals signals;
 	bool gates;               /* some class is gated */
 	int64_t release_after_ns; /* no pod stays gated for longer once no berth is active */

@@ -33,6 +33,7 @@ enum reason_kind {
 	X(NODE_CORDONED, "NodeCordoned", NODE, "node cordoned")                                                        \
 	X(NODE_AVOIDED, "NodeAvoided", NODE, "node avoided for its health")                                            \
 	X(NODE_QUARANTINED, "NodeQuarantined", NODE, "node quarantined: pods of different owners did not start there") \
+	X(NODE_REPARTITIONED, "NodeRepartitioned", NODE, "node's GPUs are being cut anew (MIG)")                       \
 	X(NODE_TAINTED, "NodeTainted", NODE, "node has a taint the pod does not tolerate")                             \
 	X(NODE_SELECTOR, "NodeSelector", NODE, "node does not match the pod's selector or affinity")                   \
 	X(DRIVER_UPGRADE, "DriverUpgrade", NODE, "GPU driver of the node is being upgraded")                           \

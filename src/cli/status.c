@@ -181,6 +181,17 @@ static void print_quarantine(const json_t *nodes)
 	printf("\n");
 }
 
+static void print_repartition(const json_t *nodes)
+{
+	size_t i;
+	json_t *node;
+	json_array_foreach(nodes, i, node)
+	{
+		printf("repartition   %s to %s: %s since %s\n", text_or(node, "node", ""), text_or(node, "to", ""),
+		    text_or(node, "phase", ""), text_or(node, "since", ""));
+	}
+}
+
 static void print_watches(const json_t *watches)
 {
 	size_t i;
@@ -214,6 +225,7 @@ static void print_text(const json_t *answer)
 	print_headroom(json_object_get(answer, "headroom"));
 	print_signals(json_object_get(answer, "signals"));
 	print_quarantine(json_object_get(answer, "quarantine"));
+	print_repartition(json_object_get(answer, "repartition"));
 	printf("policy        %s since %s\n", text_or(policy, "hash", ""), text_or(policy, "loaded", ""));
 	if (error)
 		printf("              the newest file is not in force: %s\n", error);

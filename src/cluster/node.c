@@ -1,6 +1,7 @@
 #include "cluster/node.h"
 
 #include "base/clock.h"
+#include "berth/repartition.h"
 #include "cluster/fields.h"
 #include "cluster/lanes.h"
 #include "cluster/placement.h"
@@ -107,7 +108,9 @@ static void read_annotations(struct reader *json, struct node_spec *spec)
 	if (!reader_object(json))
 		return;
 	while (reader_key(json, &key)) {
-		if (!slice_is(key, NODE_RELEASED))
+		if (slice_is(key, REPARTITION_KEY))
+			spec->repartition = field_string(json, &spec->arena);
+		else if (!slice_is(key, NODE_RELEASED))
 			reader_skip(json);
 		else if (reader_string(json, &text) && !clock_parse(text, &spec->released_ns))
 			spec->released_ns = 0;

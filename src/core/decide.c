@@ -142,6 +142,7 @@ struct node *decide_whole_node(const struct fleet *fleet, struct node_spec *spec
 	if (held) {
 		node->headroom = held->headroom;
 		node->quarantined = held->quarantined;
+		node->repartitioned = held->repartitioned;
 	}
 	if (held && held->used.count > 0) {
 		node->used.items = xcalloc(held->used.count, sizeof(*held->used.items));

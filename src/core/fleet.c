@@ -205,16 +205,26 @@ struct node *fleet_put_node(struct fleet *fleet, struct node_spec *spec)
 	return node;
 }
 
-void fleet_quarantine(struct fleet *fleet, struct node *node, bool quarantined)
+static void shut(struct fleet *fleet, struct node *node, bool *flag, bool is_shut)
 {
-	if (node->quarantined == quarantined || !node->spec)
+	if (*flag == is_shut || !node->spec)
 		return;
 	index_take(fleet->index, node);
-	node->quarantined = quarantined;
+	*flag = is_shut;
 	index_put(fleet->index, node);
-	if (!quarantined)
+	if (!is_shut)
 		fleet__improve(fleet, node);
 	headroom__note(fleet, node);
+}
+
+void fleet_quarantine(struct fleet *fleet, struct node *node, bool quarantined)
+{
+	shut(fleet, node, &node->quarantined, quarantined);
+}
+
+void fleet_repartition(struct fleet *fleet, struct node *node, bool repartitioned)
+{
+	shut(fleet, node, &node->repartitioned, repartitioned);
 }
 
 void fleet_remove_node(struct fleet *fleet, struct slice name)
@@ -229,7 +239,7 @@ void fleet_remove_node(struct fleet *fleet, struct slice name)
 	node_spec_free(node->spec);
 	node->spec = NULL;
 	headroom__settle(fleet, node);
-	node->quarantined = false;
+	node->quarantined = node->repartitioned = false;
 	fleet__classify(NULL, node);
 	usage_rebuild_devices(node);
 	teams__recount(fleet, node);

@@ -52,7 +52,7 @@ static bool is_fit(const struct node *node, const struct placing *placing)
 {
 	const struct node_spec *spec = node->spec;
 	return spec && node->pool == placing->rule->pool && spec->ready && !spec->unschedulable && !node->avoided &&
-	       !node->quarantined && spec->upgrade != UPGRADE_UNDER_WAY && !spec->for_machines && lane_of(node) &&
+	       !node_is_shut(node) && spec->upgrade != UPGRADE_UNDER_WAY && !spec->for_machines && lane_of(node) &&
 	       (!node->headroom || node->headroom->rule >= placing->at);
 }
 

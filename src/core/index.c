@@ -214,7 +214,7 @@ void index_put(struct index *index, struct node *node)
 	for (size_t i = 0; i < node->slot_count; i++) {
 		struct node_slot *slot = &node->slots[i];
 		slot->node = node;
-		if (!node->spec->ready || node->avoided || node->quarantined)
+		if (!node->spec->ready || node->avoided || node_is_shut(node))
 			continue;
 		struct index_shape wanted = shape_of(node, i);
 		slot->shape = shape_for(index, &wanted);

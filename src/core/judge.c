@@ -37,6 +37,8 @@ static enum reason judge_presence(const struct pod *pod, const struct node *node
 		return REASON_CODE_NODE_AVOIDED;
 	if (node->quarantined)
 		return REASON_CODE_NODE_QUARANTINED;
+	if (node->repartitioned)
+		return REASON_CODE_NODE_REPARTITIONED;
 	if (judge_taint(pod, node->spec))
 		return REASON_CODE_NODE_TAINTED;
 	if (!pod_selects(pod, node->name, &node->spec->labels))

@@ -151,7 +151,7 @@ static bool is_fixture(const struct gathering *gathering, const struct node *nod
 static bool counts_for_blocks(const struct gathering *gathering, const struct node *node, bool *whole)
 {
 	*whole = false;
-	if (!node->spec->ready || node->avoided || node->quarantined)
+	if (!node->spec->ready || node->avoided || node_is_shut(node))
 		return false;
 	if (!gathering->problem->gpus) {
 		int64_t left = whole_of(gathering, node, RESOURCE_CPU), all = node_allocatable(node, RESOURCE_CPU);

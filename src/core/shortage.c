@@ -94,6 +94,7 @@ static bool has_room_but_for(const struct need *need, const struct node *node, e
 	case REASON_CODE_NODE_CORDONED:
 	case REASON_CODE_NODE_AVOIDED:
 	case REASON_CODE_NODE_QUARANTINED:
+	case REASON_CODE_NODE_REPARTITIONED:
 	case REASON_CODE_NODE_TAINTED:
 	case REASON_CODE_DRIVER_UPGRADE:
 	case REASON_CODE_HELD_FOR_GANG:

@@ -102,18 +102,6 @@ static void compile_levels(struct policy *policy, struct arena *arena, const str
 	}
 }
 
-static void compile_pools(struct policy *policy, struct arena *arena, const struct doc_list *pools)
-{
-	policy->pool_count = pools->count;
-	policy->pools = arena_calloc(arena, pools->count, sizeof *policy->pools);
-	for (size_t i = 0; i < pools->count; i++) {
-		const struct doc_pool *pool = DOC_ITEM(doc_pool, pools, i);
-
-		policy->pools[i] = (struct policy_pool){
-		    copy(arena, pool->name), copy(arena, pool->gpu), compile_selector(arena, &pool->node_selector)};
-	}
-}
-
 static struct policy_match compile_match(struct arena *arena, const struct doc_match *in)
 {
 	struct policy_match match = {
@@ -182,6 +170,50 @@ static int64_t compile_duration(const struct doc_number *given, const char *fall
 	if (!given->node)
 		scalar_duration(slice_of(fallback), &ns);
 	return (int64_t)ns;
+}
+
+static const struct policy_mig *compile_mig(struct arena *arena, const struct doc_mig *in)
+{
+	struct policy_mig *mig;
+
+	if (!in->head.node)
+		return NULL;
+	mig = arena_calloc(arena, 1, sizeof *mig);
+	mig->config_count = in->configs.count;
+	mig->configs = arena_calloc(arena, in->configs.count, sizeof *mig->configs);
+	for (size_t i = 0; i < in->configs.count; i++) {
+		const struct doc_mig_config *config = DOC_ITEM(doc_mig_config, &in->configs, i);
+		struct policy_mig_config *out = &mig->configs[i];
+
+		out->name = copy(arena, config->name);
+		out->slice_count = config->per_gpu.count;
+		out->slices = arena_calloc(arena, out->slice_count, sizeof *out->slices);
+		for (size_t j = 0; j < out->slice_count; j++) {
+			const struct doc_amount *amount = DOC_ITEM(doc_amount, &config->per_gpu, j);
+
+			out->slices[j] =
+			    (struct policy_mig_slices){copy(arena, amount->name), (int64_t)amount->amount.value};
+		}
+	}
+	mig->max_nodes = in->max_nodes.node ? (size_t)in->max_nodes.value : (size_t)atol(MIG_NODES_DEFAULT);
+	mig->after_ns = compile_duration(&in->after, MIG_AFTER_DEFAULT);
+	mig->deadline_ns = compile_duration(&in->deadline, MIG_DEADLINE_DEFAULT);
+	mig->idle_for_ns = compile_duration(&in->idle_for, MIG_IDLE_FOR_DEFAULT);
+	mig->back_after_ns = (int64_t)in->back_after.value;
+	mig->retry_after_ns = compile_duration(&in->retry_after, MIG_RETRY_AFTER_DEFAULT);
+	return mig;
+}
+
+static void compile_pools(struct policy *policy, struct arena *arena, const struct doc_list *pools)
+{
+	policy->pool_count = pools->count;
+	policy->pools = arena_calloc(arena, pools->count, sizeof *policy->pools);
+	for (size_t i = 0; i < pools->count; i++) {
+		const struct doc_pool *pool = DOC_ITEM(doc_pool, pools, i);
+
+		policy->pools[i] = (struct policy_pool){copy(arena, pool->name), copy(arena, pool->gpu),
+		    compile_selector(arena, &pool->node_selector), compile_mig(arena, &pool->mig)};
+	}
 }
 
 static void compile_gang(const struct policy *policy, const struct doc_gang *in, struct policy_gang *gang)

@@ -50,10 +50,23 @@ struct doc_selector {
 	struct doc_list match_labels, match_expressions;
 };
 
+struct doc_mig_config {
+	struct doc_head head;
+	const struct yaml_node *name;
+	struct doc_list per_gpu; /* of struct doc_amount */
+};
+
+struct doc_mig {
+	struct doc_head head;
+	struct doc_list configs;
+	struct doc_number max_nodes, after, deadline, idle_for, back_after, retry_after;
+};
+
 struct doc_pool {
 	struct doc_head head;
 	const struct yaml_node *name, *gpu;
 	struct doc_selector node_selector;
+	struct doc_mig mig;
 };
 
 struct doc_gang_gpus {

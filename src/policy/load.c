@@ -7,6 +7,7 @@
 #include "policy/compile.h"
 #include "policy/cycle.h"
 #include "policy/effect.h"
+#include "policy/mig.h"
 #include "policy/read.h"
 #include "policy/signals.h"
 #include "policy/teams.h"
@@ -55,6 +56,7 @@ struct policy *policy_load(struct slice text, const struct gpu_catalogue *catalo
 		policy_check_cycles(&doc, report);
 		policy_check_teams(&doc, report);
 		policy_check_signals(&doc, report);
+		policy_check_mig(&doc, catalogue, report);
 		policy_check_effect(&doc, report);
 		if (report->errors == 0)
 			policy = policy_compile(&doc);

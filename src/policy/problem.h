@@ -37,7 +37,8 @@
 	X(UNSEEN_MATCH, "P026", true, "gated class with words that the API server cannot see")                         \
 	X(BROKEN_GUARANTEE, "P027", false, "guarantee above a limit, or above that of the team over it")               \
 	X(TEAM_CYCLE, "P028", false, "teams that stand above each other")                                              \
-	X(BAD_ADDRESS, "P029", false, "not an address, a query or a path")
+	X(BAD_ADDRESS, "P029", false, "not an address, a query or a path")                                             \
+	X(BAD_GEOMETRY, "P030", false, "MIG slices that no GPU of the pool can have")
 
 enum problem {
 #define X(id, code, warning, text) PROBLEM_##id,

@@ -2,6 +2,7 @@
  * can say it. */
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "policy/load.h"
 #include "policy/table.h"
@@ -71,8 +72,9 @@ static json_t *value_schema(const struct field *field)
 		item = json_pack("{s:s}", "type", "boolean");
 		break;
 	case FIELD_DURATION:
-		item = json_pack(
-		    "{s:s, s:s, s:s*}", "type", "string", "pattern", DURATION_PATTERN, "default", field->default_text);
+		item = json_pack("{s:s, s:s}", "type", "string", "pattern", DURATION_PATTERN);
+		if (field->default_text && strpbrk(field->default_text, "0123456789")) /* it may be a word for none */
+			json_object_set_new(item, "default", json_string(field->default_text));
 		break;
 	default:
 		item = number_schema(field);

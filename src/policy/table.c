@@ -3,14 +3,7 @@
 #include "berth/gpu.h"
 #include "policy/doc.h"
 #include "policy/preset.h"
-#include "policy/table_signals.h"
-
-#define FIELDS(array) .fields = (array), .field_count = sizeof(array) / sizeof((array)[0])
-
-static const char *word_at(const char *const *words, size_t count, size_t i)
-{
-	return i < count ? words[i] : NULL;
-}
+#include "policy/table_part.h"
 
 static const char *api_version_word(size_t i)
 {
@@ -20,13 +13,6 @@ static const char *api_version_word(size_t i)
 static const char *kind_word(size_t i)
 {
 	return i == 0 ? POLICY_KIND : NULL;
-}
-
-static const char *operator_word(size_t i)
-{
-	static const char *const words[] = {"In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"};
-
-	return word_at(words, sizeof words / sizeof *words, i);
 }
 
 static const char *status_word(size_t i)
@@ -112,83 +98,6 @@ static const struct object level_object = {
     .choice = CHOICE_EXACTLY_ONE,
     .choice_problem = PROBLEM_BAD_COMBINATION,
     FIELDS(level_fields),
-};
-
-static const struct field expression_fields[] = {
-    {.key = "key",
-        .offset = offsetof(struct doc_expression, key),
-        .required = true,
-        .rule = TEXT_LABEL_KEY,
-        .help = "Node label that the expression looks at."},
-    {.key = "operator",
-        .offset = offsetof(struct doc_expression, operator),
-        .required = true,
-        .word = operator_word,
-        .word_problem = PROBLEM_UNKNOWN_VALUE,
-        .help = "How the label's value compares with the values."},
-    {.key = "values",
-        .offset = offsetof(struct doc_expression, values),
-        .list_max = DOC_TEXTS_MAX,
-        .rule = TEXT_LABEL_VALUE,
-        .help =
-            "For In and NotIn at least one, for Gt and Lt one integer in quotes; none for Exists and DoesNotExist."},
-};
-static const struct object expression_object = {
-    .name = "expression",
-    .help = "One requirement on a node label.",
-    .size = sizeof(struct doc_expression),
-    FIELDS(expression_fields),
-};
-
-static const struct field selector_fields[] = {
-    {.key = "matchLabels",
-        .kind = FIELD_LABELS,
-        .offset = offsetof(struct doc_selector, match_labels),
-        .choice = true,
-        .list_max = DOC_LABELS_MAX,
-        .rule = TEXT_LABEL_VALUE,
-        .help = "Labels with exactly these values."},
-    {.key = "matchExpressions",
-        .kind = FIELD_OBJECT,
-        .object = &expression_object,
-        .choice = true,
-        .offset = offsetof(struct doc_selector, match_expressions),
-        .list_max = DOC_CHOICES_MAX,
-        .help = "Requirements that must all hold."},
-};
-static const struct object selector_object = {
-    .name = "nodeSelector",
-    .help = "A Kubernetes selector on node labels; everything in it must hold.",
-    .size = sizeof(struct doc_selector),
-    .choice = CHOICE_AT_LEAST_ONE,
-    .choice_problem = PROBLEM_EMPTY,
-    FIELDS(selector_fields),
-};
-
-static const struct field pool_fields[] = {
-    {.key = "name",
-        .offset = offsetof(struct doc_pool, name),
-        .required = true,
-        .rule = TEXT_NAME,
-        .help = "Name of the pool, for only and prefer."},
-    {.key = "gpu",
-        .offset = offsetof(struct doc_pool, gpu),
-        .choice = true,
-        .help = "Name of a GPU model in the catalogue, such as H100; shared, MIG and memory variants are included."},
-    {.key = "nodeSelector",
-        .kind = FIELD_OBJECT,
-        .object = &selector_object,
-        .choice = true,
-        .offset = offsetof(struct doc_pool, node_selector),
-        .help = "Selects the nodes by label; narrows gpu when both are given."},
-};
-static const struct object pool_object = {
-    .name = "pool",
-    .help = "Nodes of a kind. A node may be in one pool only.",
-    .size = sizeof(struct doc_pool),
-    .choice = CHOICE_AT_LEAST_ONE,
-    .choice_problem = PROBLEM_POOL_WITHOUT_RULE,
-    FIELDS(pool_fields),
 };
 
 static const struct field gang_gpus_fields[] = {
@@ -767,7 +676,7 @@ static const struct field policy_fields[] = {
         .help = "Levels of the topology, widest first; the host is implied."},
     {.key = "pools",
         .kind = FIELD_OBJECT,
-        .object = &pool_object,
+        .object = &policy_pool_object,
         .list_max = POLICY_POOLS_MAX,
         .offset = offsetof(struct doc, pools),
         .help = "Pools of nodes."},

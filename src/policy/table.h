@@ -90,6 +90,16 @@ struct object {
 #define SIGNALS_VALUE_MAX 1e12
 #define SIGNALS_AUTOSCALERS_WORD "autoscalers"
 #define FOLLOW_HOLD_DEFAULT "10m"
+#define MIG_CONFIGS_MAX 32
+#define MIG_PROFILES_MAX 8
+#define MIG_INSTANCES_MAX 7
+#define MIG_NODES_MAX 1e6
+#define MIG_NODES_DEFAULT "1"
+#define MIG_AFTER_DEFAULT "30s"
+#define MIG_DEADLINE_DEFAULT "15m"
+#define MIG_IDLE_FOR_DEFAULT "10m"
+#define MIG_BACK_AFTER_DEFAULT "never"
+#define MIG_RETRY_AFTER_DEFAULT "1h"
 #define UP_TO_LAST_DOT "lastDot"
 
 extern const struct object policy_object;

@@ -1,8 +1,5 @@
-#include "policy/table_signals.h"
-
 #include "policy/doc.h"
-
-#define FIELDS(array) .fields = (array), .field_count = sizeof(array) / sizeof((array)[0])
+#include "policy/table_part.h"
 
 static const char *source_word(size_t i)
 {

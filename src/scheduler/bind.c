@@ -296,7 +296,7 @@ void bind_begin(void *ctx, const struct wire_bind *bind, struct verbs_bind *park
 		read_pod_first(job);
 	else if (tracked->pod->gang)
 		park_or_post(job, asked_for(s, tracked));
-	else if (entry && entry->node->spec && !entry->node->quarantined && strcmp(entry->node->name, job->node) == 0)
+	else if (entry && entry->node->spec && !node_is_shut(entry->node) && strcmp(entry->node->name, job->node) == 0)
 		reserve_then_post(job, asked_for(s, tracked));
 	else
 		place_then_post(job, asked_for(s, tracked));

@@ -49,6 +49,7 @@ static void forget_node(struct scheduler *s, struct slice name)
 		return;
 	waiting_forget_node(s->waiting, node);
 	quarantine_node_gone(s, node->name);
+	repartition_node_gone(s, node->name);
 	fleet_remove_node(s->fleet, name);
 	gang_node_lost(s);
 }
@@ -69,6 +70,7 @@ static void nodes_object(void *ctx, enum kube_change change, struct slice object
 	struct node *node = fleet_put_node(s->fleet, spec);
 	node->mark = s->node_list;
 	quarantine_node_seen(s, node);
+	repartition_node_seen(s, node);
 	wake_soon(s, REASON_CODE_WAKE_NODE);
 }
 
@@ -194,8 +196,10 @@ static void pod_pending(struct scheduler *s, struct pod *pod)
 	if (old)
 		pod_free(old);
 	moves_returning(s, tracked);
-	if (pod->unschedulable)
+	if (pod->unschedulable) {
 		moves_want(s, pod);
+		repartition_want(s, pod);
+	}
 	entry = ledger_find(s->fleet, slice_of(pod->uid));
 	if (!tracked->asked && !entry && !pod->gated && !pod->deleting && !pod->gang) {
 		roster_backlog_add(s->roster, tracked);

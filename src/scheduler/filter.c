@@ -124,6 +124,7 @@ static void remember(struct scheduler *s, struct pod *pod, enum reason reason)
 	waiting_put(s->waiting, tracked->pod, reason, clock_now(), clock_wall());
 	wake_soon(s, REASON_CODE_WAKE_ROOM); /* if it had a turn, the turn passes on */
 	moves_want(s, tracked->pod);
+	repartition_want(s, tracked->pod);
 }
 
 /* The pod has its answer, and waits no more. The roster takes it over where it has none of its UID. */

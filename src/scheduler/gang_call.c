@@ -102,8 +102,10 @@ enum reason gang_bind(struct scheduler *s, const struct pod *pod, const char *no
 		return REASON_CODE_GANG_GIVEN_BACK;
 	if (gang->state == GANG_COMMITTING || gang->state == GANG_WHOLE)
 		return REASON_CODE_FITS;
-	if (entry->node->quarantined && !entry->pinned)
-		return REASON_CODE_NODE_QUARANTINED; /* the call that follows finds it another one */
+	if (node_is_shut(entry->node) && !entry->pinned)
+		return entry->node->quarantined
+		           ? REASON_CODE_NODE_QUARANTINED
+		           : REASON_CODE_NODE_REPARTITIONED; /* the call that follows finds it another one */
 	*parked = true;
 	ledger_pin(s->fleet,
 	    ledger_reserve(s->fleet, pod, slice_of(node), LEDGER_ASSUMED, true, clock_now(), GANG_COMMIT_NS), true,

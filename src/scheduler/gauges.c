@@ -7,14 +7,14 @@ static const char *const no_labels[] = {NULL};
 
 void instruments_open(struct instruments *m)
 {
-	static const char *const verb_code[] = {"verb", "status", NULL},
-	                         *const result_code[] = {"result", "code", NULL}, *const code[] = {"code", NULL},
-	                         *const state[] = {"state", NULL}, *const pool[] = {"pool", NULL},
-	                         *const pool_state[] = {"pool", "state", NULL}, *const resource[] = {"resource", NULL},
-	                         *const hash[] = {"hash", NULL}, *const version[] = {"version", NULL},
-	                         *const result[] = {"result", NULL},
-	                         *const team_pool_state[] = {"team", "pool", "state", NULL},
-	                         *const role[] = {"role", NULL}, *const signal[] = {"signal", NULL};
+	static const char *const
+	    verb_code[] = {"verb", "status", NULL},
+	    *const result_code[] = {"result", "code", NULL}, *const code[] = {"code", NULL},
+	    *const state[] = {"state", NULL}, *const pool[] = {"pool", NULL},
+	    *const pool_state[] = {"pool", "state", NULL}, *const resource[] = {"resource", NULL},
+	    *const hash[] = {"hash", NULL}, *const version[] = {"version", NULL}, *const result[] = {"result", NULL},
+	    *const team_pool_state[] = {"team", "pool", "state", NULL}, *const role[] = {"role", NULL},
+	    *const signal[] = {"signal", NULL}, *const outcome[] = {"outcome", NULL};
 	struct metrics *r = m->registry = metrics_new();
 	m->filter_seconds = metrics_add(r, METRIC_HISTOGRAM, "berth_filter_duration_seconds",
 	    "Time from the first byte of a filter call to its answer.", no_labels);
@@ -39,6 +39,8 @@ void instruments_open(struct instruments *m)
 	m->gangs = metrics_add(r, METRIC_GAUGE, "berth_gangs", "Gangs by state.", state);
 	m->moves = metrics_add(
 	    r, METRIC_COUNTER, "berth_moves_total", "Moves of GPUs by result: observed only, begun, given up.", result);
+	m->repartitions = metrics_add(r, METRIC_COUNTER, "berth_repartitions_total",
+	    "Nodes whose GPUs were to be cut anew (MIG), by what became of it.", outcome);
 	m->role = metrics_add(r, METRIC_GAUGE, "berth_role", "1 for the role that this berth has.", role);
 	m->gpus = metrics_add(r, METRIC_GAUGE, "berth_gpus",
 	    "GPUs, slices and shares by pool and state (free, bound, reserved, held: kept free for a class, "

@@ -19,6 +19,11 @@ static void say(struct help *help, struct buf *line)
 	buf_free(line);
 }
 
+static void say_line(void *ctx, struct buf *line)
+{
+	say(ctx, line);
+}
+
 static void list_classes(const struct policy *policy, struct buf *line)
 {
 	for (size_t i = 0; i < policy->class_count; i++)
@@ -160,6 +165,7 @@ void help_write(const struct scheduler *s, const struct pod *pod, const struct d
 		help_gpus(&help, s->fleet, shortage);
 	}
 	help_headroom(&help, s, decision);
+	repartition_help(s, pod, say_line, &help);
 	if (decision->by_reason[REASON_CODE_TEAM_LIMIT] > 0)
 		help_team(&help, s, pod);
 	help_room(&help, shortage);

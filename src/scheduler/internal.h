@@ -53,8 +53,8 @@ struct instruments {
 	struct metrics *registry;
 	struct metric *filter_seconds, *bind_seconds, *calls, *decisions, *wakeups, *hints, *hints_followed,
 	    *reload_success, *reload_time;
-	struct metric *pods, *reservations, *gpus, *team_gpus, *gangs, *moves, *role, *quarantined, *promise_error,
-	    *signal_value, *signal_age, *watch_age, *watch_relists, *build_info, *policy_info;
+	struct metric *pods, *reservations, *gpus, *team_gpus, *gangs, *moves, *repartitions, *role, *quarantined,
+	    *promise_error, *signal_value, *signal_age, *watch_age, *watch_relists, *build_info, *policy_info;
 };
 
 struct scheduler {
@@ -86,6 +86,7 @@ struct scheduler {
 	struct quarantine quarantine;
 	struct keep quarantine_kept;
 	bool quarantine_unread; /* what was kept of it is to be read before anything is placed */
+	struct repartitions *repartitions;
 	struct owners *owners;
 	struct volumes *volumes;
 	struct policy_file policy;
@@ -125,7 +126,7 @@ struct scheduler {
 
 	uv_timer_t wake_timer, sleepers_timer, hint_timer, gang_timer, gang_feed_timer, news_timer, expiry_timer,
 	    sweep_timer, lease_timer, beat_timer, quarantine_timer, headroom_timer, move_timer, team_timer,
-	    reserve_timer, signal_timer;
+	    reserve_timer, signal_timer, repartition_timer;
 	enum reason wake_cause;
 	bool wake_due;
 
@@ -359,6 +360,8 @@ void quarantine_on_timer(uv_timer_t *timer);
 void quarantine_pod(struct scheduler *s, struct pod *pod);
 void quarantine_node_seen(struct scheduler *s, struct node *node);
 void quarantine_node_gone(struct scheduler *s, const char *name);
+/* For another reason than failed starts, unless the policy knows no quarantine. */
+void quarantine_impose(struct scheduler *s, const char *name, const char *why);
 void quarantine_nodes_listed(struct scheduler *s);
 void quarantine_rules_changed(struct scheduler *s);
 void quarantine_tick(struct scheduler *s);
@@ -366,6 +369,24 @@ void quarantine_close(struct scheduler *s);
 /* Its lines of /readyz, and a list for JSON. */
 void quarantine_line(const struct scheduler *s, struct buf *out);
 void quarantine_write(const struct scheduler *s, struct buf *out);
+
+/* repartition.c: GPUs cut into MIG slices where such are short, and made whole again */
+void repartition_open(struct scheduler *s);
+void repartition_close(struct scheduler *s);
+/* The watch shows them. */
+void repartition_node_seen(struct scheduler *s, struct node *node);
+void repartition_node_gone(struct scheduler *s, const char *name);
+/* A pod found no room, as berth or kube-scheduler says. */
+void repartition_want(struct scheduler *s, const struct pod *pod);
+/* Something changed that is looked at. */
+void repartition_soon(struct scheduler *s);
+void repartition_on_timer(uv_timer_t *timer);
+/* repartition_show.c: its line of /readyz, a list for JSON, and of the nodes that are to give what the pod asks for a
+ * line each. */
+void repartition_line(const struct scheduler *s, struct buf *out);
+void repartition_write_all(const struct scheduler *s, struct buf *out);
+void repartition_help(
+    const struct scheduler *s, const struct pod *pod, void (*say)(void *ctx, struct buf *line), void *ctx);
 
 /* gang_undo.c */
 void gang_undo(struct scheduler *s, struct gang *gang);

@@ -23,6 +23,7 @@ static void role_changed(struct scheduler *s, enum lead_role role)
 		gang_sweep(s);
 	gang_soon(s);
 	hint_soon(s);
+	repartition_soon(s);
 	wake_soon(s, REASON_CODE_WAKE_ROOM);
 }
 

@@ -113,6 +113,24 @@ static void begin(struct scheduler *s, const char *name)
 	emit(s, name, "NodeQuarantined", "Warning", note);
 }
 
+void quarantine_impose(struct scheduler *s, const char *name, const char *why)
+{
+	const struct policy_quarantine *rules = &s->policy.inforce->quarantine;
+	int64_t now = clock_wall();
+	struct quarantine_node node = {.name = (char *)name, .since_ns = now, .until_ns = now + rules->release_ns};
+	char note[NOTE_MAX], kept[VALUE_MAX], until[CLOCK_TEXT_MAX];
+	if (rules->after == 0 || !quarantine_restore(&s->quarantine, &node, now))
+		return;
+	clock_format(node.until_ns, until);
+	snprintf(note, sizeof note, "no new pods until %s: %s; released before by: berth quarantine release %s", until,
+	    why, name);
+	log_warn("node in quarantine", "node=%s why=%s until=%s", name, log_quote(why), until);
+	close_node(s, name);
+	write_kept(&node, kept);
+	keep_set(&s->quarantine_kept, name, kept);
+	emit(s, name, "NodeQuarantined", "Warning", note);
+}
+
 /* `why` for people. */
 static void end(struct scheduler *s, const char *name, const char *why)
 {

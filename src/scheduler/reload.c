@@ -53,6 +53,7 @@ static void put_in_force(struct scheduler *s, struct policy *policy)
 	metric_set(s->instruments.policy_info, 1, policy->hash, NULL);
 	quarantine_rules_changed(s);
 	headroom_rules_changed(s);
+	repartition_soon(s);
 	log_info("policy in force", "file=%s hash=%s pools=%zu classes=%zu", s->policy.path, policy->hash,
 	    policy->pool_count, policy->class_count);
 }

@@ -46,6 +46,7 @@ bool report_ready(void *ctx, struct buf *out)
 	gang_feed_report(s, out);
 	quarantine_line(s, out);
 	signals_report(s, out);
+	repartition_line(s, out);
 	team_ready(s, out);
 	team_book_line(s, out);
 	if (s->policy.error)
@@ -109,7 +110,7 @@ static void free_amounts(const struct scheduler *s, struct buf *out, const struc
 
 static void node_codes(struct buf *out, const struct node *node)
 {
-	enum reason codes[9];
+	enum reason codes[10];
 	size_t count = 0;
 	if (!node->spec->ready)
 		codes[count++] = REASON_CODE_NODE_NOT_READY;
@@ -119,6 +120,8 @@ static void node_codes(struct buf *out, const struct node *node)
 		codes[count++] = REASON_CODE_NODE_AVOIDED;
 	if (node->quarantined)
 		codes[count++] = REASON_CODE_NODE_QUARANTINED;
+	if (node->repartitioned)
+		codes[count++] = REASON_CODE_NODE_REPARTITIONED;
 	if (node->spec->upgrade == UPGRADE_UNDER_WAY)
 		codes[count++] = REASON_CODE_DRIVER_UPGRADE;
 	if (node->spec->for_machines)

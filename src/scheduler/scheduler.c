@@ -103,6 +103,7 @@ static void free_state(struct scheduler *s)
 	fleet_free(s->fleet);
 	reload_close(s);
 	quarantine_close(s);
+	repartition_close(s);
 	headroom_close(s);
 	metrics_free(s->instruments.registry);
 	free(s->moves_name);
@@ -149,6 +150,7 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	s->roster = roster_new();
 	s->gangs = gangs_new();
 	gang_feed_open(s);
+	repartition_open(s);
 	s->owners = owners_new();
 	s->volumes = volumes_new();
 	s->policy.namespace_ = xstrdup(options->namespace_);
@@ -170,6 +172,7 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	start_timer(s, &s->team_timer);
 	start_timer(s, &s->reserve_timer);
 	start_timer(s, &s->signal_timer);
+	start_timer(s, &s->repartition_timer);
 	start_timer(s, &s->policy.timer);
 	if (lease_init(s, options, err) != 0 || name_book(s, options, err) != 0 ||
 	    reload_first(s, options->policy_file, err) != 0 || open_listeners(s, options, err) != 0 ||
@@ -217,7 +220,8 @@ void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 {
 	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->gang_feed_timer,
 	    &s->news_timer, &s->expiry_timer, &s->sweep_timer, &s->lease_timer, &s->beat_timer, &s->quarantine_timer,
-	    &s->headroom_timer, &s->move_timer, &s->team_timer, &s->reserve_timer, &s->signal_timer, &s->policy.timer};
+	    &s->headroom_timer, &s->move_timer, &s->team_timer, &s->reserve_timer, &s->signal_timer,
+	    &s->repartition_timer, &s->policy.timer};
 	s->stopping = true;
 	s->done = done;
 	s->done_ctx = ctx;

@@ -49,7 +49,7 @@ static int by_pool(const void *a, const void *b)
 static bool is_open(const struct node *node)
 {
 	const struct node_spec *spec = node->spec;
-	return spec->ready && !spec->unschedulable && !node->avoided && !node->quarantined &&
+	return spec->ready && !spec->unschedulable && !node->avoided && !node_is_shut(node) &&
 	       spec->upgrade != UPGRADE_UNDER_WAY && !spec->for_machines;
 }
 
@@ -224,6 +224,8 @@ void status_answer(void *ctx, struct buf *out)
 		    out, "%s\"%s\":%zu", state ? "," : "", ledger_state_name(state), s->fleet->ledger.count[state]);
 	buf_text(out, "},\n\"quarantine\":");
 	quarantine_write(s, out);
+	buf_text(out, ",\n\"repartition\":");
+	repartition_write_all(s, out);
 	buf_text(out, ",\n\"headroom\":");
 	headroom_write(s, out);
 	buf_text(out, ",\n\"signals\":[");

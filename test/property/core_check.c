@@ -228,7 +228,7 @@ void check_index(const struct fleet *fleet)
 			}
 		}
 	for (const struct node *node; (node = map_next(&fleet->nodes, &cursor));)
-		if (node->spec && node->spec->ready && !node->avoided && !node->quarantined)
+		if (node->spec && node->spec->ready && !node->avoided && !node_is_shut(node))
 			expected += node->spec->lane_count + 1;
 	PROPERTY_CHECK(slots == expected, "%zu places in the index, %zu expected", slots, expected);
 }

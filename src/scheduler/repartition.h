@@ -1,0 +1,71 @@
+/* What the files of MIG by demand share: nodes that are cut anew or were, as their objects tell, the pods that wait for
+ * GPUs, and the one write that may be under way. Nothing of it is kept while neither policy nor nodes have any. */
+#ifndef SCHEDULER_REPARTITION_H
+#define SCHEDULER_REPARTITION_H
+
+#include "berth/repartition.h"
+#include "cluster/repartition.h"
+#include "scheduler/internal.h"
+
+#define REPARTITION_LOOK_MS 1000
+#define REPARTITION_SOON_MS 50
+
+/* A node with a record, or chosen to get one. */
+struct repartition_node {
+	char *name;
+	struct repartition_record
+	    record;         /* as its object has it; of one that was just chosen, what it is to begin with */
+	bool chosen;        /* the write that begins it is due or under way */
+	bool state_changed; /* see struct repartition_view */
+	int64_t idle_ns;    /* wall clock: since when no pod with GPUs is there; 0 = one is */
+};
+
+#define REPARTITION_WISHES_MAX 4096
+
+/* A pod that asks for slices and found no room. */
+struct repartition_wish {
+	char *uid;
+	int64_t since_ns;
+};
+
+struct repartitions {
+	struct map nodes;                  /* name → struct repartition_node */
+	struct map wishes;                 /* pod UID → struct repartition_wish */
+	struct repartition_amounts wanted; /* what the pods of the wishes ask for in all */
+	struct repartition_write *write;   /* under way, or NULL */
+	char *trouble;                     /* why nodes cannot be changed, or NULL */
+	int64_t not_before_ns;             /* no write sooner, by the monotonic clock */
+};
+
+/* repartition.c */
+const struct policy_mig *repartition_rules(const struct scheduler *s, const struct node *node);
+/* Pods with GPUs that stand on the node or are promised room there. */
+size_t repartition_pods(const struct scheduler *s, const struct node *node);
+/* A record was written, or could not be. */
+void repartition_written(struct scheduler *s, const char *name, enum repartition_act act,
+    const struct repartition_record *before, const struct repartition_record *after, const char *why);
+void repartition_not_written(struct scheduler *s, const char *name);
+struct repartition_node *repartition_note(struct scheduler *s, const char *name);
+void repartition_drop(struct scheduler *s, struct repartition_node *noted);
+
+/* repartition_choose.c: the node to begin with, and what is waited for */
+/* Forgets wishes that have come true, and adds up the others. */
+void repartition_count_wishes(struct scheduler *s);
+void repartition_forget_wish(struct scheduler *s, struct repartition_wish *wish);
+/* Whether a pod waits for any of this. */
+bool repartition_is_wanted(const struct scheduler *s, const struct repartition_amounts *gives);
+/* Whether a pod that waits for other GPUs than the node has would fit there if it had again what it had. */
+bool repartition_is_wanted_back(struct scheduler *s, const struct node *node, const struct repartition_record *record);
+/* Where slices are short, a node that would do is noted as chosen. */
+void repartition_choose(struct scheduler *s);
+
+/* repartition_write.c: one write at a time: the node is read, and changed exactly as it was read */
+void repartition_write_begin(
+    struct scheduler *s, const struct repartition_node *noted, enum repartition_act act, const char *why);
+void repartition_write_close(struct repartitions *all);
+
+/* repartition_show.c */
+void repartition_tell(struct scheduler *s, const char *name, enum repartition_act act,
+    const struct repartition_record *before, const struct repartition_record *after, const char *why);
+
+#endif
