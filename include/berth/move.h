@@ -53,6 +53,7 @@ const char *move_phase_name(enum move_phase phase);
 	X(STUCK, "pods did not end in time")                                                                           \
 	X(UNBOUND, "the pods that it was for were not bound in time")                                                  \
 	X(VANISHED, "the pods that it was for are gone")                                                               \
+	X(SERVED, "the pods that it was for have room without it")                                                     \
 	X(CALLED_OFF, "the policy makes no moves any more")
 
 enum move_stop {
@@ -84,6 +85,7 @@ struct move_facts {
 	bool busy, refused, failed;
 	bool act;         /* the policy lets moves be made */
 	bool quiet;       /* nobody has waited for room for so long that what was taken returns */
+	bool served;      /* they have room that nothing had to end for */
 	size_t wanting;   /* of the waiting pods: there, and not bound */
 	size_t bound;     /* of them */
 	size_t pods_left; /* of the units that were ended: still there */

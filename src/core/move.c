@@ -103,7 +103,9 @@ static enum move_stop off(const struct move_steps *steps, const struct move_fact
 		return MOVE_STOP_NOT;
 	if (!facts->act)
 		return MOVE_STOP_CALLED_OFF;
-	if (facts->wanting == 0 && (facts->bound == 0 || steps->phase < MOVE_EVICT))
+	if (steps->phase < MOVE_EVICT && (facts->served || (facts->wanting == 0 && facts->bound > 0)))
+		return MOVE_STOP_SERVED;
+	if (facts->wanting == 0 && facts->bound == 0)
 		return MOVE_STOP_VANISHED;
 	return MOVE_STOP_NOT;
 }

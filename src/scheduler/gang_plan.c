@@ -32,6 +32,7 @@ void gang_unplace(struct scheduler *s, struct gang_member *member)
 	if (tracked)
 		hint_withdraw(s, tracked);
 	gangs_place(s->gangs, member, false);
+	moves_hold_member(s, member);
 }
 
 void gang_make_hole(struct scheduler *s, const struct gang_member *member)
@@ -82,6 +83,7 @@ static void in_vain(struct scheduler *s, struct gang *gang, enum reason why, int
 	gang->tried_at = s->fleet->improvements;
 	if (gang->not_before_ns < now + (pause > PAUSE_MIN_NS ? pause : PAUSE_MIN_NS))
 		gang->not_before_ns = now + (pause > PAUSE_MIN_NS ? pause : PAUSE_MIN_NS);
+	moves_want_gang(s, gang);
 	log_debug("gang has no place", "name=%s/%s reason=%s took_us=%lld", gang->namespace_, gang->name,
 	    reason_code(why), (long long)((now - began) / 1000));
 }

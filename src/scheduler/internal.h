@@ -413,6 +413,10 @@ void moves_gone(struct scheduler *s, struct slice uid);
 void moves_changes(struct scheduler *s, struct slice uid);
 /* The policy changes: so does every search. */
 void moves_drop_search(struct scheduler *s);
+/* The same of a gang in line. */
+void moves_want_gang(struct scheduler *s, const struct gang *gang);
+/* The member's room has gone back: a move that is made for it holds it again. */
+void moves_hold_member(struct scheduler *s, const struct gang_member *member);
 /* Whether room is held for the pod by a move. */
 bool moves_hold(const struct scheduler *s, const char *uid);
 /* Whether pods are preempted by moves alone. */
@@ -436,10 +440,12 @@ enum reason gang_bind(struct scheduler *s, const struct pod *pod, const char *no
 /* The call of a member is answered. */
 void gang_bind_ended(struct scheduler *s, struct slice uid, bool bound);
 
-/* gang_plan.c: room for all, or for those that have none yet */
 const struct policy_class *gang_class(const struct scheduler *s, const struct gang *gang);
-/* The level of which all members stand in one domain: an index, TOPOLOGY_HOST, or -1 for none. */
+
+/* gang_ask.c. The level of which all members stand in one domain: an index, TOPOLOGY_HOST, or -1 for none. */
 int gang_level(const struct scheduler *s, const struct gang *gang);
+
+/* gang_plan.c: room for all, or for those that have none yet */
 /* With `claims` only within what its team is guaranteed; a failure then says nothing yet. What became free since
  * `before` was tried is that gang's first; NULL: there is none. */
 bool gang_plan(struct scheduler *s, struct gang *gang, bool claims, const struct gang *before);

@@ -113,6 +113,7 @@ struct move_unit {
 struct move_place {
 	struct move *move;
 	char *uid, *name, *node;
+	int64_t gpus; /* that its pod asks for; of one that was gone as it was taken up, not known: 0 */
 	int64_t woken_ns;
 	bool bound, gone;
 };
@@ -138,7 +139,7 @@ struct move {
 
 /* A demand that was looked at in vain. */
 struct demand_tried {
-	char *id; /* UID of its owner, or of the pod */
+	char *id; /* as struct demand has it */
 	char *namespace_, *kind, *name, *class_name;
 	size_t pods;
 	int64_t at_ns;
@@ -185,6 +186,8 @@ void past_leave_alone(struct moves *moves, const char *id, int64_t until_ns, con
 
 /* move_demand.c: who waits, and what the search says to it */
 void demand_look(struct scheduler *s);
+/* Whether anything gives pods like it the right to the room of others. */
+bool demand_may_take(const struct scheduler *s, const struct pod *pod);
 /* No other move for its pods for a while. */
 void demand_put_off(struct move *move);
 void demand_close(struct moves *moves);
@@ -202,7 +205,12 @@ void move_adopt(struct move *move); /* the same of one that another process has 
 void move_drop(struct move *move);  /* and freed */
 struct move_unit *move_add_unit(struct move *move);
 void move_tick(struct scheduler *s);
-void move_wake(struct scheduler *s); /* move_tick soon */
+void move_wake(struct scheduler *s);  /* move_tick soon */
+void move_later(struct scheduler *s); /* … in a while */
+
+/* move_orphan.c */
+void orphans_take_up(struct scheduler *s);
+void orphans_free(struct moves *moves);
 
 /* move_ask.c: what owners say, and writes on them */
 void unit_ask(struct move_unit *unit);
@@ -218,6 +226,13 @@ size_t move_pods_left(const struct move *move);
 /* Pods of the unit that are still there. */
 size_t unit_pods_left(const struct move_unit *unit);
 void return_units(struct scheduler *s);
+
+/* move_gang.c: gangs as what moves are made for. The gang whose members wait for the move's room, or NULL. */
+struct gang *move_gang(const struct move *move);
+/* Members that are made anew take the places of those that are gone. */
+void move_follow_gang(struct move *move, const struct gang *gang);
+/* Room at its place, unless the gang has planned it elsewhere. */
+void place_hold_member(struct scheduler *s, const struct move_place *place, const struct gang_member *member);
 
 /* move_room.c: room held for the waiting pods, and for units that return */
 void room_hold(struct move *move);

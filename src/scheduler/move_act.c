@@ -173,7 +173,8 @@ void move_begin_phase(struct move *move)
 		room_drop(move);
 	if (move->steps.phase == MOVE_RETURN && move->steps.stop != MOVE_STOP_NOT) {
 		tell_stopped(move);
-		if (!move->barred && move->steps.stop != MOVE_STOP_STUCK && move->steps.stop != MOVE_STOP_VANISHED)
+		if (!move->barred && move->steps.stop != MOVE_STOP_STUCK && move->steps.stop != MOVE_STOP_VANISHED &&
+		    move->steps.stop != MOVE_STOP_SERVED)
 			demand_put_off(move);
 		if (move->steps.grace_ns > 0)
 			annotate_pods(move, NULL);

@@ -8,7 +8,6 @@
 
 #define SOON_MS 100
 #define TICK_MS 500
-#define PATH_BUDGETS "/apis/policy/v1/poddisruptionbudgets"
 
 /* --- the list --- */
 
@@ -130,8 +129,10 @@ void move_adopt(struct move *move)
 	}
 	for (size_t i = 0; i < move->place_count; i++) {
 		const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(move->places[i].uid));
+		const struct tracked *tracked = roster_find(s->roster, slice_of(move->places[i].uid));
 		move->places[i].bound = entry && entry->state == LEDGER_BOUND;
-		move->places[i].gone = !entry && !roster_find(s->roster, slice_of(move->places[i].uid));
+		move->places[i].gone = !entry && !tracked;
+		move->places[i].gpus = tracked ? decide_gpu_units(s->fleet, &tracked->pod->demand) : 0;
 	}
 	enlist(move);
 	s->moves->demand_ns = clock_now();
@@ -190,10 +191,22 @@ static bool units_busy(const struct move *move)
 	return false;
 }
 
+/* One that was taken up may have, for all that is known. */
+static bool has_ended_any(const struct move *move)
+{
+	for (size_t i = 0; i < move->unit_count; i++)
+		if (move->units[i].state != UNIT_STANDS)
+			return true;
+	return false;
+}
+
 static void look(struct move *move)
 {
 	struct scheduler *s = move->s;
 	struct move_facts *facts = &move->facts;
+	const struct gang *gang = move_gang(move);
+	if (gang && move_holds(&move->steps))
+		move_follow_gang(move, gang);
 	facts->now_ns = clock_now();
 	facts->busy = move->busy > 0 || units_busy(move);
 	facts->act = moves_act(s);
@@ -203,6 +216,10 @@ static void look(struct move *move)
 		facts->wanting += !move->places[i].bound && !move->places[i].gone &&
 		                  roster_find(s->roster, slice_of(move->places[i].uid)) != NULL;
 	}
+	/* What is of use only as a whole waits only as a whole. */
+	if (gang && facts->bound == 0 && !gang_is_complete(gang) && !has_ended_any(move))
+		facts->wanting = 0;
+	facts->served = gang && gang->placed > 0 && !has_ended_any(move);
 	for (size_t i = 0; i < move->unit_count; i++)
 		facts->suspended +=
 		    (move->units[i].suspends && move->units[i].state == UNIT_ENDED) || move->units[i].held > 0;
@@ -222,7 +239,7 @@ static void asked(struct move *move)
 	for (size_t i = 0; i < move->unit_count; i++)
 		off |= move->units[i].alone || (move->units[i].suspends && !move->units[i].found);
 	look(move);
-	if (off || move->facts.wanting < move->place_count || !moves_act(s)) {
+	if (off || move->facts.wanting < move->place_count || move->facts.served || !moves_act(s)) {
 		move_drop(move);
 		return;
 	}
@@ -248,91 +265,6 @@ static void watch_observed(struct move *move)
 	}
 	if (over || move->facts.wanting == 0)
 		move_drop(move);
-}
-
-/* --- marked objects that no record names --- */
-
-struct orphan {
-	struct orphan *next;
-	const struct suspend_kind *kind;
-	char *namespace_, *name, *uid, *mark;
-	int64_t since_ns;
-};
-
-static void orphan_free(struct orphan *orphan)
-{
-	free(orphan->namespace_);
-	free(orphan->name);
-	free(orphan->uid);
-	free(orphan->mark);
-	free(orphan);
-}
-
-void moves_found(struct scheduler *s, const struct suspend_kind *kind, const struct suspend_object *object)
-{
-	if (!object->mark || !object->suspended || !move_is_mark(slice_of(object->mark)))
-		return;
-	struct orphan *orphan = xcalloc(1, sizeof *orphan);
-	*orphan = (struct orphan){.kind = kind,
-	    .namespace_ = xstrdup(object->namespace_),
-	    .name = xstrdup(object->name),
-	    .uid = xstrdup(object->uid),
-	    .mark = xstrdup(object->mark)};
-	if (!object->since || !clock_parse(slice_of(object->since), &orphan->since_ns))
-		orphan->since_ns = clock_wall();
-	moves_open(s);
-	orphan->next = s->moves->orphans;
-	s->moves->orphans = orphan;
-	moves_soon(s);
-}
-
-static bool is_known(const struct moves *moves, const struct orphan *orphan)
-{
-	for (const struct move *move = moves->list; move; move = move->next)
-		for (size_t i = 0; i < move->unit_count; i++)
-			if (strcmp(move->units[i].uid, orphan->uid) == 0)
-				return true;
-	return false;
-}
-
-/* Nobody knows any more for whom it was suspended: it returns. */
-static void take_in(struct scheduler *s, const struct orphan *orphan)
-{
-	struct move *move = move_new(s, orphan->mark);
-	struct move_unit *unit = move_add_unit(move);
-	move->namespace_ = xstrdup(orphan->namespace_);
-	move->kind = xstrdup("");
-	move->name = xstrdup("");
-	move->uid = xstrdup("");
-	move->class_name = xstrdup("");
-	move->begun_ns = move->ending_ns = orphan->since_ns;
-	*unit = (struct move_unit){.move = move,
-	    .id = xstrdup(orphan->uid),
-	    .kind = xstrdup(orphan->kind->kind),
-	    .namespace_ = xstrdup(orphan->namespace_),
-	    .name = xstrdup(orphan->name),
-	    .uid = xstrdup(orphan->uid),
-	    .class_name = xstrdup(""),
-	    .suspends = orphan->kind,
-	    .since_ns = orphan->since_ns};
-	unit->keys = xcalloc(1, sizeof(char *));
-	unit->keys[unit->key_count++] = xstrdup(orphan->uid);
-	move_resume(&move->steps, true, 0, 0, 0);
-	move->steps.stop = MOVE_STOP_VANISHED;
-	log_info("a suspended unit without a record is taken up", "move=%s kind=%s name=%s/%s", move->id, unit->kind,
-	    unit->namespace_, unit->name);
-	move_adopt(move);
-}
-
-static void take_orphans(struct scheduler *s)
-{
-	while (s->moves->orphans) {
-		struct orphan *orphan = s->moves->orphans;
-		s->moves->orphans = orphan->next;
-		if (!is_known(s->moves, orphan))
-			take_in(s, orphan);
-		orphan_free(orphan);
-	}
 }
 
 /* --- all of them --- */
@@ -373,7 +305,7 @@ void move_tick(struct scheduler *s)
 		record_read(s);
 		return;
 	}
-	take_orphans(s);
+	orphans_take_up(s);
 	for (struct move *move = moves->list, *next; move; move = next) {
 		next = move->next;
 		step(move);
@@ -387,6 +319,11 @@ static void start_timer(struct scheduler *s, uint64_t ms)
 {
 	if (!s->stopping && s->moves)
 		uv_timer_start(&s->move_timer, moves_on_timer, ms, 0);
+}
+
+void move_later(struct scheduler *s)
+{
+	start_timer(s, TICK_MS);
 }
 
 void move_wake(struct scheduler *s)
@@ -427,110 +364,6 @@ bool moves_act(const struct scheduler *s)
 
 void moves_want(struct scheduler *s, const struct pod *pod)
 {
-	enum reason why;
-	const struct policy_class *class_;
-	if (!s->moves || pod->gated || pod->gang)
-		return;
-	class_ = policy_class_of(s->policy.inforce, pod, &why);
-	if (class_ && (class_->may_preempt_count > 0 || headroom_lends(s->policy.inforce, class_)))
+	if (s->moves && !pod->gated && !pod->gang && demand_may_take(s, pod))
 		moves_soon(s);
-}
-
-/* --- begin and end --- */
-
-static void budgets_begin_list(void *ctx)
-{
-	struct scheduler *s = ctx;
-	if (s->moves)
-		budgets_begin(s->moves->budgets);
-}
-
-static void budgets_object(void *ctx, enum kube_change change, struct slice object)
-{
-	struct scheduler *s = ctx;
-	struct err err;
-	if (s->moves && (change == KUBE_DELETED ? budgets_remove : budgets_put)(s->moves->budgets, object, &err) != 0)
-		log_error("a disruption budget cannot be read", "error=%s", log_quote(err.text));
-}
-
-static void budgets_listed(void *ctx)
-{
-	struct scheduler *s = ctx;
-	if (!s->moves)
-		return;
-	budgets_synced(s->moves->budgets);
-	s->moves->budgets_known = true;
-	moves_soon(s);
-}
-
-/* An API server without them has none; where they may not be read nothing is ended. */
-static void budgets_unavailable(void *ctx, unsigned status, const char *reason)
-{
-	struct scheduler *s = ctx;
-	if (!s->moves)
-		return;
-	s->moves->budgets_known = status == 404;
-	if (!s->moves->budgets_known)
-		log_warn("disruption budgets may not be read: no moves are made", "status=%u error=%s", status,
-		    log_quote(reason ? reason : ""));
-	moves_soon(s);
-}
-
-void moves_start(struct scheduler *s)
-{
-	if (!s->moves || !s->kube || s->moves->budget_watch || s->policy.inforce->moves.mode == MOVES_OFF)
-		return;
-	s->moves->budget_watch =
-	    kube_watch_start(s->kube, &(struct kube_watch_options){.path = PATH_BUDGETS, .optional = true},
-	        &(struct kube_watch_handlers){.begin = budgets_begin_list,
-	            .object = budgets_object,
-	            .synced = budgets_listed,
-	            .unavailable = budgets_unavailable,
-	            .ctx = s});
-	start_timer(s, TICK_MS);
-}
-
-void moves_open(struct scheduler *s)
-{
-	if (s->moves)
-		return;
-	s->moves = xcalloc(1, sizeof *s->moves);
-	s->moves->budgets = budgets_new();
-	s->moves->demand_ns = clock_now();
-	moves_start(s);
-	if (s->pods_synced)
-		scheduler_list_pods(s); /* what is bound is to be looked at once more */
-}
-
-void moves_policy(struct scheduler *s)
-{
-	if (s->policy.inforce->moves.mode != MOVES_OFF)
-		moves_open(s);
-	moves_start(s);
-	moves_soon(s);
-}
-
-void moves_close(struct scheduler *s)
-{
-	struct moves *moves = s->moves;
-	if (!moves)
-		return;
-	moves_drop_search(s);
-	while (moves->list) {
-		struct move *move = moves->list;
-		moves->list = move->next;
-		move_free(move);
-	}
-	while (moves->orphans) {
-		struct orphan *orphan = moves->orphans;
-		moves->orphans = orphan->next;
-		orphan_free(orphan);
-	}
-	demand_close(moves);
-	work_free_all(moves);
-	map_free(&moves->by_unit);
-	map_free(&moves->by_place);
-	budgets_free(moves->budgets);
-	free(moves);
-	s->moves = NULL;
 }

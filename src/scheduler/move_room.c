@@ -44,7 +44,12 @@ static void hold_place(struct scheduler *s, struct move_place *place)
 	struct tracked *tracked = roster_find(s->roster, slice_of(place->uid));
 	struct node *node = fleet_find(s->fleet, slice_of(place->node));
 	struct ledger_entry *entry = ledger_find(s->fleet, slice_of(place->uid));
+	const struct gang_member *member = gangs_find(s->gangs, slice_of(place->uid));
 	int64_t now = clock_now();
+	if (member) {
+		place_hold_member(s, place, member);
+		return;
+	}
 	if (!tracked || tracked->pod->deleting || !node || !node->spec || (entry && entry->state == LEDGER_BOUND))
 		return;
 	if (!entry)
@@ -82,9 +87,10 @@ void room_drop(struct move *move)
 		if (map_get(&s->moves->by_place, slice_of(place->uid)) != place)
 			continue;
 		map_remove(&s->moves->by_place, slice_of(place->uid));
-		if (move->asking || place->bound || !entry || entry->state == LEDGER_BOUND || entry->pinned)
+		if (move->asking || place->bound || !entry || entry->state == LEDGER_BOUND || entry->pinned ||
+		    gang_holds(s, entry))
 			continue;
-		if (tracked)
+		if (tracked && !tracked->pod->gang)
 			hint_withdraw(s, tracked);
 		ledger_release(s->fleet, entry);
 		any = true;

@@ -185,12 +185,29 @@ static void test_bound_before_the_first_act(void **state)
 	to(&steps, MOVE_DRY_RUN);
 	facts.wanting = 0, facts.bound = 3;
 	goes(&steps, &facts, MOVE_RETURN);
+	assert_int_equal(steps.stop, MOVE_STOP_SERVED);
 	steps = plain();
 	facts = waiting(11);
 	to(&steps, MOVE_EMPTY);
 	facts.wanting = 0, facts.bound = 3, facts.suspended = 1;
 	goes(&steps, &facts, MOVE_BIND);
 	goes(&steps, &facts, MOVE_LENT);
+}
+
+/* A gang is planned before its members are bound. */
+static void test_served_without_it(void **state)
+{
+	(void)state;
+	for (enum move_phase phase = MOVE_RECORD; phase <= MOVE_BIND; phase++) {
+		bool told = phase == MOVE_GRACE || phase == MOVE_NOTICE;
+		struct move_steps steps = told ? begun() : plain();
+		struct move_facts facts = waiting(11);
+		to(&steps, phase);
+		facts.served = true;
+		if (phase < MOVE_EVICT)
+			goes(&steps, &facts, MOVE_RETURN);
+		assert_int_equal(steps.stop, phase < MOVE_EVICT ? MOVE_STOP_SERVED : MOVE_STOP_NOT);
+	}
 }
 
 static void test_bound_in_part_when_the_time_is_over(void **state)
@@ -292,6 +309,7 @@ int main(void)
 	    cmocka_unit_test(test_pods_that_do_not_end),
 	    cmocka_unit_test(test_nobody_waits_any_more),
 	    cmocka_unit_test(test_bound_before_the_first_act),
+	    cmocka_unit_test(test_served_without_it),
 	    cmocka_unit_test(test_bound_in_part_when_the_time_is_over),
 	    cmocka_unit_test(test_called_off),
 	    cmocka_unit_test(test_taken_up),

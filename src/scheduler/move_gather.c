@@ -1,0 +1,196 @@
+/* All that might be ended for pods that wait: units of work as core/victims is told of them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "scheduler/move_search.h"
+
+static void *more(struct arena *arena, void *items, size_t count, size_t *room, size_t size)
+{
+	if (count < *room)
+		return items;
+	size_t wanted = *room ? 2 * *room : 4;
+	void *block = arena_alloc(arena, wanted * size);
+	if (count > 0)
+		memcpy(block, items, count * size);
+	*room = wanted;
+	return block;
+}
+
+static struct found *find(struct move_search *search, const char *id, const char *kind)
+{
+	struct found *found = map_get(&search->by_id, slice_of(id));
+	if (found)
+		return found;
+	struct arena *arena = &search->arena;
+	size_t at = search->request.unit_count++;
+	if (at == search->unit_room) {
+		size_t room = search->unit_room;
+		search->units = more(arena, search->units, at, &search->unit_room, sizeof *search->units);
+		search->found = more(arena, search->found, at, &room, sizeof(struct found *));
+	}
+	found = arena_calloc(arena, 1, sizeof *found);
+	found->id = arena_copy(arena, slice_of(id));
+	found->kind = kind ? arena_copy(arena, slice_of(kind)) : NULL;
+	found->at = at;
+	search->found[at] = found;
+	search->units[at] = (struct victims_unit){.id = found->id,
+	    .team = VICTIMS_NONE,
+	    .lent_by = VICTIMS_NONE,
+	    .priority = INT32_MIN,
+	    .part_of = VICTIMS_WHOLE};
+	map_put(&search->by_id, slice_of(found->id), found);
+	return found;
+}
+
+static void draw(struct move_search *search, struct found *found, const struct ledger_entry *entry)
+{
+	struct victims_unit *unit = &search->units[found->at];
+	struct pod *pod = NULL;
+	for (size_t i = 0; i < search->budget_count; i++) {
+		if (strcmp(search->budgets[i]->namespace_, entry->namespace_) != 0)
+			continue;
+		if (!pod && !(pod = ledger_pod(entry)))
+			return;
+		if (!budget_is_for(search->budgets[i], pod->namespace_, &pod->labels))
+			continue;
+		size_t k = 0;
+		while (k < unit->draw_count && found->draws[k].budget != i)
+			k++;
+		if (k == unit->draw_count) {
+			found->draws = more(&search->arena, found->draws, k, &found->draw_room, sizeof *found->draws);
+			found->draws[unit->draw_count++] = (struct victims_draw){.budget = i};
+		}
+		found->draws[k].pods++;
+	}
+	if (pod)
+		pod_free(pod);
+}
+
+static void add_pod(struct scheduler *s, struct move_search *search, struct found *found, struct work_pod *pod)
+{
+	struct victims_unit *unit = &search->units[found->at];
+	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
+	const struct policy_class *class_ = work_class(s, pod);
+	if (!entry)
+		return;
+	if (!class_) {
+		found->out = true;
+		return;
+	}
+	found->members =
+	    more(&search->arena, found->members, unit->member_count, &found->member_room, sizeof *found->members);
+	found->members[unit->member_count++] = arena_copy(&search->arena, slice_of(pod->uid));
+	if (!found->first || strcmp(pod->uid, found->first) < 0) {
+		found->first = found->members[unit->member_count - 1];
+		unit->class_ = pod->class_;
+	}
+	if (pod->priority > unit->priority)
+		unit->priority = pod->priority;
+	if (pod->start_ns > unit->start_ns)
+		unit->start_ns = pod->start_ns;
+	if (pod->checkpoint_ns > unit->checkpoint_ns)
+		unit->checkpoint_ns = pod->checkpoint_ns;
+	unit->keep |= pod->keep;
+	if (unit->lent_by == VICTIMS_NONE)
+		unit->lent_by = headroom_due_back(s->fleet, entry);
+	found->lives |= !pod->deleting;
+	found->gpus += decide_gpu_units(s->fleet, &entry->demand);
+	draw(search, found, entry);
+}
+
+/* Its suspension would end pods that berth does not place. */
+static bool has_foreigners(const struct scheduler *s, const struct work *work)
+{
+	for (const struct ledger_entry *e = ledger_siblings(s->fleet, work->owner_uid); e; e = e->owner_next)
+		if (!e->ours)
+			return true;
+	return false;
+}
+
+static void add_together(struct scheduler *s, struct move_search *search, struct work *work)
+{
+	const char *kind = NULL, *id = work_unit(s, work, &kind);
+	struct owners_job job;
+	if (!id || map_get(&s->moves->by_unit, slice_of(id)))
+		return;
+	struct found *found = find(search, id, kind);
+	struct victims_unit *unit = &search->units[found->at];
+	unit->way = work->way == WORK_SUSPENDED ? VICTIMS_SUSPEND : VICTIMS_EVICT;
+	unit->recreated = true;
+	found->keys = more(&search->arena, found->keys, found->key_count, &found->key_room, sizeof *found->keys);
+	found->keys[found->key_count++] = arena_copy(&search->arena, slice_of(work->key));
+	found->out |= work->way == WORK_SUSPENDED && has_foreigners(s, work);
+	for (struct work_pod *pod = work->pods; pod; pod = pod->next)
+		add_pod(s, search, found, pod);
+	unit = &search->units[found->at];
+	if (work->way == WORK_SUSPENDED && owners_find(s->owners, work->owner_uid, &job) &&
+	    job.checkpoint_ns > unit->checkpoint_ns)
+		unit->checkpoint_ns = job.checkpoint_ns;
+	/* KubeRay makes a suspended RayJob's cluster anew: the job begins from its start. */
+	if (kind && strcmp(kind, "RayJob") == 0)
+		unit->checkpoint_ns = 0;
+}
+
+static void add_each(struct scheduler *s, struct move_search *search, struct work *work)
+{
+	for (struct work_pod *pod = work->pods; pod; pod = pod->next) {
+		if (pod->deleting || map_get(&s->moves->by_unit, slice_of(pod->uid)))
+			continue;
+		struct found *found = find(search, pod->uid, NULL);
+		search->units[found->at].way = VICTIMS_EVICT;
+		search->units[found->at].recreated = work->way == WORK_REPLICAS;
+		found->keys = more(&search->arena, found->keys, 0, &found->key_room, sizeof *found->keys);
+		found->keys[found->key_count++] = arena_copy(&search->arena, slice_of(work->key));
+		add_pod(s, search, found, pod);
+	}
+}
+
+static int by_id(const void *a, const void *b)
+{
+	return strcmp((*(struct found *const *)a)->id, (*(struct found *const *)b)->id);
+}
+
+/* In the order of their ids, so that the same fleet gives the same search. */
+static void settle(struct scheduler *s, struct move_search *search)
+{
+	size_t count = 0, all = search->request.unit_count;
+	struct victims_unit *units = arena_calloc(&search->arena, all + 1, sizeof *units);
+	int64_t wall = clock_wall();
+	if (all > 0)
+		qsort(search->found, all, sizeof(struct found *), by_id);
+	for (size_t i = 0; i < all; i++) {
+		struct found *found = search->found[i];
+		struct victims_unit unit = search->units[found->at];
+		if (found->out || !found->lives || found->gpus == 0 || unit.member_count == 0)
+			continue;
+		unit.members = found->members;
+		unit.draws = found->draws;
+		unit.moves = past_today(s->moves, found->id, wall);
+		if (past_alone(s->moves, found->id, wall))
+			unit.keep |= VICTIMS_KEEP_OWNER;
+		search->found[count] = found;
+		units[count++] = unit;
+	}
+	search->request.units = search->units = units;
+	search->request.unit_count = count;
+}
+
+void search_gather(struct scheduler *s, struct move_search *search)
+{
+	size_t cursor = 0;
+	search->budgets = budgets_all(s->moves->budgets, &search->budget_count);
+	for (struct work *work; (work = map_next(&s->moves->works, &cursor));) {
+		if (search->request.unit_count + work->count > VICTIMS_UNITS_MAX)
+			break;
+		if (work->way == WORK_SUSPENDED || work->way == WORK_GROUP)
+			add_together(s, search, work);
+		else if (work->way != WORK_NEVER)
+			add_each(s, search, work);
+	}
+	int64_t *allowed = arena_calloc(&search->arena, search->budget_count + 1, sizeof *allowed);
+	for (size_t i = 0; i < search->budget_count; i++)
+		allowed[i] = search->budgets[i]->allowed;
+	search->request.budgets = allowed;
+	search->request.budget_count = search->budget_count;
+	settle(s, search);
+}

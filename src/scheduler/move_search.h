@@ -1,0 +1,64 @@
+/* The search for what is ended for one demand: who asks (demand), what there is (gather), what comes of it (search). */
+#ifndef SCHEDULER_MOVE_SEARCH_H
+#define SCHEDULER_MOVE_SEARCH_H
+
+#include "scheduler/gang_ask.h"
+#include "scheduler/move.h"
+
+/* Pods that wait and are placed all together or not at all. */
+struct demand {
+	const struct gang *gang; /* NULL: siblings of one owner that ask for the same, or one pod */
+	const char *id;          /* the gang's key; else UID of the owner, or of the pod */
+	int32_t priority;
+	size_t count;
+	struct tracked **pods; /* NULL of a gang, whose members are looked up once it has its turn */
+};
+
+/* A unit as it is gathered. */
+struct found {
+	const char *id, *kind;
+	size_t at; /* of the request's units */
+	size_t key_count, key_room, member_room, draw_room;
+	const char **keys; /* of its works */
+	const char **members;
+	struct victims_draw *draws;
+	bool out, lives;
+	int64_t gpus;
+	const char *first; /* the member whose class is the unit's */
+};
+
+struct move_search {
+	struct arena arena; /* owns the request's texts and arrays, and itself */
+	struct victims_request request;
+	struct victims_search *search;
+	const char *id;             /* of the demand */
+	bool of_gang;               /* id is a gang's key */
+	struct gang_asking *asking; /* what the planner is asked for it, or NULL */
+	size_t named;               /* the pod by which people know the demand */
+	struct tracked **demand;    /* dropped before one of them is freed */
+	size_t unit_room;
+	struct victims_unit *units;
+	struct found **found; /* of each unit */
+	struct map by_id;     /* id → struct found, of units of several works */
+	const struct budget **budgets;
+	size_t budget_count;
+};
+
+/* move_demand.c. No move for the demand: why. */
+void demand_in_vain(struct scheduler *s, const struct move_search *search, const char *why);
+
+/* move_gather.c */
+void search_gather(struct scheduler *s, struct move_search *search);
+
+/* move_search.c */
+void search_begin(struct scheduler *s, const struct demand *demand);
+void search_step(struct scheduler *s);
+
+/* move_gang.c. What is asked for the gang, into search->demand and the request. False: not all of it is there. */
+bool search_ask_gang(struct scheduler *s, struct move_search *search, const struct gang *gang);
+/* Whether it still is as it was asked for. */
+bool search_is_of_gang(const struct scheduler *s, const struct move_search *search);
+/* Whether the gang waits for room that moves may give it. */
+bool gang_wants(struct scheduler *s, const struct gang *gang);
+
+#endif
