@@ -9,6 +9,18 @@
 #define NEWS_MS 1000
 #define BOOK_NAME_MAX 512
 
+#define TIMERS_MAX 32
+
+static size_t list_timers(struct scheduler *s, uv_timer_t *timers[TIMERS_MAX])
+{
+	uv_timer_t *const all[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer,
+	    &s->gang_feed_timer, &s->news_timer, &s->expiry_timer, &s->sweep_timer, &s->lease_timer, &s->beat_timer,
+	    &s->quarantine_timer, &s->headroom_timer, &s->move_timer, &s->team_timer, &s->reserve_timer,
+	    &s->signal_timer, &s->repartition_timer, &s->policy.timer};
+	memcpy(timers, all, sizeof all);
+	return sizeof all / sizeof *all;
+}
+
 static void start_timer(struct scheduler *s, uv_timer_t *timer)
 {
 	uv_timer_init(s->loop, timer);
@@ -141,6 +153,7 @@ static int name_book(struct scheduler *s, const struct scheduler_options *option
 struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_options *options, struct err *err)
 {
 	struct scheduler *s = xcalloc(1, sizeof *s);
+	uv_timer_t *timers[TIMERS_MAX];
 	s->loop = loop;
 	s->catalogue = options->catalogue;
 	s->ttl_ns = options->reservation_ttl_ns;
@@ -156,24 +169,9 @@ struct scheduler *scheduler_start(uv_loop_t *loop, const struct scheduler_option
 	s->policy.namespace_ = xstrdup(options->namespace_);
 	s->moves_name = moves_name(options);
 	instruments_open(&s->instruments);
-	start_timer(s, &s->wake_timer);
-	start_timer(s, &s->sleepers_timer);
-	start_timer(s, &s->hint_timer);
-	start_timer(s, &s->gang_timer);
-	start_timer(s, &s->gang_feed_timer);
-	start_timer(s, &s->news_timer);
-	start_timer(s, &s->expiry_timer);
-	start_timer(s, &s->sweep_timer);
-	start_timer(s, &s->lease_timer);
-	start_timer(s, &s->beat_timer);
-	start_timer(s, &s->quarantine_timer);
-	start_timer(s, &s->headroom_timer);
-	start_timer(s, &s->move_timer);
-	start_timer(s, &s->team_timer);
-	start_timer(s, &s->reserve_timer);
-	start_timer(s, &s->signal_timer);
-	start_timer(s, &s->repartition_timer);
-	start_timer(s, &s->policy.timer);
+	size_t timer_count = list_timers(s, timers);
+	for (size_t i = 0; i < timer_count; i++)
+		start_timer(s, timers[i]);
 	if (lease_init(s, options, err) != 0 || name_book(s, options, err) != 0 ||
 	    reload_first(s, options->policy_file, err) != 0 || open_listeners(s, options, err) != 0 ||
 	    open_kube(s, options->kube, err) != 0) {
@@ -218,17 +216,15 @@ static void timer_closed(uv_handle_t *handle)
 
 void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 {
-	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->gang_feed_timer,
-	    &s->news_timer, &s->expiry_timer, &s->sweep_timer, &s->lease_timer, &s->beat_timer, &s->quarantine_timer,
-	    &s->headroom_timer, &s->move_timer, &s->team_timer, &s->reserve_timer, &s->signal_timer,
-	    &s->repartition_timer, &s->policy.timer};
+	uv_timer_t *timers[TIMERS_MAX];
+	size_t timer_count = list_timers(s, timers);
 	s->stopping = true;
 	s->done = done;
 	s->done_ctx = ctx;
 	if (team_book_last(s))
 		return;
-	s->closing = (unsigned)(sizeof timers / sizeof *timers) + (s->verbs != NULL) + (s->ops != NULL);
-	for (size_t i = 0; i < sizeof timers / sizeof *timers; i++)
+	s->closing = (unsigned)timer_count + (s->verbs != NULL) + (s->ops != NULL);
+	for (size_t i = 0; i < timer_count; i++)
 		uv_close((uv_handle_t *)timers[i], timer_closed);
 	signals_close(s);
 	/* No write may follow the answers, so the client goes first. */

@@ -252,7 +252,7 @@ static void fill(struct scene *scene, struct prng *prng)
 {
 	int64_t nodes = 1 + pick(prng, NODES_MAX);
 	for (int64_t i = 0; i < nodes; i++) {
-		char name[16], uid[32];
+		char name[32], uid[64];
 		snprintf(name, sizeof(name), "n%lld", (long long)i);
 		add_node(scene, name, one_in(prng, 6) ? NULL : one_in(prng, 2) ? "r1" : "r2");
 		int64_t left = 8;
