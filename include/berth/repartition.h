@@ -24,7 +24,9 @@
 #include "berth/node.h"
 #include "berth/policy.h"
 
-#define REPARTITION_KEY "berth.dev/repartition" /* of the taint, and of the annotation that holds the record */
+#define REPARTITION_KEY                                                                                                \
+	"berth.dev/repartition" /* of the taint, of the annotation that holds the record, and, while there is the      \
+	                           taint, of a label that names the phase */
 #define MIG_CONFIG_LABEL "nvidia.com/mig.config"
 #define MIG_STATE_LABEL "nvidia.com/mig.config.state"
 #define MIG_RESOURCE_PREFIX "nvidia.com/mig-"
@@ -108,6 +110,9 @@ enum repartition_act repartition_next(
 /* What the record says once it is done, and the label's value: NULL leaves it as it is, "" takes it away. */
 struct repartition_record repartition_after(const struct repartition_record *record, enum repartition_act act,
     const char *state, int64_t now_ns, const char **label);
+/* The same where no berth is left: nothing stays of what is under way. `config` is the label's value now, or NULL. */
+struct repartition_record repartition_abandon(
+    const struct repartition_record *record, const char *config, int64_t now_ns, const char **label);
 /* Whether the node bears the taint in that phase. */
 bool repartition_taints(enum repartition_phase phase);
 

@@ -1,16 +1,20 @@
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "cli/cli.h"
 #include "guard/release.h"
+#include "guard/resume.h"
 
 static const char usage[] =
     "usage: berth release [-A | -n NAMESPACE] [--dry-run] [--kubeconfig FILE]\n"
     "\n"
     "Takes berth's scheduling gate (berth.dev/plan) from every pod that waits behind it: for the day when\n"
     "berth is gone and its pods are to go on without it; and resumes every object that bears the mark of a\n"
-    "suspension by berth (berth.dev/suspended-by). Needs the API server and no berth. Other gates on a pod stay. While "
+    "suspension by berth (berth.dev/suspended-by). With -A, nodes whose GPUs berth was cutting anew lose its taint\n"
+    "(berth.dev/repartition) and get back the label they had. Needs the API server and no berth. Other gates on a pod "
+    "stay. While "
     "a berth runs it plans such pods as it plans those that never had a gate.\n"
     "\n"
     "  -A, --all-namespaces    the pods of all namespaces\n"
@@ -80,10 +84,11 @@ static void told(void *ctx, const struct gated *gated, const char *error)
 static void resumed(void *ctx, const char *kind, const char *namespace_, const char *name, const char *error)
 {
 	const struct asked *asked = ctx;
+	const char *slash = *namespace_ ? "/" : "", *done = strcmp(kind, RESUME_NODE) == 0 ? "given back" : "resumed";
 	if (error)
-		fprintf(stderr, "berth release: %s %s/%s: %s\n", kind, namespace_, name, error);
+		fprintf(stderr, "berth release: %s %s%s%s: %s\n", kind, namespace_, slash, name, error);
 	else
-		printf("%s %s/%s %s\n", kind, namespace_, name, asked->dry_run ? "would be resumed" : "resumed");
+		printf("%s %s%s%s %s%s\n", kind, namespace_, slash, name, asked->dry_run ? "would be " : "", done);
 }
 
 static void unlisted(void *ctx, const char *kind, const char *error)

@@ -221,6 +221,16 @@ static void write_taints(
 	buf_text(out, "]}");
 }
 
+static void write_label(struct buf *out, const char *key, const char *value)
+{
+	buf_json_string(out, slice_of(key));
+	buf_char(out, ':');
+	if (*value)
+		buf_json_string(out, slice_of(value));
+	else
+		buf_text(out, "null");
+}
+
 void repartition_patch(const struct repartition_object *object, const struct repartition_record *record,
     const char *label, struct buf *out)
 {
@@ -236,16 +246,14 @@ void repartition_patch(const struct repartition_object *object, const struct rep
 		buf_json_string(out, buf_slice(&text));
 		buf_free(&text);
 	}
-	buf_char(out, '}');
+	buf_text(out, "},\"labels\":{");
+	write_label(
+	    out, REPARTITION_KEY, repartition_taints(record->phase) ? repartition_phase_name(record->phase) : "");
 	if (label) {
-		buf_text(out, ",\"labels\":{\"" MIG_CONFIG_LABEL "\":");
-		if (*label)
-			buf_json_string(out, slice_of(label));
-		else
-			buf_text(out, "null");
-		buf_char(out, '}');
+		buf_char(out, ',');
+		write_label(out, MIG_CONFIG_LABEL, label);
 	}
-	buf_text(out, "},");
+	buf_text(out, "}},");
 	write_taints(object, record, out);
 	buf_char(out, '}');
 }

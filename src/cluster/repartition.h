@@ -24,8 +24,8 @@ struct repartition_object {
 };
 /* False where it cannot be read. */
 bool repartition_object_read(struct slice json, struct arena *arena, struct repartition_object *object);
-/* A merge patch: the record or, in the phase `none`, nothing of it; the taint, where the phase has it; and the label,
- * where `label` is not NULL: "" takes it away. */
+/* A merge patch: the record or, in the phase `none`, nothing of it; the taint and the label that it can be listed by,
+ * where the phase has them; and the manager's label, where `label` is not NULL: "" takes it away. */
 void repartition_patch(const struct repartition_object *object, const struct repartition_record *record,
     const char *label, struct buf *out);
 

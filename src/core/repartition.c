@@ -245,6 +245,16 @@ struct repartition_record repartition_after(const struct repartition_record *rec
 	return after;
 }
 
+struct repartition_record repartition_abandon(
+    const struct repartition_record *record, const char *config, int64_t now_ns, const char **label)
+{
+	struct repartition_record after = *record;
+	*label = record->phase == REPARTITION_APPLYING && text_is(config, record->to) ? record->from : NULL;
+	after.since_ns = now_ns;
+	after.phase = at_rest(&after, REPARTITION_NONE);
+	return after;
+}
+
 void repartition_begin(struct repartition_record *record, const char *config, const char *label,
     const struct repartition_amounts *want, const struct repartition_amounts *had, int64_t now_ns)
 {

@@ -3,12 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "berth/alloc.h"
+#include "cluster/repartition.h"
 #include "cluster/suspension.h"
 
 #define PATH_ROOM 2048
 #define BODY_MAX 65536
 #define MOVE_MARK "move-"
+#define NODES_PATH "/api/v1/nodes"
 
 struct listing {
 	struct resume *resume;
@@ -19,7 +22,7 @@ struct listing {
 struct marked {
 	struct resume *resume;
 	struct marked *next;
-	const struct suspend_kind *kind;
+	const char *kind;
 	char *namespace_, *name;
 };
 
@@ -69,11 +72,35 @@ static void written(void *ctx, const struct kube_answer *answer)
 	struct marked *marked = ctx;
 	struct resume *resume = marked->resume;
 	bool over = is_good(answer) || (answer->code == 0 && answer->status == 404);
-	resume->handlers.one(resume->handlers.ctx, marked->kind->kind, marked->namespace_, marked->name,
+	resume->handlers.one(resume->handlers.ctx, marked->kind, marked->namespace_, marked->name,
 	    over            ? NULL
 	    : answer->error ? answer->error
 	                    : "no answer");
 	one_less(resume);
+}
+
+static struct marked *mark_down(struct resume *resume, const char *kind, const char *namespace_, const char *name)
+{
+	struct marked *marked = xcalloc(1, sizeof *marked);
+	*marked = (struct marked){.resume = resume,
+	    .next = resume->marked,
+	    .kind = kind,
+	    .namespace_ = xstrdup(namespace_),
+	    .name = xstrdup(name)};
+	resume->marked = marked;
+	return marked;
+}
+
+static void patch(struct marked *marked, const struct buf *path, const struct buf *body)
+{
+	marked->resume->left++;
+	kube_call(marked->resume->kube, &(struct kube_call_spec){.method = "PATCH",
+	                                    .path = buf_slice(path).at,
+	                                    .content_type = "application/merge-patch+json",
+	                                    .body = buf_slice(body),
+	                                    .repeatable = true,
+	                                    .done = written,
+	                                    .ctx = marked});
 }
 
 /* What others write as a mark is theirs. */
@@ -91,30 +118,17 @@ static bool is_name(const char *name)
 static void write_one(struct listing *listing, const struct suspend_object *object)
 {
 	struct resume *resume = listing->resume;
-	struct marked *marked = xcalloc(1, sizeof *marked);
+	struct marked *marked = mark_down(resume, listing->kind->kind, object->namespace_, object->name);
 	struct buf path, body;
-	*marked = (struct marked){.resume = resume,
-	    .next = resume->marked,
-	    .kind = listing->kind,
-	    .namespace_ = xstrdup(object->namespace_),
-	    .name = xstrdup(object->name)};
-	resume->marked = marked;
 	if (resume->dry_run) {
-		resume->handlers.one(resume->handlers.ctx, listing->kind->kind, marked->namespace_, marked->name, NULL);
+		resume->handlers.one(resume->handlers.ctx, marked->kind, marked->namespace_, marked->name, NULL);
 		return;
 	}
 	buf_init(&path, PATH_ROOM);
 	buf_init(&body, BODY_MAX);
 	suspend_path(listing->kind, object->namespace_, object->name, &path);
 	suspend_change(listing->kind, object, &(struct suspend_change){.spec = true}, &body);
-	resume->left++;
-	kube_call(resume->kube, &(struct kube_call_spec){.method = "PATCH",
-	                            .path = buf_slice(&path).at,
-	                            .content_type = "application/merge-patch+json",
-	                            .body = buf_slice(&body),
-	                            .repeatable = true,
-	                            .done = written,
-	                            .ctx = marked});
+	patch(marked, &path, &body);
 	buf_free(&path);
 	buf_free(&body);
 }
@@ -172,6 +186,63 @@ static void list(struct listing *listing)
 	buf_free(&path);
 }
 
+/* --- nodes that were being cut anew --- */
+
+static void take_back(
+    struct resume *resume, const struct repartition_object *object, const struct repartition_record *record)
+{
+	struct marked *marked = mark_down(resume, RESUME_NODE, "", object->name);
+	struct repartition_record after;
+	const char *label;
+	struct buf path, body;
+	if (resume->dry_run) {
+		resume->handlers.one(resume->handlers.ctx, marked->kind, marked->namespace_, marked->name, NULL);
+		return;
+	}
+	after = repartition_abandon(record, object->config, clock_wall(), &label);
+	buf_init(&path, PATH_ROOM);
+	buf_init(&body, BODY_MAX);
+	buf_printf(&path, NODES_PATH "/%s", object->name);
+	repartition_patch(object, &after, label, &body);
+	patch(marked, &path, &body);
+	buf_free(&path);
+	buf_free(&body);
+}
+
+static void node(void *ctx, struct slice text)
+{
+	struct resume *resume = ctx;
+	struct arena arena;
+	struct repartition_object object;
+	struct repartition_record record;
+	arena_init(&arena, 1024);
+	if (repartition_object_read(text, &arena, &object) && is_name(object.name) && object.text &&
+	    repartition_read(slice_of(object.text), &record) && repartition_taints(record.phase))
+		take_back(resume, &object, &record);
+	arena_free(&arena);
+}
+
+static void nodes_listed(void *ctx, const struct kube_answer *answer)
+{
+	struct resume *resume = ctx;
+	if (is_good(answer))
+		suspend_read_list(answer->body, node, resume);
+	else
+		resume->handlers.unlisted(
+		    resume->handlers.ctx, RESUME_NODE, answer->error ? answer->error : "no answer");
+	one_less(resume);
+}
+
+static void list_nodes(struct resume *resume)
+{
+	resume->left++;
+	kube_call(resume->kube, &(struct kube_call_spec){.method = "GET",
+	                            .path = NODES_PATH "?labelSelector=berth.dev%2Frepartition",
+	                            .repeatable = true,
+	                            .done = nodes_listed,
+	                            .ctx = resume});
+}
+
 struct resume *resume_start(
     struct kube *kube, const char *namespace_, bool dry_run, const struct resume_handlers *handlers)
 {
@@ -189,6 +260,8 @@ struct resume *resume_start(
 		    (struct listing){.resume = resume, .kind = &kinds[i], .known = strcmp(kinds[i].kind, "Job") == 0};
 		list(&resume->listings[i]);
 	}
+	if (!namespace_)
+		list_nodes(resume);
 	one_less(resume);
 	return resume;
 }

@@ -228,7 +228,7 @@ func exactlyTheRights(t *testing.T, manifests harness.Manifests) {
 		switch right.Role {
 		case "berth":
 			ofBerth = append(ofBerth, right)
-		case "berth:moves":
+		case "berth:moves", "berth:repartition":
 			ofBerth = append(ofBerth, right)
 		case "berth:undo":
 			if right.Group == "" || right.Group == "batch" {

@@ -126,6 +126,7 @@ func TestInstallIsAdmittedAndRunsWithExactlyItsRights(t *testing.T) {
 	undoesGangs(t, namespaceOf(t, "-gangs"))
 	quarantinesANode(t, namespaceOf(t, "-refused"), "berth-system", "l4-000")
 	movesAJob(t, s, namespaceOf(t, "-moves"))
+	cutsANode(t, s, namespaceOf(t, "-slices"))
 	goesOnWithAnotherToken(t, installed)
 	must(t, s.berth.MatchesFreshList(t.Context(), plane, 15*time.Second))
 
@@ -134,6 +135,7 @@ func TestInstallIsAdmittedAndRunsWithExactlyItsRights(t *testing.T) {
 	endBerth(t, s.berth)
 	guardLetsGo(t, installed)
 	resumedByTheGuard(t, namespaceOf(t, "-moves"))
+	givenBackByTheGuard(t)
 	exactlyTheRights(t, manifests)
 	removed(t, manifests, namespace)
 }

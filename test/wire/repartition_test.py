@@ -8,7 +8,7 @@ import threading
 import time
 import unittest
 
-from harness import BERTH, Cluster, Daemon, WireTest, node, pod, wait_for
+from harness import BERTH, Cluster, Daemon, WireTest, pod, wait_for
 
 KEY = "berth.dev/repartition"
 CONFIG, STATE = "nvidia.com/mig.config", "nvidia.com/mig.config.state"
@@ -77,6 +77,10 @@ class Manager:
         amounts = {k: str(v) for k, v in amounts.items()}
         self.cluster.patch(f"/api/v1/nodes/{name}/status", {"status": {"capacity": amounts, "allocatable": amounts}})
 
+    def shows(self, name, amounts):
+        there = self.cluster.api.json("GET", f"/api/v1/nodes/{name}")[1]["status"]["allocatable"]
+        return all(int(there.get(k, 0)) == v for k, v in amounts.items())
+
     def holds_gpus(self, name):
         pods = self.cluster.api.json("GET", "/api/v1/pods")[1]["items"]
         return any(p["spec"].get("nodeName") == name and p["metadata"]["name"].startswith("gpu") for p in pods)
@@ -84,6 +88,9 @@ class Manager:
     def normal(self, name, label):
         self.say(name, "pending")
         self.ended.wait(self.seconds)
+        if self.shows(name, self.GEOMETRIES[label]):
+            self.say(name, "success")
+            return
         if self.holds_gpus(name):
             self.say(name, "failed")
             return
@@ -109,6 +116,14 @@ class Manager:
 
     def fails_once(self, name, label):
         if label == "all-1g.10gb":
+            self.say(name, "pending")
+            self.ended.wait(self.seconds)
+            self.say(name, "failed")
+        else:
+            self.normal(name, label)
+
+    def fails_back(self, name, label):
+        if label == "all-disabled":
             self.say(name, "pending")
             self.ended.wait(self.seconds)
             self.say(name, "failed")
@@ -216,6 +231,365 @@ class Begins(Repartition):
         self.phase("applied")
         wait_for(lambda: self.wake("s0"), what="the wake-up")
         self.bound(thing, "m0")
+
+
+class Traps(Repartition):
+    """What the manager says, and what it does not."""
+
+    def test_a_success_from_the_last_time_proves_nothing(self):
+        self.manager.behaviour = "silent"
+        self.slices()
+        self.phase("applying")
+        time.sleep(2.5)
+        self.assertEqual((self.record()["phase"], len(self.taints())), ("applying", 1))
+        self.manager.show("m0", {WHOLE: 0, SMALL: 7})  # one of the two GPUs
+        time.sleep(1.5)
+        self.assertEqual(self.record()["phase"], "applying")
+        self.manager.normal("m0", "all-1g.10gb")
+        self.phase("applied")
+
+    def test_slices_without_success_prove_nothing(self):
+        self.manager.behaviour = "silent"
+        self.slices()
+        self.phase("applying")
+        self.manager.say("m0", "pending")
+        self.manager.show("m0", SLICES)
+        time.sleep(2.5)
+        self.assertEqual(self.record()["phase"], "applying")
+        self.manager.say("m0", "success")
+        self.phase("applied")
+
+    def test_gpus_that_were_cut_so_already(self):
+        self.manager.behaviour = "already"
+        thing = self.slices()
+        self.phase("applied")
+        self.bound(thing, "m0")
+        self.assertEqual(self.manager.labels, [("m0", "all-1g.10gb")])
+
+    def test_somebody_else_who_changes_the_label_has_the_node(self):
+        self.manager.behaviour = "silent"
+        self.slices()
+        self.phase("applying")
+        self.cluster.patch("/api/v1/nodes/m0", {"metadata": {"labels": {CONFIG: "all-balanced"}}})
+        self.rests()
+        self.assertIsNone(self.record())
+        self.assertEqual((self.label(), self.outcome("left")), ("all-balanced", 1))
+
+    def test_somebody_else_who_takes_the_taint_away_has_the_node(self):
+        self.manager.behaviour = "silent"
+        self.slices()
+        self.phase("applying")
+        self.cluster.patch("/api/v1/nodes/m0", {"spec": {"taints": []}})
+        wait_for(lambda: not self.record(), what="the record's end")
+        self.assertEqual((self.label(), self.taints()), ("all-1g.10gb", []))
+
+    def test_other_taints_stay(self):
+        other = {"key": "example.com/x", "value": "y", "effect": "PreferNoSchedule"}
+        self.cluster.patch("/api/v1/nodes/m0", {"spec": {"taints": [other]}})
+        self.slices()
+        self.phase("applied")
+        self.assertEqual(self.node()["spec"]["taints"], [other])
+
+    def test_a_foreign_pod_that_comes_meanwhile_is_waited_for(self):
+        self.slices()
+        self.phase("draining")
+        self.standing("gpu-foreign", "m0")
+        time.sleep(3)
+        self.assertEqual((self.record()["phase"], self.label()), ("draining", "all-disabled"))
+        self.cluster.delete_pod("gpu-foreign")
+        self.phase("applied")
+
+    def test_a_pod_that_tolerates_every_taint_gets_no_place_from_berth(self):
+        self.manager.behaviour = "silent"
+        self.slices()
+        self.phase("applying")
+        bold = self.cluster.pod("bold", gpus=2, tolerations=[{"operator": "Exists"}])
+        self.seen(bold)
+        self.assertIsNone(self.daemon.placed(bold, ["m0"]))
+        self.assertEqual(self.daemon.filter(bold, ["m0"])[1]["FailedAndUnresolvableNodes"]["m0"], "node's GPUs are being cut anew (MIG)")
+        self.assertEqual(self.daemon.placed(bold, NODES), "m1")
+
+
+class NoNode(Repartition):
+    """Nodes that are left alone, and pods that are not waited for."""
+
+    def none(self, seconds=3.5):
+        time.sleep(seconds)
+        self.assertEqual([self.record(n) for n in NODES], [None, None])
+        self.assertEqual(self.daemon.ops.json("GET", "/v1/status")[1]["repartition"], [])
+
+    def test_nodes_with_gpu_pods_or_in_the_hands_of_others(self):
+        self.standing("gpu-foreign", "m0")
+        self.cluster.patch("/api/v1/nodes/m1", {"metadata": {"labels": {STATE: "pending"}}})
+        wait_for(lambda: self.daemon.explain("gpu-foreign")[0] == 200, what="the pod")
+        self.slices()
+        self.none()
+        self.cluster.patch("/api/v1/nodes/m1", {"metadata": {"labels": {STATE: "success", "nvidia.com/mig.strategy": "single"}}})
+        self.none(2.5)
+        self.cluster.delete_pod("gpu-foreign")
+        self.phase("draining")
+
+    def test_profiles_that_no_configuration_gives_and_nodes_that_the_pod_does_not_select(self):
+        thing = pod("s0", gpus=0)
+        thing["spec"]["containers"][0]["resources"]["limits"] = {"nvidia.com/mig-3g.40gb": "1"}
+        self.cluster.create("pods", thing)
+        thing = pod("s1", gpus=0, nodeSelector={"kubernetes.io/hostname": "m9"})
+        thing["spec"]["containers"][0]["resources"]["limits"] = {SMALL: "1"}
+        self.cluster.create("pods", thing)
+        for name in ("s0", "s1"):
+            self.unschedulable(name)
+        self.none()
+
+    def test_one_node_is_enough_for_what_it_gives_and_no_more_than_maxNodes_are_taken(self):
+        self.daemon.write_policy(self.policy.replace("after: 1s", "after: 1s\n    maxNodes: 2"))
+        for i in range(3):
+            self.slices(f"s{i}", count=7)
+        self.phase("applied", "m1")
+        self.phase("applied")
+
+    def test_what_one_node_gives_is_enough(self):
+        self.daemon.write_policy(self.policy.replace("after: 1s", "after: 1s\n    maxNodes: 2"))
+        for i in range(2):
+            self.slices(f"s{i}", count=7)
+        self.phase("applied")
+        self.assertIsNone(self.record("m1"))
+
+    def test_without_the_right_it_is_said(self):
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": "/nodes/", "status": 403, "times": 1000}]})
+        self.slices()
+        wait_for(lambda: "info repartition: nodes cannot be cut anew" in self.daemon.ready()[1], what="the line")
+        self.assertEqual(self.daemon.ready()[0], 200)
+        self.none(0.5)
+
+
+class Fails(Repartition):
+    policy = policy(deadline="3s", retry_after="2s")
+
+    def test_a_manager_that_fails(self):
+        self.manager.behaviour = "fails_once"
+        self.slices()
+        self.phase("failed")
+        self.assertEqual((self.label(), self.taints()), ("all-disabled", []))
+        self.assertEqual(self.manager.labels[:2], [("m0", "all-1g.10gb"), ("m0", "all-disabled")])
+        self.assertEqual((self.outcome("restored"), len(self.events("RepartitionFailed"))), (1, 1))
+        lines = self.daemon.explain("s0")[1]["help"]
+        self.assertTrue(any(l.startswith("node m0 could not be repartitioned to all-1g.10gb") for l in lines), lines)
+        self.phase("draining", "m1")
+
+    def test_a_pending_that_never_ends(self):
+        self.manager.behaviour = "hangs_once"
+        self.slices()
+        self.phase("failed", seconds=15)
+        self.assertEqual((self.label(), self.taints()), ("all-disabled", []))
+
+    def test_a_pending_that_not_even_the_old_label_ends(self):
+        self.manager.behaviour = "hangs"
+        self.slices()
+        self.phase("quarantined", seconds=15)
+        self.assertEqual((self.label(), len(self.taints()), self.outcome("quarantined")), ("all-disabled", 1, 1))
+        status = self.daemon.ops.json("GET", "/v1/status")[1]
+        self.assertEqual([n["node"] for n in status["quarantine"]], ["m0"])
+        made = subprocess.run([BERTH, "quarantine", "release", "m0", "--kubeconfig", self.cluster.kubeconfig], capture_output=True,
+                              text=True, timeout=30)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.rests()
+
+    def test_a_foreign_pod_under_the_manager(self):
+        self.manager.seconds = 1
+        self.slices()
+        self.phase("applying")
+        self.standing("gpu-foreign", "m0")
+        self.phase("failed")
+        self.assertEqual((self.label(), self.taints()), ("all-disabled", []))
+
+    def test_pods_that_do_not_end_in_time(self):
+        self.slices()
+        self.phase("draining")
+        self.standing("gpu-foreign", "m0")
+        self.rests()
+        self.assertEqual((self.record(), self.label(), self.outcome("given_up")), (None, "all-disabled", 1))
+
+    def test_nobody_who_waits_any_more(self):
+        self.slices()
+        self.phase("draining")
+        self.cluster.delete_pod("s0")
+        self.rests()
+        self.assertEqual((self.record(), self.label()), (None, "all-disabled"))
+
+
+class FailedBefore(Repartition):
+    labels = {CONFIG: "all-disabled", STATE: "failed"}
+
+    def test_a_failure_from_the_last_time_proves_nothing(self):
+        self.manager.behaviour = "silent"
+        self.slices()
+        self.phase("applying")
+        time.sleep(2)
+        self.assertEqual(self.record()["phase"], "applying")
+        self.manager.normal("m0", "all-1g.10gb")
+        self.phase("applied")
+
+
+class WithoutLabels(Repartition):
+    labels = {}
+    policy = policy(deadline="3s", idle_for="1s")
+
+    def test_there_and_back(self):
+        thing = self.slices()
+        self.phase("applied")
+        self.cluster.delete_pod(thing["metadata"]["name"])
+        self.whole_wanted()
+        wait_for(lambda: self.label() == "all-disabled", 15, "the way back")
+        wait_for(lambda: not self.record(), what="the record's end")
+
+    def test_a_failure_leaves_none(self):
+        self.manager.behaviour = "fails_once"
+        self.slices()
+        self.phase("failed")
+        self.assertIsNone(self.label())
+
+    def whole_wanted(self):
+        self.standing("gpu-full", "m1", gpus=2)
+        self.seen(self.cluster.pod("whole", gpus=2))
+        self.unschedulable("whole")
+
+
+class AskedForBefore(Repartition):
+    """The label asks for it, the manager says so, and nothing of it is to be seen."""
+
+    labels = {CONFIG: "all-1g.10gb", STATE: "success"}
+    policy = policy(deadline="3s")
+
+    def test_such_nodes_come_last(self):
+        self.cluster.patch("/api/v1/nodes/m1", {"metadata": {"labels": {CONFIG: "all-disabled"}}})
+        time.sleep(0.3)
+        self.slices()
+        self.phase("applied", "m1")
+
+    def test_it_ends(self):
+        self.slices()
+        self.phase("applying")
+        self.phase("failed", seconds=15)
+        self.assertEqual((self.label(), self.taints()), ("all-1g.10gb", []))
+
+
+class Back(Repartition):
+    policy = policy(idle_for="2s")
+
+    def setUp(self):
+        super().setUp()
+        self.thing = self.slices()
+        self.phase("applied")
+        self.bound(self.thing, "m0")
+
+    def test_when_the_slices_are_idle_and_whole_gpus_are_wanted(self):
+        self.standing("gpu-full", "m1", gpus=2)
+        whole = self.seen(self.cluster.pod("whole", gpus=2))
+        self.unschedulable("whole")
+        time.sleep(3.5)
+        self.assertEqual(self.record()["phase"], "applied")
+        self.cluster.delete_pod("s0")
+        wait_for(lambda: self.label() == "all-disabled", 15, "the way back")
+        self.assertEqual(len(self.taints()), 1)
+        wait_for(lambda: not self.record(), what="the record's end")
+        self.rests()
+        self.bound(whole, "m0")
+        self.assertEqual(self.outcome("back"), 1)
+
+    def test_not_while_nobody_wants_them(self):
+        self.cluster.delete_pod("s0")
+        time.sleep(4)
+        self.assertEqual(self.record()["phase"], "applied")
+        self.daemon.write_policy(self.policy.replace("idleFor: 2s", "backAfter: 3s"))
+        wait_for(lambda: self.label() == "all-disabled", 15, "the way back")
+        wait_for(lambda: not self.record(), what="the record's end")
+
+    def test_a_way_back_that_fails_leaves_the_slices_in_use(self):
+        self.manager.behaviour = "fails_back"
+        self.daemon.write_policy(self.policy.replace("idleFor: 2s", "backAfter: 2s"))
+        self.cluster.delete_pod("s0")
+        wait_for(lambda: self.outcome("restored"), 15, "the failure")
+        self.rests()
+        record = self.record()
+        self.assertEqual((record["phase"], record["to"], record["from"], self.label()),
+                         ("applied", "all-1g.10gb", "all-disabled", "all-1g.10gb"))
+
+
+class NextProcess(Repartition):
+    """What a process left is taken up by the next, wherever it was killed."""
+
+    def test_killed_in_each_phase(self):
+        self.manager.behaviour = "silent"
+        self.slices()
+        self.phase("draining")
+        self.start_anew()
+        self.phase("applying")
+        self.start_anew()
+        self.assertEqual(self.record()["phase"], "applying")
+        self.assertIsNone(self.daemon.placed(self.cluster.pod("bold", tolerations=[{"operator": "Exists"}]), ["m0"]))
+        self.manager.normal("m0", "all-1g.10gb")
+        self.phase("applied")
+        self.start_anew()
+        self.assertEqual(self.record()["phase"], "applied")
+
+    def test_killed_while_a_write_is_under_way(self):
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": "/nodes/m0", "drop": True, "times": 1}]})
+        self.slices()
+        wait_for(self.taints, what="the taint")
+        self.start_anew()
+        self.phase("applied")
+        self.assertEqual(self.manager.labels, [("m0", "all-1g.10gb")])
+
+    def test_killed_before_it_is_restored(self):
+        self.manager.behaviour = "hangs_once"
+        short = policy(deadline="2s")
+        self.daemon.write_policy(short)
+        self.slices()
+        self.phase("applying")
+        self.start_anew(short)
+        self.phase("failed", seconds=15)
+        self.assertEqual((self.label(), self.taints()), ("all-disabled", []))
+
+    def test_a_policy_that_knows_nothing_of_it_any_more(self):
+        self.slices()
+        self.phase("draining")
+        self.start_anew(self.policy.replace("  mig:\n", "").replace("    configs", "# ").replace("    after", "# ").replace(
+            "    deadline", "# ").replace("    idleFor", "# ").replace("    retryAfter", "# "))
+        self.rests()
+        self.assertEqual((self.record(), self.label()), (None, "all-disabled"))
+
+
+class LeftBehind(Repartition):
+    """No berth is left: what was under way is taken back, by a person's word; the guard does the same."""
+
+    def leave(self, phase):
+        self.manager.behaviour = "silent"
+        self.slices()
+        self.phase(phase)
+        self.daemon.process.stop(signal.SIGKILL)
+
+    def release(self, *args):
+        return subprocess.run([BERTH, "release", "--kubeconfig", self.cluster.kubeconfig, *args], capture_output=True, text=True, timeout=30)
+
+    def test_by_hand(self):
+        self.leave("applying")
+        self.assertEqual(self.node()["metadata"]["labels"][KEY], "applying")
+        made = self.release("-A", "--dry-run")
+        self.assertEqual((made.returncode, made.stdout), (1, "Node m0 would be given back\n"), made.stderr)
+        self.assertEqual((len(self.taints()), self.label()), (1, "all-1g.10gb"))
+        made = self.release("-n", "team")
+        self.assertEqual((made.returncode, made.stdout), (0, ""), made.stderr)
+        made = self.release("-A")
+        self.assertEqual((made.returncode, made.stdout), (0, "Node m0 given back\n"), made.stderr)
+        self.assertEqual((self.taints(), self.record(), self.label()), ([], None, "all-disabled"))
+        self.assertNotIn(KEY, self.node()["metadata"]["labels"])
+        self.assertEqual(self.release("-A").stdout, "")
+
+    def test_a_label_that_somebody_changed_since_is_his(self):
+        self.leave("applying")
+        self.cluster.patch("/api/v1/nodes/m0", {"metadata": {"labels": {CONFIG: "all-balanced"}}})
+        self.assertEqual(self.release("-A").stdout, "Node m0 given back\n")
+        self.assertEqual((self.taints(), self.record(), self.label()), ([], None, "all-balanced"))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ func berthRole() *rbacv1.ClusterRole {
 		Rules: []rbacv1.PolicyRule{
 			rule("*", "*", "get", "list", "watch"),
 			rule("", "pods", "patch"),
+			rule("", "nodes", "patch"),
 			rule("", "pods/status", "patch"),
 			rule("", "pods/binding", "create"),
 			rule("", "pods/eviction", "create"),
