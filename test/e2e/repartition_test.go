@@ -19,11 +19,11 @@ import (
 )
 
 const (
-	migConfig, migState             = "nvidia.com/mig.config", "nvidia.com/mig.config.state"
-	migSlice        v1.ResourceName = "nvidia.com/mig-1g.10gb"
-	repartitionKey                  = "berth.dev/repartition"
-	poolH100                        = "- {name: h100, gpu: H100}\n"
-	poolH100WithMIG                 = "- {name: h100, gpu: H100, mig: {configs: [{name: all-1g.10gb, perGPU: {1g.10gb: 7}}], after: 1s, idleFor: 1s}}\n"
+	migConfig, migState                 = "nvidia.com/mig.config", "nvidia.com/mig.config.state"
+	migSlice            v1.ResourceName = "nvidia.com/mig-1g.10gb"
+	repartitionKey                      = "berth.dev/repartition"
+	poolH100                            = "- {name: h100, gpu: H100}\n"
+	poolH100WithMIG                     = "- {name: h100, gpu: H100, mig: {configs: [{name: all-1g.10gb, perGPU: {1g.10gb: 7}}], after: 1s, idleFor: 1s}}\n"
 )
 
 // migManager plays NVIDIA's MIG manager, and the device plugin behind it, on
@@ -111,11 +111,6 @@ func withMIG(t *testing.T, text string) string {
 	return strings.Replace(text, poolH100, poolH100WithMIG, 1)
 }
 
-func boundTo(t *testing.T, namespace, name string) string {
-	t.Helper()
-	return podNamed(t, namespace, name).Spec.NodeName
-}
-
 // Pods that ask for slices wait on a fleet of whole GPUs: a node is cut for
 // them, with berth killed meanwhile, and made whole again for pods that ask
 // for whole GPUs once they are gone.
@@ -154,7 +149,7 @@ func TestANodeIsCutIntoSlicesAndMadeWholeAgain(t *testing.T) {
 	eventually(t, 30*time.Second, func() []string {
 		var waiting []string
 		for _, pod := range small {
-			if at := boundTo(t, namespace, pod.Name); at == "" {
+			if at := podNamed(t, namespace, pod.Name).Spec.NodeName; at == "" {
 				waiting = append(waiting, pod.Name+" is not bound")
 			} else if at != cut {
 				t.Fatalf("%s is on %s, %s was cut", pod.Name, at, cut)
@@ -169,7 +164,7 @@ func TestANodeIsCutIntoSlicesAndMadeWholeAgain(t *testing.T) {
 	eventually(t, 30*time.Second, func() []string {
 		var waiting []string
 		for _, name := range []string{"whole-0", "whole-1"} {
-			if boundTo(t, namespace, name) == "" {
+			if podNamed(t, namespace, name).Spec.NodeName == "" {
 				waiting = append(waiting, name+" is not bound")
 			}
 		}
