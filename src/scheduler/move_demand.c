@@ -28,12 +28,11 @@ bool demand_may_take(const struct scheduler *s, const struct pod *pod)
 	                     team_may_claim(s->fleet, pod));
 }
 
-static bool wants(struct scheduler *s, struct tracked *tracked)
+static bool may_want(struct scheduler *s, struct tracked *tracked)
 {
 	const struct pod *pod = tracked->pod;
 	if (pod->gated || pod->deleting || pod->gang || pod->trouble || !scheduler_owns(pod) ||
-	    !lacks_room(s, tracked) || ledger_find(s->fleet, slice_of(pod->uid)) ||
-	    map_get(&s->moves->by_place, slice_of(pod->uid)))
+	    ledger_find(s->fleet, slice_of(pod->uid)) || map_get(&s->moves->by_place, slice_of(pod->uid)))
 		return false;
 	feed_learn(s, tracked->pod);
 	return demand_may_take(s, pod) && decide_gpu_units(s->fleet, &pod->demand) > 0;
@@ -158,8 +157,8 @@ static void forget_tried(struct moves *moves)
 
 /* --- whose turn it is --- */
 
-/* Whether all siblings had the time to be rejected, the first of them by its own; and a gang, to find room as others
- * go. */
+/* Whether siblings had the time to come since the first of them found no room; and a gang, to find some as others go.
+ */
 static bool is_complete(const struct scheduler *s, const struct demand *demand, int64_t now)
 {
 	if (demand->gang)
@@ -168,7 +167,8 @@ static bool is_complete(const struct scheduler *s, const struct demand *demand, 
 		return true;
 	for (size_t i = 0; i < demand->count; i++) {
 		const struct waiting_pod *waiting = waiting_find(s->waiting, slice_of(demand->pods[i]->pod->uid));
-		if (!waiting || now - waiting->since_ns >= SIBLINGS_NS)
+		if (lacks_room(s, demand->pods[i]) &&
+		    now - (waiting ? waiting->since_ns : demand->pods[i]->since_ns) >= SIBLINGS_NS)
 			return true;
 	}
 	return false;
@@ -185,16 +185,35 @@ static int by_turn(const void *a, const void *b)
 	return strcmp(one->pods[0]->pod->uid, other->pods[0]->pod->uid);
 }
 
+/* Those that were not asked about yet would be refused as their siblings were. */
+static size_t add_siblings(struct scheduler *s, struct tracked **waiting, size_t count)
+{
+	struct map owners = {0};
+	size_t cursor = 0, all = count;
+	for (size_t i = 0; i < count; i++)
+		if (waiting[i]->pod->owner_uid)
+			map_put(&owners, slice_of(waiting[i]->pod->owner_uid), waiting[i]);
+	for (struct tracked *tracked; owners.count > 0 && (tracked = roster_next(s->roster, &cursor));)
+		if (tracked->pod->owner_uid && map_get(&owners, slice_of(tracked->pod->owner_uid)) &&
+		    !tracked->pod->unschedulable && !waiting_find(s->waiting, slice_of(tracked->pod->uid)) &&
+		    may_want(s, tracked))
+			waiting[all++] = tracked;
+	map_free(&owners);
+	return all;
+}
+
 /* Singles that wait, those of one demand beside each other; to be freed. */
 static struct tracked **singles(struct scheduler *s, size_t *count)
 {
 	size_t cursor = 0;
 	struct tracked **waiting = xcalloc(roster_count(s->roster) + 1, sizeof(struct tracked *));
 	for (struct tracked *tracked; (tracked = roster_next(s->roster, &cursor));)
-		if (wants(s, tracked))
+		if (lacks_room(s, tracked) && may_want(s, tracked))
 			waiting[(*count)++] = tracked;
-	if (*count > 0)
+	if (*count > 0) {
+		*count = add_siblings(s, waiting, *count);
 		qsort(waiting, *count, sizeof(struct tracked *), in_order);
+	}
 	return waiting;
 }
 
