@@ -152,7 +152,7 @@ struct moves {
 	struct map works;    /* key → struct work */
 	size_t past_room;    /* old ones are sought to be forgotten beyond it */
 	struct map past;     /* id → struct unit_past */
-	struct map by_unit;  /* id → struct move_unit, of moves that are not over */
+	struct map by_unit;  /* id → struct move_unit, the latest of it of moves that are not over */
 	struct map by_place; /* UID → struct move_place */
 	struct map tried;    /* id → struct demand_tried */
 	struct budgets *budgets;
@@ -204,6 +204,10 @@ void move_put(struct move *move);   /* its units and places are found from now o
 void move_adopt(struct move *move); /* the same of one that another process has begun */
 void move_drop(struct move *move);  /* and freed */
 struct move_unit *move_add_unit(struct move *move);
+/* Whether a move has to do with the unit yet; one that is given back may be taken again. */
+bool unit_taken(const struct moves *moves, const char *id);
+/* It is found by its id from now on. False: another of that id is taken. */
+bool unit_take(struct move_unit *unit);
 void move_tick(struct scheduler *s);
 void move_wake(struct scheduler *s);  /* move_tick soon */
 void move_later(struct scheduler *s); /* … in a while */

@@ -161,10 +161,8 @@ static void note_top(struct move_unit *unit)
 	if (map_get(&moves->by_unit, slice_of(unit->id)) == unit)
 		map_remove(&moves->by_unit, slice_of(unit->id));
 	set(&unit->id, unit->uid);
-	if (map_get(&moves->by_unit, slice_of(unit->id)))
+	if (!unit_take(unit))
 		unit->alone = true; /* two of its parts were taken for two units: searched anew, as one */
-	else
-		map_put(&moves->by_unit, slice_of(unit->id), unit);
 }
 
 static void asked(void *ctx, const struct kube_answer *answer)

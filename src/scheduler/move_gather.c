@@ -111,7 +111,7 @@ static void add_together(struct scheduler *s, struct move_search *search, struct
 {
 	const char *kind = NULL, *id = work_unit(s, work, &kind);
 	struct owners_job job;
-	if (!id || map_get(&s->moves->by_unit, slice_of(id)))
+	if (!id || unit_taken(s->moves, id))
 		return;
 	struct found *found = find(search, id, kind);
 	struct victims_unit *unit = &search->units[found->at];
@@ -134,7 +134,7 @@ static void add_together(struct scheduler *s, struct move_search *search, struct
 static void add_each(struct scheduler *s, struct move_search *search, struct work *work)
 {
 	for (struct work_pod *pod = work->pods; pod; pod = pod->next) {
-		if (pod->deleting || map_get(&s->moves->by_unit, slice_of(pod->uid)))
+		if (pod->deleting || unit_taken(s->moves, pod->uid))
 			continue;
 		struct found *found = find(search, pod->uid, NULL);
 		search->units[found->at].way = VICTIMS_EVICT;

@@ -94,13 +94,28 @@ static int64_t ends_ns(const struct move *move)
 	return most * NS_PER_S;
 }
 
+bool unit_taken(const struct moves *moves, const char *id)
+{
+	const struct move_unit *unit = map_get(&moves->by_unit, slice_of(id));
+	return unit && (unit->busy || unit->held > 0 || unit->state == UNIT_STANDS || unit->state == UNIT_ENDED);
+}
+
+bool unit_take(struct move_unit *unit)
+{
+	struct moves *moves = unit->move->s->moves;
+	if (unit_taken(moves, unit->id))
+		return false;
+	map_remove(&moves->by_unit, slice_of(unit->id));
+	map_put(&moves->by_unit, slice_of(unit->id), unit);
+	return true;
+}
+
 /* The tables point at what does not move any more. */
 static void find_from_now_on(struct move *move)
 {
 	struct moves *moves = move->s->moves;
 	for (size_t i = 0; i < move->unit_count; i++)
-		if (!map_get(&moves->by_unit, slice_of(move->units[i].id)))
-			map_put(&moves->by_unit, slice_of(move->units[i].id), &move->units[i]);
+		unit_take(&move->units[i]);
 	for (size_t i = 0; i < move->place_count; i++) {
 		move->places[i].move = move;
 		map_put(&moves->by_place, slice_of(move->places[i].uid), &move->places[i]);

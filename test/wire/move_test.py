@@ -205,6 +205,22 @@ class Observed(MoveTest):
         self.unschedulable("web-0")
         wait_for(lambda: self.moves()["moves"], what="the move")
 
+    def test_siblings_that_nobody_asked_about_yet_belong_to_the_demand(self):
+        self.full()
+        things = self.web(3, ask=False)
+        self.assertIsNone(self.daemon.placed(things[0], NAMES))
+        found = wait_for(lambda: self.moves()["moves"], what="the move")
+        self.assertEqual([m["for"]["pods"] for m in found], [3])
+
+    def test_pods_that_kube_scheduler_rejects_one_after_the_other_are_one_demand(self):
+        self.full()
+        self.web(3, ask=False)
+        for i in range(3):
+            self.unschedulable(f"web-{i}")
+            time.sleep(0.2)
+        found = wait_for(lambda: self.moves()["moves"], what="the move")
+        self.assertEqual([m["for"]["pods"] for m in found], [3])
+
     def test_a_policy_that_begins_to_observe(self):
         self.daemon.write_policy(CLASSES)
         wait_for(lambda: self.moves()["mode"] == "off", what="the policy")
@@ -516,6 +532,20 @@ class GivenBack(MoveTest):
         self.assertEqual(self.suspended(), [job])
         self.pods_end([job])
         wait_for(lambda: not self.suspended(), what="the resumption")
+
+    def test_what_was_given_back_may_be_taken_again(self):
+        self.daemon.write_policy(ACT.replace("giveBackAfter: 1s", "giveBackAfter: 1s, cooldown: 1s, perUnitAndDay: 5"))
+        jobs = self.moved(2)
+        self.cluster.delete_pod("web-0")
+        (left,) = self.some_suspended(1)
+        (job,) = {*jobs} - {left}
+        self.bind(self.seen(self.cluster.pod("again", gpus=8, owner=self.job(job))))
+        for name in NAMES:
+            if f"job-{name}" not in jobs:
+                self.patch_job(f"job-{name}", {"spec": {"managedBy": "example.com/other"}})
+        time.sleep(1.2)
+        self.web(1, prefix="more")
+        self.assertEqual(self.some_suspended(2, 20), jobs)
 
     def test_a_policy_without_moves_gives_back_as_well(self):
         (job,) = self.moved()
