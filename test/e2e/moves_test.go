@@ -6,11 +6,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	v1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,32 +27,51 @@ const (
 	movesPeak   = 31 * time.Second // from the peak to the last Binding, the victims' notice of 1 s included
 )
 
-// peaks is a fleet full of training gangs, and a Deployment beside them.
+// peaks is a fleet full of training gangs, and Deployments beside them.
 type peaks struct {
 	*stack
 	t         *testing.T
 	namespace string
-	jobs      int
-	size      int32
+	gangs     []training
+	serves    string // the Deployment that is scaled
 }
 
-func newPeaks(t *testing.T, nodes, jobs int, size int32) *peaks {
+// training is a gang of pods that take a node each.
+type training struct {
+	namespace, name string
+	size            int32
+}
+
+func newPeaks(t *testing.T, policy string, nodes int, sizes ...int32) *peaks {
 	t.Helper()
-	p := &peaks{t: t, jobs: jobs, size: size, namespace: namespaceOf(t),
-		stack: newStack(t, wants{nodes: [][]*v1.Node{harness.Nodes(harness.H100, nodes, 8)}, policy: movesPolicy})}
-	for i := range jobs {
-		gangJob(t, p.namespace, p.job(i), nil, size, 8)
+	p := &peaks{t: t, namespace: namespaceOf(t),
+		stack: newStack(t, wants{nodes: [][]*v1.Node{harness.Nodes(harness.H100, nodes, 8)}, policy: policy})}
+	for _, size := range sizes {
+		p.train(p.namespace, size)
 	}
-	p.deploy("serving", 0)
-	p.allTrain(60 * time.Second)
 	return p
 }
 
-// deploy makes a Deployment of replicas that take a node each.
-func (p *peaks) deploy(name string, replicas int32) {
+// train adds a gang. Of three, the first has never written a checkpoint, the
+// second just now, and the third long before it began.
+func (p *peaks) train(namespace string, size int32) {
 	p.t.Helper()
+	gang := training{namespace, fmt.Sprintf("train-%02d", len(p.gangs)), size}
+	var said map[string]string
+	if nth := len(p.gangs) % 3; nth > 0 {
+		age := time.Duration(nth-1) * time.Hour
+		said = map[string]string{"berth.dev/last-checkpoint": time.Now().Add(-age).UTC().Format(time.RFC3339)}
+	}
+	gangJob(p.t, namespace, gang.name, said, size, 8)
+	p.gangs = append(p.gangs, gang)
+}
+
+// deploy makes a Deployment, the one that is scaled from now on.
+func (p *peaks) deploy(name string, replicas int32, gpus int64) {
+	p.t.Helper()
+	p.serves = name
 	labels := map[string]string{"app": name}
-	spec := harness.PodSpec(8)
+	spec := harness.PodSpec(gpus)
 	spec.TerminationGracePeriodSeconds = ptr.To[int64](1)
 	_, err := plane.Client.AppsV1().Deployments(p.namespace).Create(p.t.Context(), &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -63,27 +84,25 @@ func (p *peaks) deploy(name string, replicas int32) {
 	must(p.t, err)
 }
 
-func (p *peaks) job(i int) string { return fmt.Sprintf("train-%02d", i) }
-
 func (p *peaks) scale(replicas int32) {
 	p.t.Helper()
 	patch := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
 	_, err := plane.Client.AppsV1().Deployments(p.namespace).Patch(
-		p.t.Context(), "serving", "application/merge-patch+json", patch, metav1.PatchOptions{})
+		p.t.Context(), p.serves, "application/merge-patch+json", patch, metav1.PatchOptions{})
 	must(p.t, err)
 }
 
 // serving counts the replicas that run.
 func (p *peaks) serving() (running int) {
 	for _, pod := range fresh(p.t).Of(p.namespace) {
-		if pod.Labels["app"] == "serving" && pod.Status.Phase == v1.PodRunning && pod.DeletionTimestamp == nil {
+		if pod.Labels["app"] == p.serves && pod.Status.Phase == v1.PodRunning && pod.DeletionTimestamp == nil {
 			running++
 		}
 	}
 	return running
 }
 
-func (p *peaks) serves(patience time.Duration, replicas int) {
+func (p *peaks) serve(patience time.Duration, replicas int) {
 	p.t.Helper()
 	began := time.Now()
 	eventually(p.t, patience, func() []string {
@@ -96,21 +115,43 @@ func (p *peaks) serves(patience time.Duration, replicas int) {
 	p.t.Logf("%d replicas run after %s", replicas, time.Since(began).Round(100*time.Millisecond))
 }
 
-// wholeUnits fails the test if a pod of a Job that goes on was ended, or a
-// failure was counted.
+// jobs are the gangs' own, by namespace and name.
+func (p *peaks) jobs() map[string]*batchv1.Job {
+	p.t.Helper()
+	list, err := plane.Client.BatchV1().Jobs("").List(p.t.Context(), metav1.ListOptions{})
+	must(p.t, err)
+	jobs := map[string]*batchv1.Job{}
+	for i := range list.Items {
+		jobs[list.Items[i].Namespace+"/"+list.Items[i].Name] = &list.Items[i]
+	}
+	return jobs
+}
+
+func isSuspended(job *batchv1.Job) bool { return ptr.Deref(job.Spec.Suspend, false) }
+
+// wholeUnits fails the test if a pod ends of a Job that goes on, or a failure
+// was counted. What is suspended is resumed once its last pod is gone.
 func (p *peaks) wholeUnits() {
 	p.t.Helper()
-	for i := range p.jobs {
-		job := jobNamed(p.t, p.namespace, p.job(i))
+	pods := fresh(p.t).Pods
+	jobs := p.jobs()
+	for _, pod := range pods {
+		job := jobs[pod.Namespace+"/"+pod.Labels[batchv1.JobNameLabel]]
+		if job != nil && pod.DeletionTimestamp != nil && !isSuspended(job) {
+			p.t.Fatalf("%s ends, %s goes on", pod.Name, job.Name)
+		}
+	}
+	for _, job := range jobs {
 		if job.Status.Failed > 0 {
 			p.t.Fatalf("%d pods of %s are counted as failed", job.Status.Failed, job.Name)
 		}
 	}
 }
 
-func (p *peaks) suspended() (count int) {
-	for i := range p.jobs {
-		if ptr.Deref(jobNamed(p.t, p.namespace, p.job(i)).Spec.Suspend, false) {
+// suspended counts the gangs of a namespace that are.
+func (p *peaks) suspended(namespace string) (count int) {
+	for _, job := range p.jobs() {
+		if job.Namespace == namespace && isSuspended(job) {
 			count++
 		}
 	}
@@ -126,17 +167,18 @@ func (p *peaks) allTrain(patience time.Duration) {
 		var wrong []string
 		p.wholeUnits()
 		running := map[string]int32{}
-		for _, pod := range fresh(p.t).Of(p.namespace) {
+		for _, pod := range fresh(p.t).Pods {
 			if pod.Status.Phase == v1.PodRunning && pod.DeletionTimestamp == nil {
-				running[pod.Labels["batch.kubernetes.io/job-name"]]++
+				running[pod.Namespace+"/"+pod.Labels[batchv1.JobNameLabel]]++
 			}
 		}
-		for i := range p.jobs {
-			job := jobNamed(p.t, p.namespace, p.job(i))
-			if ptr.Deref(job.Spec.Suspend, false) || job.Labels["berth.dev/suspended-by"] != "" {
-				wrong = append(wrong, job.Name+" is suspended")
-			} else if running[job.Name] != p.size {
-				wrong = append(wrong, fmt.Sprintf("%d of %d pods of %s run", running[job.Name], p.size, job.Name))
+		jobs := p.jobs()
+		for _, gang := range p.gangs {
+			key := gang.namespace + "/" + gang.name
+			if job := jobs[key]; isSuspended(job) || job.Labels["berth.dev/suspended-by"] != "" {
+				wrong = append(wrong, key+" is suspended")
+			} else if running[key] != gang.size {
+				wrong = append(wrong, fmt.Sprintf("%d of %d pods of %s run", running[key], gang.size, key))
 			}
 		}
 		if len(wrong) > 0 {
@@ -175,28 +217,78 @@ func (p *peaks) noMoves(patience time.Duration) {
 	})
 }
 
-func TestPeaksOfInferenceTakeWholeGangsOfTrainingAndGiveThemBack(t *testing.T) {
-	p := newPeaks(t, 16, 8, 2)
-	p.scale(6)
-	p.serves(movesPeak, 6)
-	if suspended := p.suspended(); suspended != 3 {
-		t.Errorf("%d Jobs are suspended for 6 nodes, 3 would have done", suspended)
+// fill gives gangs of 1 to 16 nodes that take so many together.
+func fill(nodes int32) (sizes []int32) {
+	for i := 0; nodes > 0; i++ {
+		if size := []int32{2, 1, 4, 8, 16, 1}[i%6]; size <= nodes {
+			sizes = append(sizes, size)
+			nodes -= size
+		}
 	}
-	p.scale(2)
-	time.Sleep(5 * time.Second)
-	p.scale(8) // a second peak while room is given back
-	p.serves(movesPeak+20*time.Second, 8)
-	p.scale(0)
-	p.allTrain(60 * time.Second)
+	return sizes
+}
+
+// A Deployment grows from four replicas to as many as there are nodes, of 1, 2
+// and 8 GPUs in turn; in the end the whole fleet is its.
+func TestPeaksOfInferenceTakeWholeGangsOfTrainingAndGiveThemBack(t *testing.T) {
+	nodes, turns := number(t, "MOVES_NODES", 16), []int64{1, 2, 8}
+	if nodes <= 16 {
+		turns = []int64{2, 8}
+	}
+	p := newPeaks(t, "testdata/policy-peaks.yaml", nodes, fill(int32(nodes-4))...)
+	owed := namespaceOf(t, "-owed")
+	for range 3 {
+		p.train(owed, 1)
+	}
+	for _, gpus := range turns {
+		if gpus == 8 {
+			p.end(owed) // no node is left to them
+		}
+		p.deploy(fmt.Sprintf("serving-%d", gpus), 4, gpus)
+		p.allTrain(90 * time.Second)
+		p.serve(30*time.Second, 4)
+		p.peak(nodes)
+		if suspended := p.suspended(owed); suspended > 0 {
+			t.Errorf("%d gangs of a team within its guarantee are suspended", suspended)
+		}
+		p.scale(int32(nodes / 2))
+		time.Sleep(5 * time.Second)
+		p.peak(nodes) // while room is given back
+		p.scale(0)
+		p.allTrain(90 * time.Second)
+	}
 	p.noMoves(90 * time.Second)
 	must(t, p.berth.MatchesFreshList(t.Context(), plane, 40*time.Second))
+}
+
+func (p *peaks) peak(replicas int) {
+	p.t.Helper()
+	p.scale(int32(replicas))
+	p.serve(movesPeak, replicas)
+	p.t.Logf("%d of %d gangs are suspended", p.suspended(p.namespace), len(p.gangs))
+}
+
+// end ends the training in a namespace for good.
+func (p *peaks) end(namespace string) {
+	p.t.Helper()
+	must(p.t, plane.Client.BatchV1().Jobs(namespace).DeleteCollection(p.t.Context(),
+		metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationBackground)}, metav1.ListOptions{}))
+	p.gangs = slices.DeleteFunc(p.gangs, func(gang training) bool { return gang.namespace == namespace })
+	eventually(p.t, 30*time.Second, func() (left []string) {
+		for _, pod := range fresh(p.t).Of(namespace) {
+			left = append(left, pod.Name+" is left")
+		}
+		return left
+	})
 }
 
 func TestBerthKilledInTheMiddleOfMovesForgetsNobody(t *testing.T) {
 	rounds, seed := number(t, "MOVES_ROUNDS", 3), uint64(number(t, "MOVES_SEED", int(time.Now().UnixNano()%1e6)))
 	t.Logf("%d rounds, MOVES_SEED=%d", rounds, seed)
 	random := rand.New(rand.NewPCG(seed, 3))
-	p := newPeaks(t, 8, 4, 2)
+	p := newPeaks(t, movesPolicy, 8, 2, 2, 2, 2)
+	p.deploy("serving", 0, 8)
+	p.allTrain(60 * time.Second)
 	strike := func(within int) {
 		wait := time.Duration(random.IntN(within)) * time.Millisecond
 		time.Sleep(wait)
@@ -207,7 +299,7 @@ func TestBerthKilledInTheMiddleOfMovesForgetsNobody(t *testing.T) {
 	for range rounds {
 		p.scale(4)
 		strike(6000)
-		p.serves(movesPeak+40*time.Second, 4)
+		p.serve(movesPeak+40*time.Second, 4)
 		p.scale(0)
 		strike(9000)
 		p.allTrain(90 * time.Second)
@@ -221,8 +313,8 @@ func TestBerthKilledInTheMiddleOfMovesForgetsNobody(t *testing.T) {
 func TestReplicasAreEvictedWithinTheirBudget(t *testing.T) {
 	s := newStack(t, wants{nodes: [][]*v1.Node{harness.Nodes(harness.H100, 3, 8)}, policy: "testdata/policy-moves-evict.yaml"})
 	p := &peaks{t: t, stack: s, namespace: namespaceOf(t)}
-	p.deploy("cheap", 3)
-	p.deploy("serving", 0)
+	p.deploy("cheap", 3, 8)
+	p.deploy("serving", 0, 8)
 	boundCount(t, p.namespace, 3)
 	budget := &policyv1.PodDisruptionBudget{
 		ObjectMeta: metav1.ObjectMeta{Name: "cheap"},
@@ -242,7 +334,7 @@ func TestReplicasAreEvictedWithinTheirBudget(t *testing.T) {
 		return nil
 	})
 	p.scale(1)
-	p.serves(movesPeak, 1)
+	p.serve(movesPeak, 1)
 	p.scale(2)
 	eventually(t, 20*time.Second, func() []string {
 		if said := p.moves(); !strings.Contains(said, "a disruption budget does not allow it") {
