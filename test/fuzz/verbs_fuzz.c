@@ -208,7 +208,7 @@ static void open_once(struct scheduler *s)
 	static uv_loop_t loop;
 	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->gang_feed_timer,
 	    &s->expiry_timer, &s->sweep_timer, &s->quarantine_timer, &s->headroom_timer, &s->team_timer,
-	    &s->policy.timer};
+	    &s->reserve_timer, &s->signal_timer, &s->repartition_timer, &s->policy.timer};
 	const struct catalogue *catalogue;
 	struct policy_report report;
 	struct err err;
@@ -244,6 +244,7 @@ static void begin(struct scheduler *s)
 	s->volumes = volumes_new();
 	s->wake_due = false;
 	keep_open(&s->quarantine_kept, NULL, "default", "none");
+	repartition_open(s);
 	fleet_set_policy(s->fleet, s->policy.inforce);
 	feed_nodes.begin(s);
 	for (size_t i = 0; i < sizeof node_texts / sizeof *node_texts; i++)
@@ -272,6 +273,7 @@ static void end(struct scheduler *s)
 		arena_free(&binds[i].arena);
 	}
 	waiting_free(s->waiting);
+	repartition_close(s);
 	gang_close(s);
 	gang_undo_close(s);
 	s->undo_listings = NULL;
@@ -289,6 +291,9 @@ static void end(struct scheduler *s)
 	uv_timer_stop(&s->hint_timer);
 	uv_timer_stop(&s->gang_timer);
 	uv_timer_stop(&s->expiry_timer);
+	uv_timer_stop(&s->reserve_timer);
+	uv_timer_stop(&s->signal_timer);
+	uv_timer_stop(&s->repartition_timer);
 }
 
 /* --- what must hold --- */
