@@ -24,7 +24,8 @@ func movesAJob(t *testing.T, s *stack, namespace string) {
 	policy := string(text)
 	for before, after := range map[string]string{
 		"# mayPreempt: [dev, batch]": "mayPreempt: [batch]",
-		"# moves: {mode: observe, cooldown: 1h, perUnitAndDay: 2, giveBackAfter: 10m}": "moves: {mode: act, giveBackAfter: 1s}",
+		"# moves: {mode: observe, cooldown: 1h, perUnitAndDay: 2, giveBackAfter: 10m}": "moves: {mode: act, giveBackAfter: 1s}\n" +
+			"signals: {load: [{name: scaling, for: inference, from: autoscalers}]}",
 	} {
 		if !strings.Contains(policy, before) {
 			t.Fatalf("the shipped policy no longer says %q", before)
@@ -32,6 +33,7 @@ func movesAJob(t *testing.T, s *stack, namespace string) {
 		policy = strings.Replace(policy, before, after, 1)
 	}
 	must(t, os.WriteFile(s.policy, []byte(policy), 0o644))
+	watched(t, s, "horizontalpodautoscalers.autoscaling")
 	nodes := harness.Nodes(harness.H100, 1, 8)
 	nodes[0].Name = "h100-moved"
 	nodes[0].Labels[v1.LabelHostname] = nodes[0].Name

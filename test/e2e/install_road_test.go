@@ -228,7 +228,7 @@ func exactlyTheRights(t *testing.T, manifests harness.Manifests) {
 		switch right.Role {
 		case "berth":
 			ofBerth = append(ofBerth, right)
-		case "berth:moves", "berth:repartition":
+		case "berth:moves", "berth:signals", "berth:repartition":
 			ofBerth = append(ofBerth, right)
 		case "berth:undo":
 			if right.Group == "" || right.Group == "batch" {

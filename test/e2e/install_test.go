@@ -154,20 +154,22 @@ func kindsWithGangs() []harness.Kind {
 // older name.
 func takesTheNewerOfTwoAPIs(t *testing.T, s *stack) {
 	t.Helper()
-	watched := func(name string) {
-		t.Helper()
-		eventually(t, 30*time.Second, func() []string {
-			text, err := s.berth.Checks()
-			must(t, err)
-			if !strings.Contains(text, name+": watched") {
-				return []string{text}
-			}
-			return nil
-		})
-	}
-	watched("podgroups.scheduling.sigs.k8s.io")
+	watched(t, s, "podgroups.scheduling.sigs.k8s.io")
 	withKinds(t, kindPodGroup)
-	watched("podgroups.scheduling.x-k8s.io")
+	watched(t, s, "podgroups.scheduling.x-k8s.io")
+}
+
+// watched waits until berth says that it watches these objects.
+func watched(t *testing.T, s *stack, name string) {
+	t.Helper()
+	eventually(t, 30*time.Second, func() []string {
+		text, err := s.berth.Checks()
+		must(t, err)
+		if !strings.Contains(text, name+": watched") {
+			return []string{text}
+		}
+		return nil
+	})
 }
 
 // rendered are the manifests as kubectl would send them.

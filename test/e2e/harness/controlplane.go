@@ -156,7 +156,8 @@ func (c *ControlPlane) startControllers() (err error) {
 		"--service-account-private-key-file="+c.credentials.serviceAccountKey,
 		"--kube-api-qps=500", "--kube-api-burst=1000",
 		// The kubelet player shares two cores with everything else: late is not dead.
-		"--node-monitor-grace-period=120s")
+		"--node-monitor-grace-period=120s",
+		"--horizontal-pod-autoscaler-sync-period=1s")
 	return err
 }
 
