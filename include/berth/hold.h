@@ -3,17 +3,21 @@
  *
  * Where it is known when the gang will start, the nodes are kept from then on alone: until then they take pods behind
  * it, too, that end before by the run time expected of them, or that may be ended before by the right of the gang's
- * class. Run times are guesses, so that this has an end (`until_ns`): a gang that has not started by then gets its
- * nodes kept free of everybody behind it, and of its own priority everybody who came later is, whatever the class. */
+ * class. A promise would be worth little if what waits already broke it: singles of its priority stand behind it, too,
+ * unless they are HOLD_ELDER older. Run times are guesses, so that this has an end (`until_ns`): a gang that has not
+ * started by then gets its nodes kept free of everybody behind it, and of its own priority everybody who came later is,
+ * whatever the class. */
 #ifndef BERTH_HOLD_H
 #define BERTH_HOLD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "berth/gang.h"
 
 #define HOLDS_MAX 8 /* bits of a node */
+#define HOLD_ELDER INT64_C(3600000000000)
 
 struct fleet;
 struct node;
@@ -44,6 +48,10 @@ void hold_time(struct fleet *fleet, size_t place, int64_t start_ns, int64_t unti
  * HOLD_SLIP_LEAST after it at least. */
 #define HOLD_SLIP_LEAST INT64_C(5000000000)
 int64_t hold_until(int64_t promised_ns, int64_t promised_at_ns);
+/* Whether a start elsewhere is so much sooner that the hold is worth to be given up for it: by a tenth of the wait, and
+ * by HOLD_SOONER_LEAST. */
+#define HOLD_SOONER_LEAST INT64_C(5000000000)
+bool hold_is_worse(const struct node_hold *hold, int64_t start_ns, int64_t now_ns);
 /* It is later: in step with it all holds stay that have a start. */
 void hold_pass(struct fleet *fleet, int64_t now_ns);
 /* The place of the gang's hold, or HOLDS_MAX. */

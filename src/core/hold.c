@@ -61,6 +61,12 @@ int64_t hold_until(int64_t promised_ns, int64_t promised_at_ns)
 	return resource_sum(promised_ns, slip_ns > HOLD_SLIP_LEAST ? slip_ns : HOLD_SLIP_LEAST);
 }
 
+bool hold_is_worse(const struct node_hold *hold, int64_t start_ns, int64_t now_ns)
+{
+	int64_t tenth_ns = (hold->start_ns - now_ns) / 10, gain_ns = hold->start_ns - start_ns;
+	return hold->start_ns == 0 || gain_ns > (tenth_ns > HOLD_SOONER_LEAST ? tenth_ns : HOLD_SOONER_LEAST);
+}
+
 static void pass(struct node_hold *hold, int64_t now_ns)
 {
 	int64_t left_ns = hold->start_ns - now_ns;
@@ -113,6 +119,8 @@ static bool is_behind(const struct pod *pod, size_t class_order, const struct no
 {
 	if (pod->priority != hold->priority)
 		return pod->priority < hold->priority;
+	if (hold->start_ns > 0 && !pod->gang && hold->created_ns - pod->created_ns < HOLD_ELDER)
+		return true;
 	if (class_order != hold->class_order)
 		return class_order > hold->class_order;
 	return pod->created_ns > hold->created_ns;

@@ -18,7 +18,6 @@
 #define LOOK_NS NS_PER_S             /* between two forecasts of a gang */
 #define PAUSE_PER_LOOK 20            /* times what the last took: a twentieth of the loop at most */
 #define ELSEWHERE_NS (10 * NS_PER_S) /* between two that look beyond the nodes that it has */
-#define SOONER_NS (5 * NS_PER_S)     /* and a tenth of the wait: what another place must be worth */
 
 struct reserve {
 	char *gang; /* its key */
@@ -155,12 +154,6 @@ static void unpromise(struct scheduler *s, struct gang *gang, size_t place, int6
 	gang->elsewhere_ns = 0;
 }
 
-static bool is_worth_it(const struct node_hold *hold, int64_t start_ns, int64_t now)
-{
-	int64_t wait = hold->start_ns - now, gain = hold->start_ns - start_ns;
-	return hold->start_ns == 0 || gain > (wait / 10 > SOONER_NS ? wait / 10 : SOONER_NS);
-}
-
 static void end_hold(struct scheduler *s, struct gang *gang, size_t place)
 {
 	gang->held_nodes = 0;
@@ -181,7 +174,7 @@ static void apply(struct scheduler *s, struct gang *gang, const struct forecast 
 		return;
 	}
 	if (place < HOLDS_MAX && elsewhere) {
-		if (!is_worth_it(&s->fleet->holds[place], forecast->start_ns, now))
+		if (!hold_is_worse(&s->fleet->holds[place], forecast->start_ns, now))
 			return;
 		end_hold(s, gang, place);
 		place = HOLDS_MAX;

@@ -141,6 +141,24 @@ static void what_ends_before_the_start_comes(void **state)
 	assert_int_equal(verdict(scene), REASON_CODE_HELD_FOR_GANG);
 }
 
+static void singles_that_wait_already_do_not_break_a_promise(void **state)
+{
+	struct scene *scene = *state;
+	struct node_hold hold = of_gang(scene);
+	hold.created_ns = 2 * HOLD_ELDER;
+	held_by(scene, hold);
+	scene->pod->created_ns = HOLD_ELDER + 1;
+	assert_int_equal(verdict(scene), REASON_CODE_FITS);
+	hold_time(scene->fleet, 0, 100 * SECOND, 150 * SECOND, 40 * SECOND);
+	assert_int_equal(verdict(scene), REASON_CODE_HELD_FOR_GANG);
+	scene->pod->created_ns = HOLD_ELDER;
+	assert_int_equal(verdict(scene), REASON_CODE_FITS);
+	scene->pod->created_ns = HOLD_ELDER + 1;
+	scene->says = (struct pod_gang){.dialect = GANG_BERTH, .name = "older"};
+	scene->pod->gang = &scene->says;
+	assert_int_equal(verdict(scene), REASON_CODE_FITS);
+}
+
 static void a_later_start_is_an_improvement(void **state)
 {
 	struct scene *scene = *state;
@@ -162,14 +180,14 @@ static void once_the_promise_is_long_over_nobody_behind_comes(void **state)
 	scene->pod->runtime_ns = SECOND;
 	assert_int_equal(hold_until(100 * SECOND, 40 * SECOND), 130 * SECOND);
 	assert_int_equal(hold_until(100 * SECOND, 99 * SECOND), 105 * SECOND);
+	scene->says = (struct pod_gang){.dialect = GANG_BERTH, .name = "another"};
+	scene->pod->gang = &scene->says;
 	hold_time(scene->fleet, 0, 200 * SECOND, 130 * SECOND, 129 * SECOND);
 	assert_int_equal(verdict(scene), REASON_CODE_FITS); /* its class stands before the gang's */
 	hold_pass(scene->fleet, 130 * SECOND);
 	assert_int_equal(verdict(scene), REASON_CODE_HELD_FOR_GANG); /* age alone counts now */
-	scene->pod->created_ns = 50;
-	scene->pod->class_name = "only";
 	scene->pod->priority = 1;
-	assert_int_not_equal(verdict(scene), REASON_CODE_HELD_FOR_GANG);
+	assert_int_equal(verdict(scene), REASON_CODE_FITS);
 }
 
 static void what_may_be_ended_before_the_start_comes(void **state)
@@ -221,6 +239,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(what_was_reserved_before_stays, begin, end),
 	    cmocka_unit_test_setup_teardown(its_end_is_an_improvement, begin, end),
 	    cmocka_unit_test_setup_teardown(what_ends_before_the_start_comes, begin, end),
+	    cmocka_unit_test_setup_teardown(singles_that_wait_already_do_not_break_a_promise, begin, end),
 	    cmocka_unit_test_setup_teardown(a_later_start_is_an_improvement, begin, end),
 	    cmocka_unit_test_setup_teardown(once_the_promise_is_long_over_nobody_behind_comes, begin, end),
 	    cmocka_unit_test_setup_teardown(what_may_be_ended_before_the_start_comes, begin, end),
