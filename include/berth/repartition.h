@@ -97,9 +97,9 @@ enum repartition_act {
 	REPARTITION_ADMIT,      /* applying → applied, or none when it went back */
 	REPARTITION_GIVE_UP,    /* draining → none, or applied: nothing was touched yet */
 	REPARTITION_RESTORE,    /* applying → restoring */
-	REPARTITION_RESTORED,   /* restoring → failed */
+	REPARTITION_RESTORED,   /* restoring → failed, or applied */
 	REPARTITION_QUARANTINE, /* restoring → quarantined */
-	REPARTITION_RELEASE,    /* quarantined → failed */
+	REPARTITION_RELEASE,    /* quarantined → failed, or applied */
 	REPARTITION_FORGET,     /* → none: somebody else has the node, or there is nothing left to remember */
 };
 const char *repartition_act_name(enum repartition_act act);

@@ -227,13 +227,11 @@ struct repartition_record repartition_after(const struct repartition_record *rec
 		*label = record->from;
 		break;
 	case REPARTITION_RESTORED:
+	case REPARTITION_RELEASE:
 		after.phase = at_rest(&after, REPARTITION_FAILED);
 		break;
 	case REPARTITION_QUARANTINE:
 		after.phase = REPARTITION_QUARANTINED;
-		break;
-	case REPARTITION_RELEASE:
-		after.phase = REPARTITION_FAILED;
 		break;
 	case REPARTITION_FORGET:
 		after.phase = REPARTITION_NONE;

@@ -169,7 +169,7 @@ static bool overcommitted;
 static const char policy_text[] =
     "apiVersion: berth.dev/v1alpha1\nkind: PlacementPolicy\n"
     "pools:\n"
-    "- {name: h100, gpu: H100}\n"
+    "- {name: h100, gpu: H100, mig: {configs: [{name: all-1g.10gb, perGPU: {1g.10gb: 7}}], after: 1s}}\n"
     "- {name: l4, gpu: L4}\n"
     "classes:\n"
     "- {name: urgent, match: [{podLabels: {class: urgent}}], mayPreempt: [batch]}\n"
@@ -240,11 +240,11 @@ static void begin(struct scheduler *s)
 	s->gangs = gangs_new();
 	s->gangs_rebuilt = s->gang_line_due = false;
 	gang_feed_open(s);
+	repartition_open(s);
 	s->owners = owners_new();
 	s->volumes = volumes_new();
 	s->wake_due = false;
 	keep_open(&s->quarantine_kept, NULL, "default", "none");
-	repartition_open(s);
 	fleet_set_policy(s->fleet, s->policy.inforce);
 	feed_nodes.begin(s);
 	for (size_t i = 0; i < sizeof node_texts / sizeof *node_texts; i++)
@@ -280,6 +280,7 @@ static void end(struct scheduler *s)
 	gangs_free(s->gangs);
 	quarantine_close(s);
 	uv_timer_stop(&s->quarantine_timer);
+	uv_timer_stop(&s->repartition_timer);
 	gang_feed_free(s);
 	uv_timer_stop(&s->gang_feed_timer);
 	roster_free(s->roster);
@@ -293,7 +294,6 @@ static void end(struct scheduler *s)
 	uv_timer_stop(&s->expiry_timer);
 	uv_timer_stop(&s->reserve_timer);
 	uv_timer_stop(&s->signal_timer);
-	uv_timer_stop(&s->repartition_timer);
 }
 
 /* --- what must hold --- */
@@ -630,6 +630,7 @@ static void step(char what, struct slice text, struct arena *arena)
 	case 'T':
 		hint_on_timer(&scheduler.hint_timer);
 		gang_on_timer(&scheduler.gang_timer);
+		repartition_on_timer(&scheduler.repartition_timer);
 		wake_now(&scheduler);
 		break;
 	default:

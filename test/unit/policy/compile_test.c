@@ -21,6 +21,9 @@ static const char full[] =
     "  nodeSelector:\n"
     "    matchLabels: {use: small}\n"
     "    matchExpressions: [{key: zone, operator: NotIn, values: [a, b]}]\n"
+    "- {name: cut, gpu: H200, mig: {configs: [\n"
+    "    {name: all-1g.10gb, perGPU: {1g.10gb: 7}}, {name: mix, perGPU: {3g.40gb: 1, 1g.10gb.me: 1}}],\n"
+    "    maxNodes: 4, after: 20s, deadline: 5m, idleFor: 3m, backAfter: 6h, retryAfter: 30m}}\n"
     "classes:\n"
     "- name: dev\n"
     "  match: [{namespaces: ['*-dev', dev]}, {owners: [Notebook], podLabels: {team: 'x*'}, gangGPUs: {min: 8}}]\n"
@@ -78,7 +81,7 @@ static void test_levels_and_pools(void **state)
 	assert_string_equal(policy->levels[2].older[0], "network.topology.nvidia.com/leaf");
 	assert_string_equal(policy->levels[2].older[1], "network.topology.nvidia.com/block");
 	assert_string_equal(policy->levels[3].name, "accelerator");
-	assert_int_equal(policy->pool_count, 2);
+	assert_int_equal(policy->pool_count, 3);
 	assert_string_equal(policy->pools[0].name, "big");
 	assert_string_equal(policy->pools[0].gpu, "H100");
 	assert_int_equal(policy->pools[0].selector.count, 0);
@@ -364,6 +367,19 @@ static void dump_class(struct buf *out, const struct policy_class *class)
 	buf_char(out, '\n');
 }
 
+static void dump_mig(struct buf *out, const struct policy_mig *mig)
+{
+	buf_printf(out, " mig %zu %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, mig->max_nodes,
+	    mig->after_ns, mig->deadline_ns, mig->idle_for_ns, mig->back_after_ns, mig->retry_after_ns);
+	for (size_t i = 0; i < mig->config_count; i++) {
+		buf_printf(out, " %s", mig->configs[i].name);
+		for (size_t j = 0; j < mig->configs[i].slice_count; j++)
+			buf_printf(
+			    out, " %s=%" PRId64, mig->configs[i].slices[j].profile, mig->configs[i].slices[j].per_gpu);
+	}
+	buf_char(out, '\n');
+}
+
 /* All that the policy says, as text; without the hash. */
 static struct buf dump(const char *text)
 {
@@ -378,6 +394,8 @@ static struct buf dump(const char *text)
 		const struct policy_pool *pool = &policy->pools[i];
 
 		buf_printf(&out, "pool %s %s\n", pool->name, pool->gpu ? pool->gpu : "-");
+		if (pool->mig)
+			dump_mig(&out, pool->mig);
 		for (size_t j = 0; j < pool->selector.count; j++) {
 			const struct selector_requirement *requirement = &pool->selector.requirements[j];
 
@@ -446,6 +464,16 @@ static const struct change {
     {"pools", "- {name: big, gpu: H100}\n", "- {name: big, gpu: H100}\n- {name: more, gpu: T4}\n"},
     {"pools.name", "- {name: big, gpu: H100}\n", "- {name: big, gpu: H100}\n- {name: more, gpu: T4}\n"},
     {"pools.gpu", "H100", "A100"},
+    {"pools.mig", "maxNodes: 4", "maxNodes: 5"},
+    {"pools.mig.configs", ", {name: mix, perGPU: {3g.40gb: 1, 1g.10gb.me: 1}}", ""},
+    {"pools.mig.configs.name", "name: mix", "name: mixed"},
+    {"pools.mig.configs.perGPU", "1g.10gb: 7", "1g.10gb: 6"},
+    {"pools.mig.maxNodes", "maxNodes: 4, ", ""},
+    {"pools.mig.after", "after: 20s", "after: 21s"},
+    {"pools.mig.deadline", "deadline: 5m", "deadline: 6m"},
+    {"pools.mig.idleFor", "idleFor: 3m", "idleFor: 4m"},
+    {"pools.mig.backAfter", ", backAfter: 6h", ""},
+    {"pools.mig.retryAfter", "retryAfter: 30m", "retryAfter: 31m"},
     {"pools.nodeSelector", "    matchLabels: {use: small}\n", ""},
     {"pools.nodeSelector.matchLabels", "use: small", "use: large"},
     {"pools.nodeSelector.matchExpressions", "    matchExpressions: [{key: zone, operator: NotIn, values: [a, b]}]\n",
@@ -552,7 +580,7 @@ static const struct change {
     {"health.avoid.is", "'True'", "'Unknown'"},
     {"health.avoid.taintKey", "ill", "very-ill"},
     {"health.quarantine", "  quarantine: {afterFailedStarts: 4, within: 5m, release: 2h}\n", ""},
-    {"health.quarantine.afterFailedStarts", "4", "0"},
+    {"health.quarantine.afterFailedStarts", "Starts: 4", "Starts: 0"},
     {"health.quarantine.within", "within: 5m", "within: 6m"},
     {"health.quarantine.release", "2h", "90m"},
 };

@@ -273,6 +273,25 @@ static const struct case_ cases[] = {
                "{name: e, parent: d}, {name: f, parent: e}, {name: g, parent: f}, {name: h, parent: g}, "
                "{name: i, parent: h}]\n",
         "P009", 5, 192, "more than 8 teams one above the other"},
+    {HEAD TAIL "pools: [{name: p, gpu: H100, mig: {configs: [{name: a, perGPU: {1g.5gb: 7}}]}}]\n", "P030", 5, 65,
+        "perGPU: \"1g.5gb\" is not one of the profiles of H100: 1g.10gb, 3g.40gb"},
+    {HEAD TAIL "pools: [{name: p, gpu: H100, mig: {configs: [{name: a, perGPU: {3g.40gb: 2, 1g.10gb: 1}}]}}]\n", "P030",
+        5, 64, "these slices do not fit on one GPU side by side"},
+    {HEAD TAIL "pools: [{name: p, gpu: T4, mig: {configs: [{name: a, perGPU: {1g.10gb: 1}}]}}]\n", "P030", 5, 63,
+        "no GPU of the pool has MIG profiles like \"1g.10gb\""},
+    {HEAD TAIL "pools: [{name: p, nodeSelector: {matchLabels: {a: b}}, mig: {configs: [{name: a, perGPU: {x: 1}}]}}]\n",
+        "P030", 5, 91, "no GPU in the catalogue has MIG profiles like \"x\""},
+    {HEAD TAIL "pools: [{name: p, gpu: H100, mig: {configs: [{name: a, perGPU: {1g.10gb: 1.5}}]}}]\n", "P004", 5, 74,
+        "must be a whole number"},
+    {HEAD TAIL "pools: [{name: p, gpu: H100, mig: {configs: [{name: a, perGPU: {1g.10gb: 8}}]}}]\n", "P008", 5, 74,
+        "1 to 7"},
+    {HEAD TAIL "pools: [{name: p, gpu: H100, mig: {maxNodes: 1}}]\n", "P005", 5, 35, "mig has no \"configs\""},
+    {HEAD TAIL "pools: [{name: p, gpu: H100, mig: {configs: [{name: a, perGPU: {1g.10gb: 7}},\n"
+               "  {name: a, perGPU: {1g.10gb: 6}}]}}]\n",
+        "P013", 6, 10, "mig.configs[1].name \"a\" is also in line 5"},
+    {HEAD TAIL "pools: [{name: p, gpu: H100, mig: {configs: [{name: a, perGPU: {1g.10gb: 7}}], idleFor: 1h, backAfter: "
+               "1h}}]\n",
+        "P020", 5, 89, "idleFor has no effect: backAfter is not longer"},
 };
 
 static void show_problems(const struct policy_report *report)
