@@ -27,8 +27,9 @@ static inline const struct gpu_catalogue *test_catalogue(void)
 	    {.name = "1g.10gb+me", .slices = 1, .start_count = 7, .starts = {0, 1, 2, 3, 4, 5, 6}, .max = 1},
 	    {.name = "3g.40gb", .slices = 4, .start_count = 2, .starts = {0, 4}, .max = 2}};
 	static struct gpu_model models[] = {{.name = "H100", .profile_count = 3, .profiles = profiles},
-	    {.name = "H200", .profile_count = 3, .profiles = profiles}, {.name = "A100", .product_count = 1, .products = products}, {.name = "L4"},
-	    {.name = "L40S"}, {.name = "T4"}};
+	    {.name = "H200", .profile_count = 3, .profiles = profiles},
+	    {.name = "A100", .product_count = 1, .products = products}, {.name = "L4"}, {.name = "L40S"},
+	    {.name = "T4"}};
 	static const struct gpu_catalogue catalogue = {.model_count = sizeof models / sizeof *models, .models = models};
 
 	return &catalogue;
