@@ -35,8 +35,10 @@ static void read_pair(struct reader *json, struct signal_sample *sample)
 	struct slice time = {NULL, 0}, text = {NULL, 0};
 	double at_s, value;
 
-	if (!reader_array(json))
+	if (!reader_array(json)) {
+		sample->unread++;
 		return;
+	}
 	for (int i = 0; reader_next(json); i++) {
 		if (i == 0)
 			reader_value(json, &time);
@@ -61,8 +63,10 @@ static void read_vector(struct reader *json, struct signal_sample *sample)
 	while (reader_next(json)) {
 		bool any = false;
 
-		if (!reader_object(json))
+		if (!reader_object(json)) {
+			sample->unread++;
 			continue;
+		}
 		for (struct slice key; reader_key(json, &key);) {
 			if (!slice_is(key, "value")) {
 				reader_skip(json);

@@ -93,6 +93,24 @@ static void check_target(struct slice target)
 	check_query(query, "a b");
 }
 
+/* --- what is sent --- */
+
+static void check_encoded(struct slice text)
+{
+	struct buf encoded;
+
+	buf_init(&encoded, 3 * text.len + 1);
+	uri_encode(text, &encoded);
+	char *back = xmalloc(encoded.len + 1);
+	size_t len = uri_decode(buf_slice(&encoded), true, back);
+	for (size_t i = 0; i < encoded.len; i++)
+		CHECK((unsigned char)encoded.data[i] > ' ' && (unsigned char)encoded.data[i] < 0x7f &&
+		      !strchr("&=+#?/", encoded.data[i]));
+	CHECK(memchr(text.at, '\0', text.len) || slice_equal((struct slice){back, len}, text));
+	free(back);
+	buf_free(&encoded);
+}
+
 /* --- Base64 --- */
 
 static void check_base64(struct slice text)
@@ -120,6 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct slice text = {size ? (const char *)data : "", size};
 
 	check_target(text);
+	check_encoded(text);
 	check_base64(text);
 	return 0;
 }

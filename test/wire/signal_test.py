@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import shutil
 import socketserver
 import subprocess
 import tempfile
@@ -309,6 +310,89 @@ class Queries(SignalTest):
                 f.write(text + "\n")
             wait_for(lambda: self.prometheus.seen[-1][2].get("Authorization") == "Bearer " + text, 5, "the token")
         wait_for(lambda: self.signal()["error"] is None, 5, "the end of the trouble")
+
+
+class RealPrometheus(SignalTest):
+    """Prometheus itself, over TLS, reads what a model server says of its waiting requests."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.waiting = 30
+        self.prometheus.answer = lambda: (200, "".join(
+            f'vllm:num_requests_waiting{{model_name="{name}"}} {self.waiting}\n' for name in "ab").encode())
+
+    def path(self, name, text=None):
+        path = os.path.join(self.folder.name, name)
+        if text:
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+        return path
+
+    def certificate(self, name):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", "/CN=prometheus", "-addext", "subjectAltName=IP:127.0.0.1",
+                        "-keyout", self.path(name + ".key"), "-out", self.path(name + ".crt")], check=True, capture_output=True)
+
+    def start(self):
+        port = free_port()
+        self.certificate("here")
+        shutil.copy(self.path("here.crt"), self.path("ca.crt"))
+        log = open(self.path("log"), "w", encoding="utf-8")
+        self.addCleanup(log.close)
+        process = subprocess.Popen([
+            "prometheus", "--storage.tsdb.path=" + self.path("data"), f"--web.listen-address=127.0.0.1:{port}",
+            "--web.config.file=" + self.path("web.yaml", "tls_server_config: {cert_file: here.crt, key_file: here.key}\n"),
+            "--config.file=" + self.path("prometheus.yaml", (
+                "global: {scrape_interval: 500ms, scrape_timeout: 500ms}\nscrape_configs:\n- job_name: chat\n"
+                f"  static_configs: [{{targets: [\"127.0.0.1:{self.prometheus.port}\"]}}]\n"))], stdout=log, stderr=log)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return port
+
+    def test_its_answers_over_tls(self):
+        port = self.start()
+        ask = waiting(port, per=0.1, prometheus=", caFile: " + self.path("ca.crt")).replace("http:", "https:")
+        self.follow(ask)
+        self.due(6, 30)
+        self.assertEqual(self.signal()["value"], 60)
+        self.waiting = 90
+        self.due(16)
+        self.certificate("other")
+        os.replace(self.path("other.crt"), self.path("ca.crt"))
+        self.trouble("certificate")
+        self.due(2, 10)
+
+    def test_what_it_says_is_wrong_with_a_query(self):
+        port = self.start()
+        ask = waiting(port, query="sum(", prometheus=", caFile: " + self.path("ca.crt")).replace("http:", "https:")
+        self.follow(ask)
+        self.trouble("HTTP 400: Prometheus says: invalid parameter", 20)
+        self.follow(ask.replace("sum(", "up[1m]"))
+        self.trouble("the query gives a matrix")
+
+
+class PendingPods(SignalTest):
+    def test_what_they_ask_for_until_they_have_a_node(self):
+        self.follow("  load:\n  - {name: waiting, for: inference, from: pendingPods}\n")
+        self.due(2)
+        self.make_full()
+        things = [self.replica(f"web-{i}", gpus=4) for i in range(2)]
+        self.due(8)
+        self.assertEqual((self.signal()["from"], self.signal()["value"]), ("pendingPods", 8))
+        self.daemon.write_policy(policy("  load:\n  - {name: other, for: inference, from: pendingPods}\n"))
+        wait_for(lambda: self.signal()["name"] == "other" and self.signal()["value"] == 8, 5, "the same by another policy")
+        self.cluster.delete_pod("web-1")
+        wait_for(lambda: self.signal()["value"] == 4, 5, "the one that went")
+        self.assertEqual(self.daemon.bind(things[0], self.daemon.placed(things[0], NAMES))[1]["Error"], "")
+        wait_for(lambda: self.signal()["value"] == 0 and self.rule()["used"] == 4, 5, "the one that is bound")
+
+    def make_full(self):
+        for name in NAMES[1:]:
+            thing = pod(f"full-{name}", gpus=8)
+            thing["spec"]["nodeName"] = name
+            self.cluster.create("pods", thing)
 
 
 class GivenBackLate(move_test.MoveTest):
