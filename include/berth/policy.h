@@ -211,6 +211,7 @@ struct policy {
 	size_t headroom_count;
 	struct policy_headroom *headroom;
 	bool reserves; /* some class has reserveAfter */
+	bool expects;  /* … or some pool has mig: how long pods run is of use */
 	struct policy_signals signals;
 	bool gates;               /* some class is gated */
 	int64_t release_after_ns; /* no pod stays gated for longer once no berth is active */

@@ -3,7 +3,7 @@
  * fails where one holds a GPU. What is to be done next with a node follows from its record, which stands on the node
  * itself and so outlives the process, and from what is seen now:
  *
- *   draining     the node is tainted; no GPU pod may be left on it before anything is touched
+ *   draining     the node is tainted; the GPU pods there are waited for before anything is touched
  *   applying     the label asks for the configuration; until the node shows what it is to have
  *   restoring    that failed, or took too long: the label is as it was before
  *   quarantined  that did not help either: the node is left alone until its quarantine ends
@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #include "berth/gpu.h"
-#include "berth/node.h"
+#include "berth/ledger.h"
 #include "berth/policy.h"
 
 #define REPARTITION_KEY                                                                                                \
@@ -96,6 +96,7 @@ enum repartition_act {
 	REPARTITION_LABEL,      /* draining → applying */
 	REPARTITION_ADMIT,      /* applying → applied, or none when it went back */
 	REPARTITION_GIVE_UP,    /* draining → none, or applied: nothing was touched yet */
+	REPARTITION_PUT_OFF,    /* draining → failed, or applied: its pods did not end in time */
 	REPARTITION_RESTORE,    /* applying → restoring */
 	REPARTITION_RESTORED,   /* restoring → failed, or applied */
 	REPARTITION_QUARANTINE, /* restoring → quarantined */
@@ -135,8 +136,10 @@ bool repartition_shows(
     const struct node_spec *spec, const struct resource_names *names, const struct repartition_amounts *amounts);
 int64_t repartition_amount_of(const struct repartition_amounts *amounts, const char *resource);
 /* Whether the node may be cut anew at all, by what it says itself and what stands on it: it takes pods, its GPUs are
- * whole units in order, MIG is possible there, nobody is at it, nothing of GPUs is used or held. */
-bool repartition_may(const struct node *node, const struct resource_names *names);
+ * whole units in order, MIG is possible there, nobody is at it, nothing of GPUs is held, and whatever has GPUs there is
+ * bound and berth's own. *free_ns gets when that is expected to have ended, by the ledger's clock: 0 = nothing is
+ * there, LEDGER_NEVER = not known, or overdue. */
+bool repartition_may(const struct node *node, const struct resource_names *names, int64_t now_ns, int64_t *free_ns);
 /* The record of a beginning. */
 void repartition_begin(struct repartition_record *record, const char *config, const char *label,
     const struct repartition_amounts *want, const struct repartition_amounts *had, int64_t now_ns);

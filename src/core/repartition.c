@@ -31,6 +31,7 @@ const char *repartition_act_name(enum repartition_act act)
 	    [REPARTITION_LABEL] = "label",
 	    [REPARTITION_ADMIT] = "admit",
 	    [REPARTITION_GIVE_UP] = "giveUp",
+	    [REPARTITION_PUT_OFF] = "putOff",
 	    [REPARTITION_RESTORE] = "restore",
 	    [REPARTITION_RESTORED] = "restored",
 	    [REPARTITION_QUARANTINE] = "quarantine",
@@ -83,7 +84,7 @@ static enum repartition_act while_draining(
 		return act(REPARTITION_GIVE_UP, "nobody waits for it any more", why);
 	if (view->gpu_pods > 0)
 		return is_over(record, view, now_ns)
-		           ? act(REPARTITION_GIVE_UP, "pods with GPUs are still on the node", why)
+		           ? act(REPARTITION_PUT_OFF, "pods with GPUs are still on the node", why)
 		           : REPARTITION_WAIT;
 	return now_ns - record->since_ns >= SETTLE_NS ? REPARTITION_LABEL : REPARTITION_WAIT;
 }
@@ -226,6 +227,7 @@ struct repartition_record repartition_after(const struct repartition_record *rec
 		after.phase = REPARTITION_RESTORING;
 		*label = record->from;
 		break;
+	case REPARTITION_PUT_OFF:
 	case REPARTITION_RESTORED:
 	case REPARTITION_RELEASE:
 		after.phase = at_rest(&after, REPARTITION_FAILED);

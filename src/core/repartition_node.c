@@ -145,17 +145,40 @@ static bool is_open(const struct node *node)
 	       !node->repartitioned && spec->upgrade != UPGRADE_UNDER_WAY && !spec->for_machines && !node->in_two_pools;
 }
 
-bool repartition_may(const struct node *node, const struct resource_names *names)
+static bool has_gpus(const struct ledger_entry *entry, const struct node_spec *spec)
+{
+	for (size_t i = 0; i < spec->lane_count; i++)
+		if (resources_get(&entry->demand, spec->lanes[i].resource) > 0)
+			return true;
+	return false;
+}
+
+/* False where something has GPUs that is not waited for. */
+static bool runs_out(const struct node *node, int64_t now_ns, int64_t *free_ns)
+{
+	*free_ns = 0;
+	for (const struct ledger_entry *entry = node->entries; entry; entry = entry->node_next) {
+		int64_t ends_ns = entry->ending ? now_ns : entry->ends_ns;
+		if (!has_gpus(entry, node->spec))
+			continue;
+		if (entry->hold || !entry->ours || entry->state != LEDGER_BOUND)
+			return false;
+		if (ends_ns < now_ns)
+			ends_ns = LEDGER_NEVER;
+		*free_ns = ends_ns > *free_ns ? ends_ns : *free_ns;
+	}
+	return true;
+}
+
+bool repartition_may(const struct node *node, const struct resource_names *names, int64_t now_ns, int64_t *free_ns)
 {
 	struct repartition_amounts shown;
-	if (!is_open(node) || node->held || node->headroom || !labels_allow(node->spec) ||
-	    !repartition_shown(node->spec, names, &shown) || shown.count == 0)
+	if (!is_open(node) || node->held || node->headroom || !runs_out(node, now_ns, free_ns) ||
+	    !labels_allow(node->spec) || !repartition_shown(node->spec, names, &shown) || shown.count == 0)
 		return false;
-	for (size_t i = 0; i < node->spec->lane_count; i++) {
-		const struct gpu_lane *lane = &node->spec->lanes[i];
-		if (node_used(node, lane->resource) > 0 || lane->unit == GPU_SHARE)
+	for (size_t i = 0; i < node->spec->lane_count; i++)
+		if (node->spec->lanes[i].unit == GPU_SHARE)
 			return false;
-	}
 	return true;
 }
 

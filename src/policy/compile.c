@@ -444,6 +444,9 @@ struct policy *policy_compile(const struct doc *doc)
 		if (slice_is(doc->fallback->text, policy->classes[i].name))
 			policy->fallback = (uint16_t)i;
 	}
+	policy->expects = policy->reserves;
+	for (size_t i = 0; i < policy->pool_count; i++)
+		policy->expects |= policy->pools[i].mig != NULL;
 	compile_teams(policy, &arena, doc);
 	compile_gate(policy, &arena, &doc->gate, &doc->classes);
 	compile_moves(policy, &doc->moves);

@@ -113,7 +113,7 @@ void repartition_want(struct scheduler *s, const struct pod *pod)
 /* --- what is due --- */
 
 static struct repartition_view view_of(
-    struct scheduler *s, struct repartition_node *noted, const struct node *node, int64_t now)
+    const struct scheduler *s, const struct repartition_node *noted, const struct node *node)
 {
 	const struct policy_mig *rules = repartition_rules(s, node);
 	struct repartition_view view = {.config = labels_get(&node->spec->labels, MIG_CONFIG_LABEL),
@@ -127,16 +127,36 @@ static struct repartition_view view_of(
 	    .rules = rules};
 	for (size_t i = 0; i < node->spec->taint_count; i++)
 		view.tainted |= strcmp(node->spec->taints[i].key, REPARTITION_KEY) == 0;
-	if (view.gpu_pods > 0)
-		noted->idle_ns = 0;
-	else if (noted->idle_ns == 0)
-		noted->idle_ns = now;
 	view.idle_ns = noted->idle_ns;
 	view.wanted = rules && repartition_is_wanted(s, noted->record.back ? &noted->record.had : &noted->record.want);
-	if (noted->record.phase == REPARTITION_APPLIED && rules && view.gpu_pods == 0 && !view.wanted &&
-	    now - noted->idle_ns >= rules->idle_for_ns)
-		view.wanted_back = repartition_is_wanted_back(s, node, &noted->record);
 	return view;
+}
+
+static void note_idle(struct scheduler *s, int64_t now)
+{
+	size_t cursor = 0;
+	for (struct repartition_node *noted; (noted = map_next(&s->repartitions->nodes, &cursor));) {
+		const struct node *node = fleet_find(s->fleet, slice_of(noted->name));
+		if (!node || repartition_pods(s, node) > 0)
+			noted->idle_ns = 0;
+		else if (noted->idle_ns == 0)
+			noted->idle_ns = now;
+	}
+}
+
+/* Whether anybody wants back what a node had is asked for one of them a look: many pods are looked at for it. */
+static const struct repartition_node *back_turn(struct scheduler *s)
+{
+	struct repartition_node *turn = NULL;
+	size_t cursor = 0;
+	for (struct repartition_node *noted; (noted = map_next(&s->repartitions->nodes, &cursor));)
+		if (noted->record.phase == REPARTITION_APPLIED && noted->idle_ns > 0 &&
+		    (!turn || noted->looked_back < turn->looked_back ||
+		        (noted->looked_back == turn->looked_back && strcmp(noted->name, turn->name) < 0)))
+			turn = noted;
+	if (turn)
+		turn->looked_back = ++s->repartitions->looks;
+	return turn;
 }
 
 /* One write at a time: the first of those that are due, by name, so that the same is done whatever the order of
@@ -148,12 +168,15 @@ static void act_on_nodes(struct scheduler *s)
 	const char *due_why = NULL;
 	int64_t now = clock_wall();
 	size_t cursor = 0;
+	note_idle(s, now);
+	const struct repartition_node *turn = back_turn(s);
 	for (struct repartition_node *noted; (noted = map_next(&s->repartitions->nodes, &cursor));) {
 		const struct node *node = fleet_find(s->fleet, slice_of(noted->name));
 		const char *why = NULL;
 		if (!node || !node->spec || (due && strcmp(due->name, noted->name) < 0))
 			continue;
-		struct repartition_view view = view_of(s, noted, node, now);
+		struct repartition_view view = view_of(s, noted, node);
+		view.wanted_back = noted == turn && view.rules && repartition_is_wanted_back(s, node, &noted->record);
 		enum repartition_act act =
 		    noted->chosen ? REPARTITION_TAINT : repartition_next(&noted->record, &view, now, &why);
 		if (act == REPARTITION_WAIT)

@@ -14,10 +14,11 @@
 struct repartition_node {
 	char *name;
 	struct repartition_record
-	    record;         /* as its object has it; of one that was just chosen, what it is to begin with */
-	bool chosen;        /* the write that begins it is due or under way */
-	bool state_changed; /* see struct repartition_view */
-	int64_t idle_ns;    /* wall clock: since when no pod with GPUs is there; 0 = one is */
+	    record;           /* as its object has it; of one that was just chosen, what it is to begin with */
+	bool chosen;          /* the write that begins it is due or under way */
+	bool state_changed;   /* see struct repartition_view */
+	int64_t idle_ns;      /* wall clock: since when no pod with GPUs is there; 0 = one is */
+	uint64_t looked_back; /* the look that asked last who wants back what it had; 0 = none */
 };
 
 #define REPARTITION_WISHES_MAX 4096
@@ -35,6 +36,7 @@ struct repartitions {
 	struct repartition_write *write;   /* under way, or NULL */
 	char *trouble;                     /* why nodes cannot be changed, or NULL */
 	int64_t not_before_ns;             /* no write sooner, by the monotonic clock */
+	uint64_t looks;                    /* that asked so */
 };
 
 /* repartition.c */

@@ -1,5 +1,5 @@
-/* Who waits for slices, and which node is to give them: one that stands idle, judged as it would be then by the code
- * that places pods. */
+/* Who waits for slices, and which node is to give them: one that stands idle or, where none does, one whose pods are
+ * expected to end in time; judged as it would be then by the code that places pods. */
 #include "scheduler/repartition.h"
 
 #include <stdlib.h>
@@ -36,6 +36,17 @@ static struct resources with_amounts(const struct resources *resources, struct r
 	return resource_list_keep(&list, arena);
 }
 
+/* What has GPUs there is gone by then. */
+static void take_away(const struct scheduler *s, const struct node *node, struct node *imagined)
+{
+	for (const struct ledger_entry *entry = node->entries; entry; entry = entry->node_next) {
+		if (decide_gpu_units(s->fleet, &entry->demand) == 0)
+			continue;
+		for (uint16_t i = 0; i < imagined->used.count; i++)
+			imagined->used.items[i].amount -= resources_get(&entry->demand, imagined->used.items[i].id);
+	}
+}
+
 /* Free with decide_whole_node_free. The texts stay the node's. */
 static struct node *imagine(
     const struct scheduler *s, const struct node *node, const struct repartition_amounts *amounts)
@@ -57,6 +68,7 @@ static struct node *imagine(
 	lanes_read(spec, &s->fleet->names, &s->catalogue->gpus);
 	struct node *imagined = decide_whole_node(s->fleet, spec);
 	imagined->repartitioned = imagined->quarantined = false;
+	take_away(s, node, imagined);
 	return imagined;
 }
 
@@ -218,14 +230,22 @@ static bool take(const struct scheduler *s, const struct pod *pod, struct repart
 
 /* --- the node --- */
 
+struct candidate {
+	struct node *node;
+	int64_t free_ns; /* see repartition_may */
+};
+
 struct choice {
-	struct node **nodes; /* that may be cut anew, best first */
+	struct candidate *candidates; /* best first: idle ones, then those that run out soonest */
 	size_t count, imagined;
 };
 
-static int by_cost(const void *a, const void *b)
+static int by_worth(const void *a, const void *b)
 {
-	return repartition_before(*(struct node *const *)a, *(struct node *const *)b) ? -1 : 1;
+	const struct candidate *one = a, *other = b;
+	if (one->free_ns != other->free_ns)
+		return one->free_ns < other->free_ns ? -1 : 1;
+	return repartition_before(one->node, other->node) ? -1 : 1;
 }
 
 /* How many nodes of the pool are cut anew by now, or were and are in use so. */
@@ -244,19 +264,23 @@ static struct choice candidates(const struct scheduler *s)
 	struct choice choice = {0};
 	bool open[POLICY_POOLS_MAX] = {false};
 	size_t cursor = 0, room = 0;
+	int64_t now = clock_now();
 	for (uint16_t i = 0; i < s->policy.inforce->pool_count; i++) {
 		const struct policy_mig *rules = s->policy.inforce->pools[i].mig;
 		open[i] = rules && in_use(s, i) < rules->max_nodes;
 	}
 	for (struct node *node; (node = map_next(&s->fleet->nodes, &cursor));) {
+		int64_t free_ns;
 		if (node->pool == POOL_NONE || !open[node->pool] || !node->spec || node->spec->repartition ||
-		    map_get(&s->repartitions->nodes, slice_of(node->name)) || !repartition_may(node, &s->fleet->names))
+		    map_get(&s->repartitions->nodes, slice_of(node->name)) ||
+		    !repartition_may(node, &s->fleet->names, now, &free_ns) ||
+		    free_ns > now + repartition_rules(s, node)->deadline_ns)
 			continue;
-		choice.nodes = xgrow(choice.nodes, choice.count, &room, sizeof *choice.nodes);
-		choice.nodes[choice.count++] = node;
+		choice.candidates = xgrow(choice.candidates, choice.count, &room, sizeof *choice.candidates);
+		choice.candidates[choice.count++] = (struct candidate){node, free_ns};
 	}
 	if (choice.count > 0)
-		qsort(choice.nodes, choice.count, sizeof *choice.nodes, by_cost);
+		qsort(choice.candidates, choice.count, sizeof *choice.candidates, by_worth);
 	return choice;
 }
 
@@ -282,7 +306,7 @@ static bool asks_already(const struct node *node, const struct policy_mig_config
 static bool choose_among(struct scheduler *s, const struct short_pod *asks, struct choice *choice, bool again)
 {
 	for (size_t i = 0; i < choice->count; i++) {
-		struct node *node = choice->nodes[i];
+		struct node *node = choice->candidates[i].node;
 		const struct policy_mig *rules = repartition_rules(s, node);
 		if (clock_now() - asks->since_ns < rules->after_ns)
 			continue;
@@ -330,6 +354,6 @@ void repartition_choose(struct scheduler *s)
 		if (choice.count == 0 || choose_for(s, &line[i], &choice))
 			break;
 	}
-	free(choice.nodes);
+	free(choice.candidates);
 	free(line);
 }

@@ -40,6 +40,8 @@ void repartition_tell(struct scheduler *s, const char *name, enum repartition_ac
 	    [REPARTITION_ADMIT] = {"applied", "Repartitioned", "its GPUs are cut anew, from %s to %s", false},
 	    [REPARTITION_GIVE_UP] = {"given_up", "RepartitionGivenUp", "its GPUs stay as they are, %s and not %s",
 	        true},
+	    [REPARTITION_PUT_OFF] = {"given_up", "RepartitionGivenUp", "its GPUs stay as they are, %s and not %s",
+	        true},
 	    [REPARTITION_RESTORE] = {NULL, "RepartitionFailed", "its GPUs are to be again as they were, %s and not %s",
 	        true},
 	    [REPARTITION_RESTORED] = {"restored", "RepartitionRestored",

@@ -1,6 +1,6 @@
 /* How long pods are expected to run: by annotation, of theirs or their Job's, or as their template ran before. Runs
  * that ended well teach; a new process learns from those that the first list still shows. Nothing here costs anything
- * while the policy reserves nothing. */
+ * while the policy has no use for it. */
 #include <stdlib.h>
 
 #include "cluster/suspension.h"
@@ -40,7 +40,7 @@ void runs_expect(struct scheduler *s, struct pod *pod)
 	struct owners_job job;
 	pod->runtime_ns = 0;
 	pod->endable = false;
-	if (!s->policy.inforce || !s->policy.inforce->reserves)
+	if (!s->policy.inforce || !s->policy.inforce->expects)
 		return;
 	const struct policy_class *class_ = class_of(s, pod);
 	pod->endable = is_endable(pod, class_);
@@ -61,7 +61,7 @@ static int64_t began(const struct pod *pod, const struct ledger_entry *entry)
 
 void runs_bound(struct scheduler *s, struct pod *pod, struct ledger_entry *entry)
 {
-	if (!s->policy.inforce || !s->policy.inforce->reserves)
+	if (!s->policy.inforce || !s->policy.inforce->expects)
 		return;
 	runs_expect(s, pod);
 	ledger_expect(entry, pod, began(pod, entry));
@@ -100,7 +100,7 @@ void runs_ended(struct scheduler *s, struct pod *pod)
 	const struct policy *policy = s->policy.inforce;
 	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
 	bool seen = entry && entry->state == LEDGER_BOUND;
-	if (!policy || !policy->reserves || !pod->succeeded || !scheduler_owns(pod) || pod->started_ns == 0 ||
+	if (!policy || !policy->expects || !pod->succeeded || !scheduler_owns(pod) || pod->started_ns == 0 ||
 	    (!seen && (s->pods_synced || pod->finished_ns == 0)))
 		return;
 	int64_t finished_ns = pod->finished_ns > 0 ? pod->finished_ns : clock_wall();

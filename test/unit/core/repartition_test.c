@@ -91,7 +91,8 @@ static void may(bool expected, void (*change)(struct fleet *fleet, struct node_s
 	struct node_spec *spec = spec_of(fleet, "n", &model, 2);
 	if (change)
 		change(fleet, spec);
-	assert_int_equal(repartition_may(fleet_put_node(fleet, spec), &fleet->names), expected);
+	int64_t free_ns;
+	assert_int_equal(repartition_may(fleet_put_node(fleet, spec), &fleet->names, NOW, &free_ns), expected);
 	fleet_free(fleet);
 }
 
@@ -155,29 +156,55 @@ static void nodes_that_may_be_cut(void **state)
 	may(false, is_shared);
 }
 
-static void a_node_in_use_may_not_and_the_cheapest_goes_first(void **state)
+static void the_cheapest_goes_first_and_takes_no_pods_meanwhile(void **state)
 {
 	struct fleet *fleet = fleet_new(&world_catalogue);
 	struct node *a = fleet_put_node(fleet, spec_of(fleet, "a", &model, 2));
 	struct node *b = fleet_put_node(fleet, spec_of(fleet, "b", &cheap, 4));
 	struct node *c = fleet_put_node(fleet, spec_of(fleet, "c", &cheap, 2));
 	struct pod *pod = pod_simple(fleet, "p", 100, 1);
+	int64_t free_ns;
 	(void)state;
 	assert_true(repartition_before(a, b) && !repartition_before(b, a)); /* as dear in all: by name */
 	assert_true(repartition_before(c, a));
-	assert_true(repartition_may(a, &fleet->names));
-	struct ledger_entry *entry = ledger_reserve(fleet, pod, slice_of("a"), LEDGER_PLANNED, true, 0, SECOND);
-	assert_false(repartition_may(a, &fleet->names));
-	ledger_release(fleet, entry);
-	assert_true(repartition_may(a, &fleet->names));
 	fleet_repartition(fleet, a, true);
-	assert_false(repartition_may(a, &fleet->names));
+	assert_false(repartition_may(a, &fleet->names, NOW, &free_ns));
 	assert_int_equal(decide_node(fleet, pod, a, NULL), REASON_CODE_NODE_REPARTITIONED);
 	fleet_put_node(fleet, spec_of(fleet, "a", &model, 2));
 	assert_int_equal(decide_node(fleet, pod, a, NULL), REASON_CODE_NODE_REPARTITIONED);
 	fleet_repartition(fleet, a, false);
 	assert_int_equal(decide_node(fleet, pod, a, NULL), REASON_CODE_FITS);
 	pod_free(pod);
+	fleet_free(fleet);
+}
+
+static void only_pods_of_its_own_that_end_are_waited_for(void **state)
+{
+	struct fleet *fleet = fleet_new(&world_catalogue);
+	struct node *a = fleet_put_node(fleet, spec_of(fleet, "a", &model, 2));
+	struct pod *pod = pod_simple(fleet, "p", 100, 1), *other = pod_simple(fleet, "q", 100, 1);
+	struct pod *small_one = pod_simple(fleet, "r", 100, 0);
+	int64_t free_ns;
+	(void)state;
+	ledger_reserve(fleet, small_one, slice_of("a"), LEDGER_BOUND, false, NOW, 0);
+	assert_true(repartition_may(a, &fleet->names, NOW, &free_ns));
+	assert_int_equal(free_ns, 0);
+	struct ledger_entry *entry = ledger_reserve(fleet, pod, slice_of("a"), LEDGER_ASSUMED, true, NOW, SECOND);
+	assert_false(repartition_may(a, &fleet->names, NOW, &free_ns));
+	ledger_reserve(fleet, pod, slice_of("a"), LEDGER_BOUND, true, NOW, 0);
+	assert_true(repartition_may(a, &fleet->names, NOW, &free_ns));
+	assert_true(free_ns == LEDGER_NEVER);
+	pod->runtime_ns = 50 * SECOND;
+	ledger_expect(entry, pod, NOW);
+	assert_true(repartition_may(a, &fleet->names, NOW + SECOND, &free_ns));
+	assert_true(free_ns == NOW + 50 * SECOND);
+	assert_true(repartition_may(a, &fleet->names, NOW + 51 * SECOND, &free_ns));
+	assert_true(free_ns == LEDGER_NEVER); /* it should have ended */
+	ledger_reserve(fleet, other, slice_of("a"), LEDGER_BOUND, false, NOW, 0);
+	assert_false(repartition_may(a, &fleet->names, NOW, &free_ns)); /* another scheduler's */
+	pod_free(pod);
+	pod_free(other);
+	pod_free(small_one);
 	fleet_free(fleet);
 }
 
@@ -283,7 +310,7 @@ static void check_act(const struct play *play, enum repartition_act act, const s
 		assert_true(shows_want && strcmp(play->state, "success") == 0 && strcmp(play->config, before->to) == 0);
 	if (act == REPARTITION_QUARANTINE)
 		assert_true(play->now - before->since_ns >= rules.deadline_ns);
-	if (act == REPARTITION_GIVE_UP)
+	if (act == REPARTITION_GIVE_UP || act == REPARTITION_PUT_OFF)
 		assert_int_equal(before->phase, REPARTITION_DRAINING);
 	if (after->phase == REPARTITION_APPLIED)
 		assert_string_equal(after->to, "all-1g.10gb");
@@ -464,7 +491,8 @@ int main(void)
 	    cmocka_unit_test(slices_fit_side_by_side_or_not),
 	    cmocka_unit_test(a_node_shows_exactly_what_it_is_to_show),
 	    cmocka_unit_test(nodes_that_may_be_cut),
-	    cmocka_unit_test(a_node_in_use_may_not_and_the_cheapest_goes_first),
+	    cmocka_unit_test(the_cheapest_goes_first_and_takes_no_pods_meanwhile),
+	    cmocka_unit_test(only_pods_of_its_own_that_end_are_waited_for),
 	    cmocka_unit_test(what_is_done_next),
 	    cmocka_unit_test(what_is_left_without_a_berth),
 	    cmocka_unit_test(whatever_happens_it_ends),
