@@ -84,6 +84,8 @@ static void in_vain(struct scheduler *s, struct gang *gang, enum reason why, int
 	if (gang->not_before_ns < now + (pause > PAUSE_MIN_NS ? pause : PAUSE_MIN_NS))
 		gang->not_before_ns = now + (pause > PAUSE_MIN_NS ? pause : PAUSE_MIN_NS);
 	moves_want_gang(s, gang);
+	if (why != REASON_CODE_TEAM_LIMIT)
+		repartition_want_gang(s, gang);
 	log_debug("gang has no place", "name=%s/%s reason=%s took_us=%lld", gang->namespace_, gang->name,
 	    reason_code(why), (long long)((now - began) / 1000));
 }

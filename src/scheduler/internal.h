@@ -378,6 +378,7 @@ void repartition_node_seen(struct scheduler *s, struct node *node);
 void repartition_node_gone(struct scheduler *s, const char *name);
 /* A pod found no room, as berth or kube-scheduler says. */
 void repartition_want(struct scheduler *s, const struct pod *pod);
+void repartition_want_gang(struct scheduler *s, const struct gang *gang);
 /* Something changed that is looked at. */
 void repartition_soon(struct scheduler *s);
 void repartition_on_timer(uv_timer_t *timer);

@@ -97,17 +97,33 @@ static bool any_rules(const struct scheduler *s)
 	return false;
 }
 
-void repartition_want(struct scheduler *s, const struct pod *pod)
+static void wish_for(struct scheduler *s, const struct pod *pod)
 {
 	struct map *wishes = &s->repartitions->wishes;
 	struct repartition_wish *wish;
-	if (pod->deleting || pod->gated || !any_rules(s) || !asks_for_slices(s, pod) ||
-	    map_get(wishes, slice_of(pod->uid)) || wishes->count >= REPARTITION_WISHES_MAX)
+	if (pod->deleting || !any_rules(s) || !asks_for_slices(s, pod) || map_get(wishes, slice_of(pod->uid)) ||
+	    wishes->count >= REPARTITION_WISHES_MAX)
 		return;
 	wish = xcalloc(1, sizeof *wish);
 	*wish = (struct repartition_wish){.uid = xstrdup(pod->uid), .since_ns = clock_now()};
 	map_put(wishes, slice_of(wish->uid), wish);
 	repartition_soon(s);
+}
+
+void repartition_want(struct scheduler *s, const struct pod *pod)
+{
+	if (!pod->gated)
+		wish_for(s, pod);
+}
+
+/* Its members wait behind berth's own gate, if behind any. */
+void repartition_want_gang(struct scheduler *s, const struct gang *gang)
+{
+	for (size_t i = 0; i < gang->count; i++) {
+		const struct gang_member *member = gang->members[i];
+		if (!member->placed && (member->state == GANG_GATED || member->state == GANG_LOOSE))
+			wish_for(s, member->pod);
+	}
 }
 
 /* --- what is due --- */

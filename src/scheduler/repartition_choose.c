@@ -214,6 +214,22 @@ static struct repartition_amounts coming(const struct scheduler *s)
 	return sums;
 }
 
+/* What nodes that take pods have free, in all. */
+static struct repartition_amounts free_slices(const struct scheduler *s)
+{
+	struct repartition_amounts sums = {0};
+	size_t cursor = 0;
+	for (const struct node *node; (node = map_next(&s->fleet->nodes, &cursor));)
+		for (size_t i = 0; node->spec && node->spec->ready && !node_is_shut(node) && i < node->spec->lane_count;
+		     i++) {
+			resource_id id = node->spec->lanes[i].resource;
+			const char *resource = resource_names_text(&s->fleet->names, id);
+			if (is_slice(resource) && node_free(node, id) > 0)
+				add_up(&sums, resource, node_free(node, id));
+		}
+	return sums;
+}
+
 static bool take(const struct scheduler *s, const struct pod *pod, struct repartition_amounts *left)
 {
 	const struct resource_names *names = &s->fleet->names;
@@ -336,17 +352,28 @@ static bool finds_room(const struct scheduler *s, const struct pod *pod)
 	return decision.node != NULL;
 }
 
+/* A gang's members find room together or not at all: one that would alone proves nothing. */
+static bool is_served(const struct scheduler *s, const struct pod *pod, struct repartition_amounts *left,
+    struct repartition_amounts *there)
+{
+	return take(s, pod, left) || (pod->gang ? take(s, pod, there) : finds_room(s, pod));
+}
+
 void repartition_choose(struct scheduler *s)
 {
 	if (s->repartitions->wishes.count == 0)
 		return;
 	size_t count;
 	struct short_pod *line = line_up(s, &count);
-	struct repartition_amounts left = coming(s);
+	struct repartition_amounts left = coming(s), there = {0};
 	struct choice choice = {0};
-	bool looked = false;
+	bool looked = false, gangs = false;
+	for (size_t i = 0; i < count && !gangs; i++)
+		gangs = line[i].pod->gang != NULL;
+	if (gangs)
+		there = free_slices(s);
 	for (size_t i = 0; i < count; i++) {
-		if (take(s, line[i].pod, &left) || finds_room(s, line[i].pod))
+		if (is_served(s, line[i].pod, &left, &there))
 			continue;
 		if (!looked)
 			choice = candidates(s);

@@ -233,6 +233,24 @@ class Begins(Repartition):
         self.bound(thing, "m0")
 
 
+class Gangs(Repartition):
+    policy = policy() + "gate: {classes: [batch]}\n"
+
+    def test_members_behind_the_gate_count_as_one(self):
+        self.daemon.write_policy(self.policy.replace("after: 1s", "after: 1s\n    maxNodes: 2"))
+        things = []
+        for i in range(3):
+            thing = pod(f"w{i}", gpus=0, annotations={"berth.dev/gang": "g", "berth.dev/gang-size": "3"},
+                        schedulingGates=[{"name": "berth.dev/plan"}])
+            thing["spec"]["containers"][0]["resources"]["limits"] = {SMALL: "7"}
+            things.append(self.cluster.create("pods", thing))
+        self.phase("applied", "m0", 15)
+        self.phase("applied", "m1", 15)
+        for thing in things:
+            wait_for(lambda: not self.cluster.get_pod(thing["metadata"]["name"])["spec"].get("schedulingGates"), 10, "the gate's end")
+        self.assertEqual(sorted(self.nominated(f"w{i}") for i in range(3)), ["m0", "m0", "m1"])
+
+
 class Traps(Repartition):
     """What the manager says, and what it does not."""
 
