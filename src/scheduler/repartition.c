@@ -128,8 +128,7 @@ void repartition_want_gang(struct scheduler *s, const struct gang *gang)
 
 /* --- what is due --- */
 
-static struct repartition_view view_of(
-    const struct scheduler *s, const struct repartition_node *noted, const struct node *node)
+static struct repartition_view view_of(struct scheduler *s, const struct repartition_node *noted, struct node *node)
 {
 	const struct policy_mig *rules = repartition_rules(s, node);
 	struct repartition_view view = {.config = labels_get(&node->spec->labels, MIG_CONFIG_LABEL),
@@ -144,7 +143,10 @@ static struct repartition_view view_of(
 	for (size_t i = 0; i < node->spec->taint_count; i++)
 		view.tainted |= strcmp(node->spec->taints[i].key, REPARTITION_KEY) == 0;
 	view.idle_ns = noted->idle_ns;
-	view.wanted = rules && repartition_is_wanted(s, noted->record.back ? &noted->record.had : &noted->record.want);
+	if (noted->record.phase == REPARTITION_APPLIED)
+		view.wanted = rules && view.gpu_pods == 0 && repartition_is_wanted_here(s, node);
+	else
+		view.wanted = rules && repartition_is_wanted(s, &noted->record.want);
 	return view;
 }
 
@@ -187,7 +189,7 @@ static void act_on_nodes(struct scheduler *s)
 	note_idle(s, now);
 	const struct repartition_node *turn = back_turn(s);
 	for (struct repartition_node *noted; (noted = map_next(&s->repartitions->nodes, &cursor));) {
-		const struct node *node = fleet_find(s->fleet, slice_of(noted->name));
+		struct node *node = fleet_find(s->fleet, slice_of(noted->name));
 		const char *why = NULL;
 		if (!node || !node->spec || (due && strcmp(due->name, noted->name) < 0))
 			continue;

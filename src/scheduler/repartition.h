@@ -56,6 +56,10 @@ void repartition_count_wishes(struct scheduler *s);
 void repartition_forget_wish(struct scheduler *s, struct repartition_wish *wish);
 /* Whether a pod waits for any of this. */
 bool repartition_is_wanted(const struct scheduler *s, const struct repartition_amounts *gives);
+/* Whether a pod that waits for slices would fit on the node as it is. */
+bool repartition_is_wanted_here(struct scheduler *s, struct node *node);
+/* How many nodes of the pool are cut anew by now, or were and are in use so. */
+size_t repartition_in_use(const struct scheduler *s, uint16_t pool);
 /* Whether a pod that waits for other GPUs than the node has would fit there if it had again what it had. */
 bool repartition_is_wanted_back(struct scheduler *s, const struct node *node, const struct repartition_record *record);
 /* Where slices are short, a node that would do is noted as chosen. */

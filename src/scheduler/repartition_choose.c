@@ -145,6 +145,18 @@ bool repartition_is_wanted(const struct scheduler *s, const struct repartition_a
 	return false;
 }
 
+bool repartition_is_wanted_here(struct scheduler *s, struct node *node)
+{
+	size_t cursor = 0, judged = 0;
+	for (const struct repartition_wish *wish;
+	     judged < JUDGED_MAX && (wish = map_next(&s->repartitions->wishes, &cursor)); judged++) {
+		const struct pod *pod = waits(s, wish);
+		if (pod && decide_node(s->fleet, pod, node, NULL) == REASON_CODE_FITS)
+			return true;
+	}
+	return false;
+}
+
 static bool asks_for_any(const struct scheduler *s, const struct pod *pod, const struct repartition_amounts *amounts)
 {
 	for (uint16_t i = 0; i < pod->demand.count; i++)
@@ -264,8 +276,7 @@ static int by_worth(const void *a, const void *b)
 	return repartition_before(one->node, other->node) ? -1 : 1;
 }
 
-/* How many nodes of the pool are cut anew by now, or were and are in use so. */
-static size_t in_use(const struct scheduler *s, uint16_t pool)
+size_t repartition_in_use(const struct scheduler *s, uint16_t pool)
 {
 	size_t cursor = 0, count = 0;
 	for (const struct repartition_node *noted; (noted = map_next(&s->repartitions->nodes, &cursor));) {
@@ -283,7 +294,7 @@ static struct choice candidates(const struct scheduler *s)
 	int64_t now = clock_now();
 	for (uint16_t i = 0; i < s->policy.inforce->pool_count; i++) {
 		const struct policy_mig *rules = s->policy.inforce->pools[i].mig;
-		open[i] = rules && in_use(s, i) < rules->max_nodes;
+		open[i] = rules && repartition_in_use(s, i) < rules->max_nodes;
 	}
 	for (struct node *node; (node = map_next(&s->fleet->nodes, &cursor));) {
 		int64_t free_ns;

@@ -126,6 +126,8 @@ static void was_read(void *ctx, const struct kube_answer *answer)
 void repartition_write_begin(
     struct scheduler *s, const struct repartition_node *noted, enum repartition_act act, const char *why)
 {
+	if (!bind_path_safe(slice_of(noted->name)))
+		return;
 	struct repartition_write *write = xcalloc(1, sizeof *write);
 	*write = (struct repartition_write){.s = s,
 	    .name = xstrdup(noted->name),

@@ -171,9 +171,9 @@ class Repartition(WireTest):
     def phase(self, wanted, name="m0", seconds=10):
         return wait_for(lambda: (r := self.record(name)) and r["phase"] == wanted and r, seconds, f"the phase {wanted} of {name}")
 
-    def slices(self, name="s0", count=1, ask=True):
+    def slices(self, name="s0", count=1, ask=True, **spec):
         """A pod that asks for slices, and that kube-scheduler finds no node for."""
-        thing = pod(name, gpus=0)
+        thing = pod(name, gpus=0, **spec)
         thing["spec"]["containers"][0]["resources"]["limits"] = {SMALL: str(count)}
         made = self.cluster.create("pods", thing)
         self.seen(made)
@@ -217,6 +217,10 @@ class Begins(Repartition):
         self.phase("applied")
         self.assertEqual((self.label(), self.taints()), ("all-1g.10gb", []))
         self.bound(thing, "m0")
+        self.slices("s1", count=14)
+        lines = self.daemon.explain("s1")[1]["help"]
+        self.assertIn("pool h100 has 1 node cut into slices, and may have no more (maxNodes)", lines)
+        self.cluster.delete_pod("s1")
         self.assertEqual(self.outcome("applied"), 1)
         self.assertEqual([e["note"] for e in self.events("Repartitioning")], ["its GPUs are cut anew, from all-disabled to all-1g.10gb"])
         self.assertEqual((len(self.events("Repartitioned")), self.label("m1")), (1, "all-disabled"))
@@ -526,6 +530,7 @@ class Back(Repartition):
         self.unschedulable("whole")
         time.sleep(2)
         self.assertEqual(self.record()["phase"], "applied")
+        self.slices("elsewhere", nodeSelector={"kubernetes.io/hostname": "m9"})  # waits in vain, and not for this node
         self.cluster.delete_pod("s0")
         wait_for(lambda: self.label() == "all-disabled", 15, "the way back")
         self.assertEqual(len(self.taints()), 1)
