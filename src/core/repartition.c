@@ -141,7 +141,7 @@ static enum repartition_act while_applied(
 		return REPARTITION_WAIT;
 	int64_t idle = now_ns - (view->idle_ns > record->since_ns ? view->idle_ns : record->since_ns);
 	if (view->wanted_back && idle >= rules->idle_for_ns)
-		return act(REPARTITION_TAINT, "its slices are idle and whole GPUs are wanted", why);
+		return act(REPARTITION_TAINT, "its slices are idle, and its GPUs are wanted otherwise", why);
 	if (rules->back_after_ns > 0 && idle >= rules->back_after_ns)
 		return act(REPARTITION_TAINT, "its slices are idle", why);
 	return REPARTITION_WAIT;

@@ -83,8 +83,7 @@ void repartition_node_gone(struct scheduler *s, const char *name)
 static bool asks_for_slices(const struct scheduler *s, const struct pod *pod)
 {
 	for (uint16_t i = 0; i < pod->demand.count; i++)
-		if (strncmp(resource_names_text(&s->fleet->names, pod->demand.items[i].id), MIG_RESOURCE_PREFIX,
-		        strlen(MIG_RESOURCE_PREFIX)) == 0)
+		if (repartition_is_slice(resource_names_text(&s->fleet->names, pod->demand.items[i].id)))
 			return true;
 	return false;
 }

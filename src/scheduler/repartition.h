@@ -50,18 +50,30 @@ void repartition_not_written(struct scheduler *s, const char *name);
 struct repartition_node *repartition_note(struct scheduler *s, const char *name);
 void repartition_drop(struct scheduler *s, struct repartition_node *noted);
 
-/* repartition_choose.c: the node to begin with, and what is waited for */
+/* repartition_wish.c: who waits, and what a node would be for them */
 /* Forgets wishes that have come true, and adds up the others. */
 void repartition_count_wishes(struct scheduler *s);
-void repartition_forget_wish(struct scheduler *s, struct repartition_wish *wish);
+/* The pod of a wish, or NULL: it waits no more. */
+const struct pod *repartition_waits(const struct scheduler *s, const struct repartition_wish *wish);
+bool repartition_is_slice(const char *resource);
+bool repartition_asks_for_any(
+    const struct scheduler *s, const struct pod *pod, const struct repartition_amounts *amounts);
+bool repartition_finds_room(const struct scheduler *s, const struct pod *pod);
+/* Whether it would fit on the node, were that to show this and nothing that has GPUs stood there. */
+bool repartition_would_fit(const struct scheduler *s, const struct pod *pod, const struct node *node,
+    const struct repartition_amounts *amounts);
+void repartition_add(struct repartition_amounts *sums, const char *resource, int64_t amount);
 /* Whether a pod waits for any of this. */
 bool repartition_is_wanted(const struct scheduler *s, const struct repartition_amounts *gives);
 /* Whether a pod that waits for slices would fit on the node as it is. */
 bool repartition_is_wanted_here(struct scheduler *s, struct node *node);
+/* Whether a pod that waits for other GPUs than the node has would fit there if it had again what it had, or were cut
+ * otherwise. */
+bool repartition_is_wanted_back(struct scheduler *s, const struct node *node, const struct repartition_record *record);
+
+/* repartition_choose.c */
 /* How many nodes of the pool are cut anew by now, or were and are in use so. */
 size_t repartition_in_use(const struct scheduler *s, uint16_t pool);
-/* Whether a pod that waits for other GPUs than the node has would fit there if it had again what it had. */
-bool repartition_is_wanted_back(struct scheduler *s, const struct node *node, const struct repartition_record *record);
 /* Where slices are short, a node that would do is noted as chosen. */
 void repartition_choose(struct scheduler *s);
 

@@ -1,187 +1,11 @@
-/* Who waits for slices, and which node is to give them: one that stands idle or, where none does, one whose pods are
+/* Which node is to give the slices that are short: one that stands idle or, where none does, one whose pods are
  * expected to end in time; judged as it would be then by the code that places pods. */
 #include "scheduler/repartition.h"
 
 #include <stdlib.h>
 
-#include "cluster/lanes.h"
-
 #define SHORT_MAX 256    /* waiting pods looked at, the first in line */
 #define IMAGINED_MAX 256 /* nodes imagined in one look */
-#define WALK_MAX 20000   /* pending pods looked at for one that wants whole GPUs */
-#define JUDGED_MAX 64    /* … and those of them that are judged */
-
-/* --- a node as it would be --- */
-
-static void set_amount(struct resource_list *list, struct resource_names *names, const char *resource, int64_t amount)
-{
-	int id = resource_names_id(names, slice_of(resource));
-	int64_t *at = id < 0 ? NULL : resource_list_at(list, (resource_id)id);
-	if (at)
-		*at = amount;
-}
-
-static struct resources with_amounts(const struct resources *resources, struct resource_names *names,
-    const struct repartition_amounts *amounts, struct arena *arena)
-{
-	struct resource_list list = {.count = 0};
-	for (uint16_t i = 0; i < resources->count; i++) {
-		const char *name = resource_names_text(names, resources->items[i].id);
-		int64_t *at = resource_list_at(&list, resources->items[i].id);
-		if (at)
-			*at = repartition_counts(name) ? 0 : resources->items[i].amount;
-	}
-	for (size_t i = 0; i < amounts->count; i++)
-		set_amount(&list, names, amounts->items[i].resource, amounts->items[i].amount);
-	return resource_list_keep(&list, arena);
-}
-
-/* What has GPUs there is gone by then. */
-static void take_away(const struct scheduler *s, const struct node *node, struct node *imagined)
-{
-	for (const struct ledger_entry *entry = node->entries; entry; entry = entry->node_next) {
-		if (decide_gpu_units(s->fleet, &entry->demand) == 0)
-			continue;
-		for (uint16_t i = 0; i < imagined->used.count; i++)
-			imagined->used.items[i].amount -= resources_get(&entry->demand, imagined->used.items[i].id);
-	}
-}
-
-/* Free with decide_whole_node_free. The texts stay the node's. */
-static struct node *imagine(
-    const struct scheduler *s, const struct node *node, const struct repartition_amounts *amounts)
-{
-	struct arena arena;
-	arena_init(&arena, 2048);
-	struct node_spec *spec = arena_calloc(&arena, 1, sizeof *spec);
-	*spec = *node->spec;
-	spec->arena = arena;
-	spec->taint_count = 0;
-	spec->taints = arena_calloc(&spec->arena, node->spec->taint_count + 1, sizeof *spec->taints);
-	for (size_t i = 0; i < node->spec->taint_count; i++)
-		if (strcmp(node->spec->taints[i].key, REPARTITION_KEY) != 0)
-			spec->taints[spec->taint_count++] = node->spec->taints[i];
-	spec->allocatable = with_amounts(&node->spec->allocatable, &s->fleet->names, amounts, &spec->arena);
-	spec->capacity = with_amounts(&node->spec->capacity, &s->fleet->names, amounts, &spec->arena);
-	spec->model = NULL;
-	spec->mixed_models = false;
-	lanes_read(spec, &s->fleet->names, &s->catalogue->gpus);
-	struct node *imagined = decide_whole_node(s->fleet, spec);
-	imagined->repartitioned = imagined->quarantined = false;
-	take_away(s, node, imagined);
-	return imagined;
-}
-
-static bool would_fit(const struct scheduler *s, const struct pod *pod, const struct node *node,
-    const struct repartition_amounts *amounts)
-{
-	struct node *imagined = imagine(s, node, amounts);
-	bool fits = decide_node(s->fleet, pod, imagined, NULL) == REASON_CODE_FITS;
-	decide_whole_node_free(imagined);
-	return fits;
-}
-
-/* --- who waits --- */
-
-void repartition_forget_wish(struct scheduler *s, struct repartition_wish *wish)
-{
-	map_remove(&s->repartitions->wishes, slice_of(wish->uid));
-	free(wish->uid);
-	free(wish);
-}
-
-/* NULL: it waits no more. */
-static const struct pod *waits(const struct scheduler *s, const struct repartition_wish *wish)
-{
-	const struct tracked *tracked = roster_find(s->roster, slice_of(wish->uid));
-	return tracked && !tracked->pod->deleting && !ledger_find(s->fleet, slice_of(wish->uid)) ? tracked->pod : NULL;
-}
-
-static void add_up(struct repartition_amounts *sums, const char *resource, int64_t amount)
-{
-	size_t i = 0;
-	while (i < sums->count && strcmp(sums->items[i].resource, resource) != 0)
-		i++;
-	if (i == REPARTITION_AMOUNTS_MAX || strlen(resource) >= REPARTITION_NAME_MAX)
-		return;
-	if (i == sums->count)
-		strcpy(sums->items[sums->count++].resource, resource);
-	sums->items[i].amount = resource_sum(sums->items[i].amount, amount);
-}
-
-static bool is_slice(const char *resource)
-{
-	return strncmp(resource, MIG_RESOURCE_PREFIX, strlen(MIG_RESOURCE_PREFIX)) == 0;
-}
-
-void repartition_count_wishes(struct scheduler *s)
-{
-	struct repartitions *all = s->repartitions;
-	size_t cursor = 0, count = 0;
-	struct repartition_wish **over = xcalloc(all->wishes.count + 1, sizeof(struct repartition_wish *));
-	all->wanted = (struct repartition_amounts){0};
-	for (struct repartition_wish *wish; (wish = map_next(&all->wishes, &cursor));) {
-		const struct pod *pod = waits(s, wish);
-		if (!pod) {
-			over[count++] = wish;
-			continue;
-		}
-		for (uint16_t i = 0; i < pod->demand.count; i++) {
-			const char *resource = resource_names_text(&s->fleet->names, pod->demand.items[i].id);
-			if (is_slice(resource))
-				add_up(&all->wanted, resource, pod->demand.items[i].amount);
-		}
-	}
-	while (count > 0)
-		repartition_forget_wish(s, over[--count]);
-	free(over);
-}
-
-bool repartition_is_wanted(const struct scheduler *s, const struct repartition_amounts *gives)
-{
-	for (size_t i = 0; i < gives->count; i++)
-		if (repartition_amount_of(&s->repartitions->wanted, gives->items[i].resource) > 0)
-			return true;
-	return false;
-}
-
-bool repartition_is_wanted_here(struct scheduler *s, struct node *node)
-{
-	size_t cursor = 0, judged = 0;
-	for (const struct repartition_wish *wish;
-	     judged < JUDGED_MAX && (wish = map_next(&s->repartitions->wishes, &cursor)); judged++) {
-		const struct pod *pod = waits(s, wish);
-		if (pod && decide_node(s->fleet, pod, node, NULL) == REASON_CODE_FITS)
-			return true;
-	}
-	return false;
-}
-
-static bool asks_for_any(const struct scheduler *s, const struct pod *pod, const struct repartition_amounts *amounts)
-{
-	for (uint16_t i = 0; i < pod->demand.count; i++)
-		if (repartition_amount_of(amounts, resource_names_text(&s->fleet->names, pod->demand.items[i].id)) > 0)
-			return true;
-	return false;
-}
-
-bool repartition_is_wanted_back(struct scheduler *s, const struct node *node, const struct repartition_record *record)
-{
-	size_t cursor = 0, walked = 0, judged = 0;
-	for (struct tracked *tracked; walked++ < WALK_MAX && (tracked = roster_next(s->roster, &cursor));) {
-		const struct pod *pod = tracked->pod;
-		struct decision decision;
-		if ((!pod->unschedulable && !waiting_find(s->waiting, slice_of(pod->uid))) || pod->deleting ||
-		    !asks_for_any(s, pod, &record->had) || ledger_find(s->fleet, slice_of(pod->uid)))
-			continue;
-		if (judged++ == JUDGED_MAX)
-			return false;
-		decide_fleet_best(s->fleet, pod, &decision);
-		if (!decision.node && would_fit(s, pod, node, &record->had))
-			return true;
-	}
-	return false;
-}
 
 /* --- which of them are not served by what is under way --- */
 
@@ -207,7 +31,7 @@ static struct short_pod *line_up(const struct scheduler *s, size_t *count)
 	size_t cursor = 0;
 	*count = 0;
 	for (const struct repartition_wish *wish; (wish = map_next(wishes, &cursor));)
-		line[(*count)++] = (struct short_pod){waits(s, wish), wish->since_ns};
+		line[(*count)++] = (struct short_pod){repartition_waits(s, wish), wish->since_ns};
 	qsort(line, *count, sizeof *line, in_line);
 	*count = *count < SHORT_MAX ? *count : SHORT_MAX;
 	return line;
@@ -222,7 +46,8 @@ static struct repartition_amounts coming(const struct scheduler *s)
 		if (!noted->record.back && (noted->chosen || noted->record.phase == REPARTITION_DRAINING ||
 		                               noted->record.phase == REPARTITION_APPLYING))
 			for (size_t i = 0; i < noted->record.want.count; i++)
-				add_up(&sums, noted->record.want.items[i].resource, noted->record.want.items[i].amount);
+				repartition_add(
+				    &sums, noted->record.want.items[i].resource, noted->record.want.items[i].amount);
 	return sums;
 }
 
@@ -236,8 +61,8 @@ static struct repartition_amounts free_slices(const struct scheduler *s)
 		     i++) {
 			resource_id id = node->spec->lanes[i].resource;
 			const char *resource = resource_names_text(&s->fleet->names, id);
-			if (is_slice(resource) && node_free(node, id) > 0)
-				add_up(&sums, resource, node_free(node, id));
+			if (repartition_is_slice(resource) && node_free(node, id) > 0)
+				repartition_add(&sums, resource, node_free(node, id));
 		}
 	return sums;
 }
@@ -247,12 +72,14 @@ static bool take(const struct scheduler *s, const struct pod *pod, struct repart
 	const struct resource_names *names = &s->fleet->names;
 	for (uint16_t i = 0; i < pod->demand.count; i++) {
 		const char *resource = resource_names_text(names, pod->demand.items[i].id);
-		if (is_slice(resource) && repartition_amount_of(left, resource) < pod->demand.items[i].amount)
+		if (repartition_is_slice(resource) &&
+		    repartition_amount_of(left, resource) < pod->demand.items[i].amount)
 			return false;
 	}
 	for (uint16_t i = 0; i < pod->demand.count; i++)
-		if (is_slice(resource_names_text(names, pod->demand.items[i].id)))
-			add_up(left, resource_names_text(names, pod->demand.items[i].id), -pod->demand.items[i].amount);
+		if (repartition_is_slice(resource_names_text(names, pod->demand.items[i].id)))
+			repartition_add(
+			    left, resource_names_text(names, pod->demand.items[i].id), -pod->demand.items[i].amount);
 	return true;
 }
 
@@ -341,8 +168,8 @@ static bool choose_among(struct scheduler *s, const struct short_pod *asks, stru
 			const struct policy_mig_config *config = &rules->configs[j];
 			struct repartition_amounts want;
 			if (asks_already(node, config) != again || !repartition_wanted(node->spec, config, &want) ||
-			    !asks_for_any(s, asks->pod, &want) || choice->imagined++ >= IMAGINED_MAX ||
-			    !would_fit(s, asks->pod, node, &want))
+			    !repartition_asks_for_any(s, asks->pod, &want) || choice->imagined++ >= IMAGINED_MAX ||
+			    !repartition_would_fit(s, asks->pod, node, &want))
 				continue;
 			choose_node(s, node, config->name, &want);
 			return true;
@@ -356,18 +183,11 @@ static bool choose_for(struct scheduler *s, const struct short_pod *asks, struct
 	return choose_among(s, asks, choice, false) || choose_among(s, asks, choice, true);
 }
 
-static bool finds_room(const struct scheduler *s, const struct pod *pod)
-{
-	struct decision decision;
-	decide_fleet_best(s->fleet, pod, &decision);
-	return decision.node != NULL;
-}
-
 /* A gang's members find room together or not at all: one that would alone proves nothing. */
 static bool is_served(const struct scheduler *s, const struct pod *pod, struct repartition_amounts *left,
     struct repartition_amounts *there)
 {
-	return take(s, pod, left) || (pod->gang ? take(s, pod, there) : finds_room(s, pod));
+	return take(s, pod, left) || (pod->gang ? take(s, pod, there) : repartition_finds_room(s, pod));
 }
 
 void repartition_choose(struct scheduler *s)

@@ -43,7 +43,7 @@ def policy(deadline="30s", idle_for="1h", retry_after="1h", release="1h"):
 class Manager:
     """Plays the MIG manager and the device plugin of every node. What it does on a label that it has not seen yet is `behaviour`."""
 
-    GEOMETRIES = {"all-1g.10gb": SLICES, "all-disabled": {WHOLE: 2, SMALL: 0}}
+    GEOMETRIES = {"all-3g.40gb": {WHOLE: 0, SMALL: 0, "nvidia.com/mig-3g.40gb": 4}, "all-1g.10gb": SLICES, "all-disabled": {WHOLE: 2, SMALL: 0}}
 
     def __init__(self, cluster, behaviour="normal", seconds=0.3):
         self.cluster, self.behaviour, self.seconds = cluster, behaviour, seconds
@@ -538,6 +538,16 @@ class Back(Repartition):
         self.rests()
         self.bound(whole, "m0")
         self.assertEqual(self.outcome("back"), 1)
+
+    def test_when_slices_of_another_kind_are_wanted(self):
+        self.daemon.write_policy(self.policy.replace("perGPU: {1g.10gb: 7}}]", "perGPU: {1g.10gb: 7}}, {name: all-3g.40gb, perGPU: {3g.40gb: 2}}]"))
+        thing = pod("s1", gpus=0)
+        thing["spec"]["containers"][0]["resources"]["limits"] = {"nvidia.com/mig-3g.40gb": "1"}
+        self.cluster.create("pods", thing)
+        self.unschedulable("s1")
+        self.cluster.delete_pod("s0")
+        wait_for(lambda: self.label() == "all-3g.40gb" or self.label("m1") == "all-3g.40gb", 25, "the other slices")
+        self.assertIn(("m0", "all-disabled"), self.manager.labels)
 
     def test_not_while_nobody_wants_them(self):
         self.cluster.delete_pod("s0")
