@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -29,7 +31,7 @@ func lifeOf(number int) time.Duration {
 
 // smallJobs keeps more pods of one GPU there than there is room for; each ends
 // some time after it was bound, and another one comes.
-func smallJobs(ctx context.Context, t *testing.T, namespace string, count int) {
+func smallJobs(ctx context.Context, t *testing.T, namespace string, count int, options ...func(number int) harness.PodOption) {
 	made := 0
 	since, life := map[string]time.Time{}, map[string]time.Duration{}
 	for ctx.Err() == nil {
@@ -38,7 +40,11 @@ func smallJobs(ctx context.Context, t *testing.T, namespace string, count int) {
 			break
 		}
 		for len(list.Items) < count {
-			pod := harness.Pod(namespace, fmt.Sprintf("small-%04d", made), 1, harness.Labelled(map[string]string{"small": "yes"}))
+			with := []harness.PodOption{harness.Labelled(map[string]string{"small": "yes"})}
+			for _, option := range options {
+				with = append(with, option(made))
+			}
+			pod := harness.Pod(namespace, fmt.Sprintf("small-%04d", made), 1, with...)
 			life[pod.Name] = lifeOf(made)
 			made++
 			if err := plane.CreatePods(ctx, pod); err != nil {
@@ -80,6 +86,67 @@ func TestABigGangBesideAStreamOfSmallJobsStartsInTime(t *testing.T) {
 	began := time.Now()
 	eventually(t, startBound, func() []string { return harness.Unbound(membersOf(fresh(t), namespace, "big")) })
 	t.Logf("bound %s after it was there; bound stated %s", time.Since(began).Round(100*time.Millisecond), startBound)
+	if wrong := fresh(t).Overcommitted(); len(wrong) > 0 {
+		t.Errorf("over-committed: %s", brief(wrong))
+	}
+}
+
+// saysItsLife is what a small job says of its run: its life, and what passes
+// until its end is seen.
+func saysItsLife(number int) harness.PodOption {
+	return harness.Annotated(map[string]string{"berth.dev/expected-runtime": (lifeOf(number) + 2*time.Second).String()})
+}
+
+// promised is what /v1/queue says of the one gang in line.
+type promised struct {
+	Start, Promised *time.Time
+}
+
+func (s *stack) promised(t *testing.T) promised {
+	t.Helper()
+	var queue struct{ Gangs []promised }
+	response, err := http.Get(s.berth.Ops + "/v1/queue")
+	must(t, err)
+	defer response.Body.Close()
+	must(t, json.NewDecoder(response.Body).Decode(&queue))
+	if len(queue.Gangs) != 1 {
+		return promised{}
+	}
+	return queue.Gangs[0]
+}
+
+func TestABigGangIsPromisedAStartAndSmallJobsThatEndBeforeItComeMeanwhile(t *testing.T) {
+	const size = 3 // of 4 nodes, whole
+	s := newStack(t, wants{nodes: [][]*v1.Node{harness.Nodes(harness.H100, 4, 8)}, policy: "testdata/reserve.yaml"})
+	namespace := namespaceOf(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var stream sync.WaitGroup
+	stream.Add(1)
+	go func() { defer stream.Done(); smallJobs(ctx, t, namespace, 48, saysItsLife) }()
+	defer func() { cancel(); stream.Wait() }()
+	eventually(t, 60*time.Second, func() []string {
+		if bound := boundOf(fresh(t).Of(namespace)); bound < 32 {
+			return []string{fmt.Sprintf("%d of 32 GPUs are taken", bound)}
+		}
+		return nil
+	})
+	must(t, plane.CreatePods(t.Context(), gang(namespace, "big", "training", size, 8, behindGate)...))
+	began := time.Now()
+	var first time.Time
+	eventually(t, startBound, func() []string {
+		if told := s.promised(t).Promised; told != nil && first.IsZero() {
+			first = *told
+		}
+		return harness.Unbound(membersOf(fresh(t), namespace, "big"))
+	})
+	if first.IsZero() {
+		t.Fatal("no start was promised")
+	}
+	seen, told := time.Since(began), first.Sub(began)
+	t.Logf("promised after %s, bound after %s", told.Round(100*time.Millisecond), seen.Round(100*time.Millisecond))
+	if told > seen*3/2 {
+		t.Errorf("promised %s after it was there, and bound after %s", told, seen)
+	}
 	if wrong := fresh(t).Overcommitted(); len(wrong) > 0 {
 		t.Errorf("over-committed: %s", brief(wrong))
 	}

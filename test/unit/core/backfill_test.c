@@ -3,7 +3,7 @@
 
 #include "../../../bench/backfill_sim.h"
 
-#define ROUNDS 60
+#define ROUNDS 30
 #define JOBS 3000
 #define LONGEST (100 * SECOND)
 
