@@ -2,8 +2,8 @@
  * which so much of it is over that the gang's quorum fits, and the nodes on which it then fits.
  *
  *   over     a pod by the end expected of it (ledger_expect); one that is overdue when it has been overdue for as long
- *            again, and a second later at least; one that is being deleted now; one of a class from which the gang's
- *            class may take, once its own minRuntime and grace are over, where moves are made
+ *            again; one that is being deleted at once; one of a class from which the gang's class may take, once its
+ *            own minRuntime and grace are over, where moves are made. None is over within a second
  *   never    everything else: what nothing is known of stays for ever
  *
  * Whether the gang fits is the planner's word (berth/plan.h), on the fleet without what is over. What comes meanwhile

@@ -28,7 +28,7 @@ struct end {
 struct forecast_search {
 	const struct fleet *fleet;
 	uint64_t policy_version, node_changes;
-	int64_t now_ns;
+	int64_t now_ns, soon_ns;           /* what stands there now does so for a moment */
 	const struct policy_class *class_; /* of the gang: what it may take */
 	int32_t priority;
 	struct map own; /* UIDs of members with an entry: the planner takes them as away */
@@ -75,6 +75,7 @@ struct forecast_search *forecast_begin(const struct fleet *fleet, const struct p
 	    .policy_version = fleet->policy_version,
 	    .node_changes = fleet->node_changes,
 	    .now_ns = now_ns,
+	    .soon_ns = resource_sum(now_ns, SECOND_NS),
 	    .low_ns = now_ns - 1,
 	    .high_ns = FORECAST_NEVER,
 	    .target_ns = now_ns,
@@ -97,7 +98,7 @@ static int64_t end_by_right(const struct forecast_search *search, const struct l
 	if (!policy_may_preempt(policy, search->class_, class_))
 		return FORECAST_NEVER;
 	int64_t from_ns = resource_sum(entry->began_ns, class_->victim.min_runtime_ns);
-	return resource_sum(from_ns > search->now_ns ? from_ns : search->now_ns, class_->victim.grace_ns);
+	return resource_sum(from_ns > search->soon_ns ? from_ns : search->soon_ns, class_->victim.grace_ns);
 }
 
 static int64_t end_of(const struct forecast_search *search, const struct ledger_entry *entry)
@@ -106,11 +107,9 @@ static int64_t end_of(const struct forecast_search *search, const struct ledger_
 	if (entry->hold || map_get(&search->own, slice_of(entry->uid)))
 		return FORECAST_NEVER;
 	if (entry->ending)
-		return now_ns;
-	if (end_ns < now_ns) {
-		int64_t overdue_ns = now_ns - end_ns;
-		end_ns = resource_sum(now_ns, overdue_ns > SECOND_NS ? overdue_ns : SECOND_NS);
-	}
+		return search->soon_ns;
+	if (end_ns < search->soon_ns)
+		end_ns = end_ns < now_ns - SECOND_NS ? resource_sum(now_ns, now_ns - end_ns) : search->soon_ns;
 	by_right_ns = end_by_right(search, entry);
 	return by_right_ns < end_ns ? by_right_ns : end_ns;
 }

@@ -94,6 +94,7 @@ void gang_line(struct scheduler *s, const struct gang *gang, size_t position, st
 		if (gang->held_nodes > 0)
 			buf_printf(out, "; %zu node%s kept free for it", gang->held_nodes,
 			    gang->held_nodes == 1 ? " is" : "s are");
+		gang_reserve_line(gang, out);
 	} else {
 		buf_printf(out, "%zu of %zu members present", present, quorum);
 		write_missing(gang, out);

@@ -273,6 +273,33 @@ static void write_time(const char *name, int64_t at_ns, struct buf *out)
 	member(out, name, at_ns != 0 ? text : NULL);
 }
 
+void gang_reserve_line(const struct gang *gang, struct buf *out)
+{
+	char text[CLOCK_TEXT_MAX];
+	if (gang->promised_ns == 0)
+		return;
+	clock_format(clock_wall() + (gang->promised_ns - clock_now()), text);
+	buf_printf(out, "; promised to start by %.16sZ", text); /* to the minute: it is written anew as it changes */
+}
+
+bool gang_reserve_help(const struct scheduler *s, const struct pod *pod, struct buf *line)
+{
+	int64_t left_ns = 0;
+	for (size_t place = 0; place < HOLDS_MAX; place++)
+		if (s->fleet->holds[place].key && s->fleet->holds[place].left_ns > left_ns)
+			left_ns = s->fleet->holds[place].left_ns;
+	if (left_ns < NS_PER_S)
+		return false;
+	buf_printf(line,
+	    "nodes are kept for gangs that start in %lld s at the latest; before, they take pods that end: ",
+	    (long long)(left_ns / NS_PER_S));
+	if (pod->runtime_ns == 0)
+		buf_text(line, "the pod says no " POD_RUNTIME);
+	else
+		buf_printf(line, "this one is expected to run for %lld s", (long long)(pod->runtime_ns / NS_PER_S));
+	return true;
+}
+
 void gang_reserve_write(const struct scheduler *s, const struct gang *gang, struct buf *out)
 {
 	if (!has_reservations(s, gang))

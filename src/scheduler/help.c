@@ -114,6 +114,19 @@ static void help_headroom(struct help *help, const struct scheduler *s, const st
 	}
 }
 
+static void help_held(
+    struct help *help, const struct scheduler *s, const struct pod *pod, const struct decision *decision)
+{
+	struct buf line;
+	if (decision->by_reason[REASON_CODE_HELD_FOR_GANG] == 0)
+		return;
+	buf_init(&line, LINE_MAX_BYTES);
+	if (gang_reserve_help(s, pod, &line))
+		say(help, &line);
+	else
+		buf_free(&line);
+}
+
 static void help_team(struct help *help, const struct scheduler *s, const struct pod *pod)
 {
 	char text[TEAM_LINE_MAX];
@@ -165,6 +178,7 @@ void help_write(const struct scheduler *s, const struct pod *pod, const struct d
 		help_gpus(&help, s->fleet, shortage);
 	}
 	help_headroom(&help, s, decision);
+	help_held(&help, s, pod, decision);
 	repartition_help(s, pod, say_line, &help);
 	if (decision->by_reason[REASON_CODE_TEAM_LIMIT] > 0)
 		help_team(&help, s, pod);

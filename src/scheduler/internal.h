@@ -82,7 +82,8 @@ struct scheduler {
 	struct zone *headroom_zones[POLICY_HEADROOMS_MAX]; /* by the policy's rules */
 	struct reserve *reserve;                           /* the forecast under way, or NULL */
 	struct runtimes runtimes;
-	struct map runs_unknown; /* pod UID → template: bound pods of the first list of which nothing is expected yet */
+	bool runs_listing; /* the list under way, or to come, is the first since the policy has use for run times */
+	struct map runs_unknown; /* pod UID → template: bound pods of that list of which nothing is expected yet */
 	struct quarantine quarantine;
 	struct keep quarantine_kept;
 	bool quarantine_unread; /* what was kept of it is to be read before anything is placed */
@@ -309,13 +310,20 @@ void gang_reserve_started(struct scheduler *s, struct gang *gang);
 /* Its start as members of a JSON object, or nothing where its class has no reservations. */
 void gang_reserve_write(const struct scheduler *s, const struct gang *gang, struct buf *out);
 
+/* The promise, as the rest of a line. */
+void gang_reserve_line(const struct gang *gang, struct buf *out);
+/* What would let the pod before the gangs that nodes are held for; false: nothing. */
+bool gang_reserve_help(const struct scheduler *s, const struct pod *pod, struct buf *line);
+
 /* runs.c: how long pods are expected to run, while the policy has reservations */
 /* Puts it onto the pod. */
 void runs_expect(struct scheduler *s, struct pod *pod);
 /* The watch shows it bound, or ended: before its entry goes. */
 void runs_bound(struct scheduler *s, struct pod *pod, struct ledger_entry *entry);
 void runs_ended(struct scheduler *s, struct pod *pod);
-/* The first list is done: what it taught holds for all that it showed. */
+/* Another policy is in force; `before`: the last one had use for run times, too. */
+void runs_policy(struct scheduler *s, bool before);
+/* A list is done: what it taught holds for all that it showed. */
 void runs_listed(struct scheduler *s);
 void runs_close(struct scheduler *s);
 

@@ -36,6 +36,7 @@ static int read_file(struct policy_file *file, struct buf *text, struct err *err
 static void put_in_force(struct scheduler *s, struct policy *policy)
 {
 	struct policy *old = s->policy.inforce;
+	bool expected = old && old->expects;
 	s->policy.inforce = policy;
 	s->policy.loaded_wall = clock_wall();
 	set_error(&s->policy, NULL);
@@ -51,6 +52,7 @@ static void put_in_force(struct scheduler *s, struct policy *policy)
 	metric_set(s->instruments.reload_time, (double)s->policy.loaded_wall / (double)NS_PER_S, NULL);
 	metric_reset(s->instruments.policy_info);
 	metric_set(s->instruments.policy_info, 1, policy->hash, NULL);
+	runs_policy(s, expected);
 	quarantine_rules_changed(s);
 	headroom_rules_changed(s);
 	repartition_soon(s);

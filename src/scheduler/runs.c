@@ -1,6 +1,6 @@
 /* How long pods are expected to run: by annotation, of theirs or their Job's, or as their template ran before. Runs
- * that ended well teach; a new process learns from those that the first list still shows. Nothing here costs anything
- * while the policy has no use for it. */
+ * that ended well teach; what a list still shows is learned as the policy begins to have use for it. Nothing here costs
+ * anything while it has none. */
 #include <stdlib.h>
 
 #include "cluster/suspension.h"
@@ -65,7 +65,7 @@ void runs_bound(struct scheduler *s, struct pod *pod, struct ledger_entry *entry
 		return;
 	runs_expect(s, pod);
 	ledger_expect(entry, pod, began(pod, entry));
-	if (pod->runtime_ns > 0 || s->pods_synced || s->runs_unknown.count >= UNKNOWN_MAX)
+	if (pod->runtime_ns > 0 || !s->runs_listing || s->runs_unknown.count >= UNKNOWN_MAX)
 		return;
 	char key[RUNTIMES_KEY_MAX];
 	write_key(s, pod, class_of(s, pod), key);
@@ -91,9 +91,10 @@ void runs_listed(struct scheduler *s)
 		free(kept);
 	}
 	map_free(&s->runs_unknown);
+	s->runs_listing = false;
 }
 
-/* A run counts once: as it ends, or as the first list shows it. */
+/* A run counts once: as it ends, or as the first list shows it that is read for this. */
 void runs_ended(struct scheduler *s, struct pod *pod)
 {
 	char key[RUNTIMES_KEY_MAX];
@@ -101,13 +102,23 @@ void runs_ended(struct scheduler *s, struct pod *pod)
 	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
 	bool seen = entry && entry->state == LEDGER_BOUND;
 	if (!policy || !policy->expects || !pod->succeeded || !scheduler_owns(pod) || pod->started_ns == 0 ||
-	    (!seen && (s->pods_synced || pod->finished_ns == 0)))
+	    (!seen && (!s->runs_listing || pod->finished_ns == 0)))
 		return;
 	int64_t finished_ns = pod->finished_ns > 0 ? pod->finished_ns : clock_wall();
 	owners_resolve(s->owners, pod);
 	bool known = seen && entry->class_ < policy->class_count; /* it may have gone by what its gang asked for */
 	write_key(s, pod, known ? &policy->classes[entry->class_] : class_of(s, pod), key);
 	runtimes_learn(&s->runtimes, key, finished_ns - pod->started_ns);
+}
+
+/* What stands there was not looked at in this way. */
+void runs_policy(struct scheduler *s, bool before)
+{
+	if (!s->policy.inforce->expects || before)
+		return;
+	s->runs_listing = true;
+	if (s->pods_synced)
+		scheduler_list_pods(s);
 }
 
 void runs_close(struct scheduler *s)

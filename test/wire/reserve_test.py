@@ -22,9 +22,11 @@ def ago(seconds):
 
 
 class Reserve(GangTest):
+    before = RESERVE  # the policy while pods come that run
+
     def setUp(self):
         super().setUp()
-        self.policy(RESERVE)
+        self.policy(self.before)
 
     def policy(self, text):
         before = self.daemon.state()["policy"]["hash"]
@@ -90,6 +92,10 @@ class Reserve(GangTest):
         self.daemon.bind(self.cluster.get_pod("unknown"), "n0")
         self.assertEqual(self.kept_off(self.later("unknown2"))["n2"], KEPT)
         self.assertEqual(self.kept_off(self.later("long", 3600))["n1"], KEPT)
+        self.assertRegex(" ".join(self.daemon.explain("unknown2")[1]["help"]),
+                         r"gangs that start in \d+ s .* the pod says no berth.dev/expected-runtime")
+        self.assertRegex(" ".join(self.daemon.explain("long")[1]["help"]), "this one is expected to run for 3600 s")
+        self.assertRegex(self.line()["line"], r"; 2 nodes are kept free for it; promised to start by 2\d{3}-.*T..:..Z$")
         short = self.later("short", 10)
         node = self.daemon.placed(short, NAMES)
         self.assertIn(node, ["n1", "n2"])
@@ -136,7 +142,7 @@ class Reserve(GangTest):
         self.fill((60, 60, 60))
         self.gang()
         self.promised()
-        self.policy(PLAIN)
+        self.policy(PLAIN.replace("1h", "2h"))
         wait_for(lambda: not self.held(), what="the end of the hold")
         self.assertNotIn("start", self.line())
         self.assertNotIn("STARTS", self.run_queue())
@@ -158,6 +164,7 @@ class Reserve(GangTest):
         def ended(name, seconds):
             self.cluster.pod(name, gpus=1, nodeName="n0", annotations={})
             self.seen(self.cluster.get_pod(name))
+            wait_for(lambda: self.cluster.get_pod(name)["status"].get("phase") == "Running", what="its start")
             self.cluster.patch(f"/api/v1/namespaces/team/pods/{name}/status", {"status": {
                 "phase": "Succeeded", "startTime": ago(seconds),
                 "containerStatuses": [{"name": "main", "state": {"terminated": {
@@ -172,6 +179,17 @@ class Reserve(GangTest):
         self.daemon.bind(self.later("filler"), "n0")
         self.assertEqual(self.kept_off(self.later("weekly-3"))["n1"], KEPT)
         self.assertIn(self.daemon.placed(self.later("nightly-3"), NAMES), ["n1", "n2"])
+
+
+class TurnedOn(Reserve):
+    """The policy begins to reserve when all that is to be known was shown already."""
+
+    before = PLAIN
+
+    def fill(self, seconds):
+        super().fill(seconds)
+        self.seen(self.cluster.get_pod(self.running["n2"][-1]))
+        self.policy(RESERVE)
 
 
 if __name__ == "__main__":
