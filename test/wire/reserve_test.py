@@ -21,7 +21,7 @@ def ago(seconds):
     return (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class Reserve(GangTest):
+class Reserving(GangTest):
     before = RESERVE  # the policy while pods come that run
 
     def setUp(self):
@@ -73,6 +73,8 @@ class Reserve(GangTest):
             [BERTH, "queue", "--ops", f"127.0.0.1:{self.daemon.ops.port}"], capture_output=True, text=True, check=True)
         return done.stdout
 
+
+class Reserve(Reserving):
     def test_what_ends_before_comes_and_the_rest_stays_away(self):
         self.fill((None, 60, 40))
         things = self.gang()
@@ -181,7 +183,7 @@ class Reserve(GangTest):
         self.assertIn(self.daemon.placed(self.later("nightly-3"), NAMES), ["n1", "n2"])
 
 
-class TurnedOn(Reserve):
+class TurnedOn(Reserving):
     """The policy begins to reserve when all that is to be known was shown already."""
 
     before = PLAIN
@@ -190,6 +192,38 @@ class TurnedOn(Reserve):
         super().fill(seconds)
         self.seen(self.cluster.get_pod(self.running["n2"][-1]))
         self.policy(RESERVE)
+
+    test_what_ends_before = Reserve.test_what_ends_before_comes_and_the_rest_stays_away
+    test_what_a_template_ran_before = Reserve.test_what_a_template_ran_before_is_expected_of_it
+
+
+class ByRight(Reserving):
+    """What may be ended before the start comes, too, and does not put it off."""
+
+    before = (PLAIN.replace("- name: batch\n", "- name: training\n  mayPreempt: [batch]\n"
+                            "  gang: {holdDomainAfter: 1h, reserveAfter: 0s}\n- name: batch\n"
+                            "  asVictim: {minRuntime: 10s, grace: 1s}\n")
+              + "moves: {mode: act}\n")
+
+    def test_what_may_be_ended_before_the_start_comes(self):
+        self.fill((None, 60, 60))
+        for name in "ab":
+            self.cluster.pod(name, gpus=8, annotations={
+                "berth.dev/gang": "g", "berth.dev/gang-size": "2", "berth.dev/class": "training"})
+        first = self.promised()["startSeconds"]
+        self.assertEqual(self.held(), ["n1", "n2"])
+        time.sleep(1.1)
+        self.daemon.bind(self.later("filler"), "n0")
+        self.assertEqual(self.kept_off(self.later("bare"))["n1"], KEPT)
+        job = self.cluster.pod("of-a-job", gpus=1, owner=self.cluster.job("j"))
+        node = self.daemon.placed(job, NAMES)
+        self.assertIn(node, ["n1", "n2"])
+        self.daemon.bind(job, node)
+        time.sleep(2)
+        self.assertLessEqual(self.promised()["startSeconds"], first)
+        kept = self.cluster.pod("kept", gpus=1, owner=self.cluster.job("k"), annotations={
+            "cluster-autoscaler.kubernetes.io/safe-to-evict": "false"})
+        self.assertEqual(self.kept_off(kept)["n1"], KEPT)
 
 
 if __name__ == "__main__":
