@@ -69,6 +69,17 @@ func (p *peaks) train(namespace string, size int32) {
 // deploy makes a Deployment, the one that is scaled from now on.
 func (p *peaks) deploy(name string, replicas int32, gpus int64) {
 	p.t.Helper()
+	p.deployAs(name, replicas, gpus, nil)
+}
+
+// crew makes a Deployment whose replicas, of a node each, are one gang.
+func (p *peaks) crew(name string, size int32) {
+	p.t.Helper()
+	p.deployAs(name, 0, 8, map[string]string{"berth.dev/gang": name, "berth.dev/gang-size": fmt.Sprint(size)})
+}
+
+func (p *peaks) deployAs(name string, replicas int32, gpus int64, said map[string]string) {
+	p.t.Helper()
 	p.serves = name
 	labels := map[string]string{"app": name}
 	spec := harness.PodSpec(gpus)
@@ -78,7 +89,7 @@ func (p *peaks) deploy(name string, replicas int32, gpus int64) {
 		Spec: appsv1.DeploymentSpec{
 			Replicas: &replicas,
 			Selector: &metav1.LabelSelector{MatchLabels: labels},
-			Template: v1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: spec},
+			Template: v1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: said}, Spec: spec},
 		},
 	}, metav1.CreateOptions{})
 	must(p.t, err)
@@ -257,8 +268,28 @@ func TestPeaksOfInferenceTakeWholeGangsOfTrainingAndGiveThemBack(t *testing.T) {
 		p.scale(0)
 		p.allTrain(90 * time.Second)
 	}
+	size := min(nodes/2, 16) // a block
+	p.crew("crew", int32(size))
+	p.peak(size)
+	p.within(harness.LabelBlock)
+	p.scale(0)
+	p.allTrain(90 * time.Second)
 	p.noMoves(90 * time.Second)
 	must(t, p.berth.MatchesFreshList(t.Context(), plane, 40*time.Second))
+}
+
+// within fails the test if the replicas stand in more than one domain.
+func (p *peaks) within(label string) {
+	p.t.Helper()
+	all, domains := fresh(p.t), map[string]bool{}
+	for _, pod := range all.Of(p.namespace) {
+		if pod.Labels["app"] == p.serves {
+			domains[all.Nodes[pod.Spec.NodeName].Labels[label]] = true
+		}
+	}
+	if len(domains) != 1 {
+		p.t.Errorf("%s stands in %v", p.serves, domains)
+	}
 }
 
 func (p *peaks) peak(replicas int) {
@@ -283,11 +314,12 @@ func (p *peaks) end(namespace string) {
 }
 
 func TestBerthKilledInTheMiddleOfMovesForgetsNobody(t *testing.T) {
-	rounds, seed := number(t, "MOVES_ROUNDS", 3), uint64(number(t, "MOVES_SEED", int(time.Now().UnixNano()%1e6)))
+	rounds, seed := number(t, "MOVES_ROUNDS", 5), uint64(number(t, "MOVES_SEED", int(time.Now().UnixNano()%1e6)))
 	t.Logf("%d rounds, MOVES_SEED=%d", rounds, seed)
 	random := rand.New(rand.NewPCG(seed, 3))
 	p := newPeaks(t, movesPolicy, 8, 2, 2, 2, 2)
 	p.deploy("serving", 0, 8)
+	p.crew("crew", 4)
 	p.allTrain(60 * time.Second)
 	strike := func(within int) {
 		wait := time.Duration(random.IntN(within)) * time.Millisecond
@@ -296,12 +328,13 @@ func TestBerthKilledInTheMiddleOfMovesForgetsNobody(t *testing.T) {
 		p.berth.Kill()
 		must(t, p.berth.Restart(t.Context()))
 	}
-	for range rounds {
+	for round := range rounds {
+		p.serves = []string{"serving", "crew"}[round%2]
 		p.scale(4)
-		strike(6000)
+		strike(3500)
 		p.serve(movesPeak+40*time.Second, 4)
 		p.scale(0)
-		strike(9000)
+		strike(5000)
 		p.allTrain(90 * time.Second)
 	}
 	p.noMoves(90 * time.Second)
