@@ -114,6 +114,9 @@ struct victims_request {
 	size_t team_count;      /* 0: the policy's teams, as the ledger counts them; units and demand say none */
 	const struct victims_team *teams;
 	unsigned moves_max; /* perUnitAndDay; 0 = any number */
+	/* UIDs of pods that end by themselves before long, of no unit: their room is as good as free. */
+	size_t coming_count;
+	const char *const *coming;
 };
 
 /* X(id, "why a unit is not ended"), in the order in which they are looked at. */
@@ -141,7 +144,7 @@ const char *victims_right_text(enum victims_right right); /* "mayPreempt", … *
 
 enum victims_verdict {
 	VICTIMS_FOUND,
-	VICTIMS_NOT_NEEDED, /* the demand fits as things are; the plan says where */
+	VICTIMS_NOT_NEEDED, /* the demand fits with nothing ended; the plan says where */
 	VICTIMS_BARRED,     /* it would fit without units that may not be ended: `missing` says why not */
 	VICTIMS_NO_ROOM,    /* it would not fit even with all units gone: the plan says what lacks */
 	VICTIMS_OVERTAKEN,  /* the fleet changed meanwhile: ask again */

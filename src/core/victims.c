@@ -30,12 +30,36 @@ static void read_budgets(struct victims_search *search)
 		search->demand_milli[p] = -1;
 }
 
+/* Entries of pods that end by themselves, as they are now, with room for `more`; to be freed. */
+static const struct ledger_entry **coming_now(const struct victims_search *search, size_t more, size_t *count)
+{
+	const struct victims_request *request = &search->request;
+	const struct ledger_entry **gone =
+	    xcalloc(request->coming_count + more + 1, sizeof(const struct ledger_entry *));
+	*count = 0;
+	for (size_t i = 0; i < request->coming_count; i++) {
+		const struct ledger_entry *entry = ledger_find(search->fleet, slice_of(request->coming[i]));
+		if (entry)
+			gone[(*count)++] = entry;
+	}
+	return gone;
+}
+
+static void take_as_gone(struct victims_search *search)
+{
+	struct plan_request *demand = &search->request.demand;
+	free((void *)(uintptr_t)demand->gone);
+	demand->gone = coming_now(search, 0, &demand->gone_count);
+}
+
 struct victims_search *victims_begin(const struct fleet *fleet, const struct victims_request *request)
 {
 	struct victims_search *search = xcalloc(1, sizeof(*search));
 	search->fleet = fleet;
 	search->request = *request;
 	search->request.demand.quorum = 0;
+	search->request.demand.gone = NULL;
+	take_as_gone(search);
 	search->all_exact = true;
 	victims__read_teams(search);
 	read_budgets(search);
@@ -64,6 +88,7 @@ static size_t enter(struct victims_search *search, enum victim_phase phase)
 static size_t read_rules(struct victims_search *search)
 {
 	struct plan_problem *problem = search->problem;
+	take_as_gone(search);
 	if (search->node_changes != search->fleet->node_changes) {
 		struct plan plan;
 		plan_finish(search->fleet, problem, &plan);
@@ -338,18 +363,18 @@ static void write_chosen(const struct victims_search *search, struct victims_ans
 	answer->exact = search->all_exact;
 }
 
-/* The chosen units' entries as they are now. */
+/* The chosen units' entries as they are now, and those of pods that end by themselves. */
 static const struct ledger_entry **gone_now(
     const struct fleet *fleet, const struct victims_search *search, const struct victims_answer *answer, size_t *count)
 {
-	size_t room = 0;
-	const struct ledger_entry **gone = NULL;
-	*count = 0;
+	size_t members = 0;
+	for (size_t i = 0; i < answer->count; i++)
+		members += search->request.units[answer->chosen[i].unit].member_count;
+	const struct ledger_entry **gone = coming_now(search, members, count);
 	for (size_t i = 0; i < answer->count; i++) {
 		const struct victims_unit *unit = &search->request.units[answer->chosen[i].unit];
 		for (size_t m = 0; m < unit->member_count; m++) {
 			const struct ledger_entry *entry = ledger_find(fleet, slice_of(unit->members[m]));
-			gone = xgrow(gone, *count, &room, sizeof(*gone));
 			if (entry)
 				gone[(*count)++] = entry;
 		}
@@ -380,6 +405,7 @@ static void search_free(struct victims_search *search)
 	free(search->scopes);
 	free(search->place);
 	free(search->best.victims);
+	free((void *)(uintptr_t)search->request.demand.gone);
 	free(search);
 }
 

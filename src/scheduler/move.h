@@ -35,6 +35,7 @@ struct work_pod {
 	int32_t priority, grace_s;
 	unsigned keep; /* enum victims_keep */
 	bool deleting;
+	int64_t ends_ns;         /* when it is to have ended, once it is being deleted; by clock_now */
 	uint64_t policy_version; /* of the class */
 	uint16_t class_;         /* index, or UINT16_MAX */
 	uint32_t mark;
@@ -142,8 +143,8 @@ struct demand_tried {
 	char *id; /* as struct demand has it */
 	char *namespace_, *kind, *name, *class_name;
 	size_t pods;
-	int64_t at_ns;
-	char *why; /* to be freed */
+	int64_t again_ns; /* not sooner again */
+	char *why;        /* to be freed */
 	bool seen;
 };
 

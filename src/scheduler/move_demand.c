@@ -8,7 +8,6 @@
 #include "scheduler/move_search.h"
 
 #define SIBLINGS_NS NS_PER_S       /* for those of the same owner to come, too: together they are one demand */
-#define AGAIN_NS (10 * NS_PER_S)   /* a demand that was looked at in vain */
 #define PUT_OFF_NS (20 * NS_PER_S) /* longer, after a move for it that was given up */
 
 /* --- who waits --- */
@@ -104,17 +103,17 @@ static struct demand_tried *note(struct moves *moves, const char *id, struct nam
 	return found;
 }
 
-static void say(struct demand_tried *found, const char *why, size_t pods, int64_t at_ns)
+static void say(struct demand_tried *found, const char *why, size_t pods, int64_t again_ns)
 {
 	char *copy = xstrdup(why);
 	free(found->why);
 	found->why = copy;
 	found->pods = pods;
-	found->at_ns = at_ns;
+	found->again_ns = again_ns;
 	found->seen = true;
 }
 
-void demand_in_vain(struct scheduler *s, const struct move_search *search, const char *why)
+void demand_in_vain(struct scheduler *s, const struct move_search *search, const char *why, int64_t again_ns)
 {
 	const struct pod *pod = search->demand[search->named]->pod;
 	bool owned = pod->owner_uid && pod->owner_name && pod->owner_kind_count > 0;
@@ -125,7 +124,7 @@ void demand_in_vain(struct scheduler *s, const struct move_search *search, const
 	if (!found->why || strcmp(found->why, why) != 0)
 		log_info("no move for pods that wait", "for=%s/%s pods=%zu why=%s", found->namespace_, found->name,
 		    pods, log_quote(why));
-	say(found, why, pods, clock_now());
+	say(found, why, pods, clock_now() + again_ns);
 }
 
 /* Another move for them would end as this one did. */
@@ -134,7 +133,7 @@ void demand_put_off(struct move *move)
 	const struct gang *gang = move_gang(move);
 	struct demand_tried *found = note(move->s->moves, gang ? gang->key : move->uid,
 	    (struct named){move->namespace_, move->kind, move->name, move->class_name});
-	say(found, move_stop_text(move->steps.stop), move->place_count, clock_now() + PUT_OFF_NS);
+	say(found, move_stop_text(move->steps.stop), move->place_count, clock_now() + DEMAND_AGAIN_NS + PUT_OFF_NS);
 }
 
 /* What nobody waits for any more is forgotten. */
@@ -246,7 +245,7 @@ static void choose(struct scheduler *s, const struct demand *all, size_t count)
 		struct demand_tried *before = map_get(&s->moves->tried, slice_of(all[i].id));
 		if (before)
 			before->seen = true;
-		if ((before && now - before->at_ns < AGAIN_NS) || s->moves->search || s->moves->count >= MOVES_MAX ||
+		if ((before && now < before->again_ns) || s->moves->search || s->moves->count >= MOVES_MAX ||
 		    !is_complete(s, &all[i], now))
 			continue;
 		search_begin(s, &all[i]);

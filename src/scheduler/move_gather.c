@@ -4,6 +4,9 @@
 
 #include "scheduler/move_search.h"
 
+#define COMING_NS (30 * NS_PER_S)  /* room that comes by itself within it is waited for */
+#define OVERDUE_NS (10 * NS_PER_S) /* beyond its termination grace a pod may be stuck */
+
 static void *more(struct arena *arena, void *items, size_t count, size_t *room, size_t size)
 {
 	if (count < *room)
@@ -175,6 +178,37 @@ static void settle(struct scheduler *s, struct move_search *search)
 	search->request.unit_count = count;
 }
 
+/* --- pods that end anyway --- */
+
+/* Not those that kubelet does not end in time, or cannot. */
+static bool ends_soon(const struct scheduler *s, const struct work_pod *pod, int64_t now)
+{
+	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
+	return pod->deleting && pod->ends_ns < now + COMING_NS && now < pod->ends_ns + OVERDUE_NS && entry &&
+	       entry->node->spec && entry->node->spec->ready;
+}
+
+/* Of a unit that may be ended, the room counts as the unit's. */
+static void gather_coming(struct scheduler *s, struct move_search *search)
+{
+	struct map of_units = {0};
+	size_t cursor = 0, count = 0, room = 0;
+	const char **coming = NULL;
+	int64_t now = clock_now();
+	for (size_t i = 0; i < search->request.unit_count; i++)
+		for (size_t k = 0; k < search->units[i].member_count; k++)
+			map_put(&of_units, slice_of(search->units[i].members[k]), search);
+	for (struct work_pod *pod; (pod = map_next(&s->moves->pods, &cursor));) {
+		if (!ends_soon(s, pod, now) || map_get(&of_units, slice_of(pod->uid)))
+			continue;
+		coming = more(&search->arena, coming, count, &room, sizeof *coming);
+		coming[count++] = arena_copy(&search->arena, slice_of(pod->uid));
+	}
+	map_free(&of_units);
+	search->request.coming = coming;
+	search->request.coming_count = count;
+}
+
 void search_gather(struct scheduler *s, struct move_search *search)
 {
 	size_t cursor = 0;
@@ -193,4 +227,5 @@ void search_gather(struct scheduler *s, struct move_search *search)
 	search->request.budgets = allowed;
 	search->request.budget_count = search->budget_count;
 	settle(s, search);
+	gather_coming(s, search);
 }

@@ -6,7 +6,8 @@
 
 #include "scheduler/move_search.h"
 
-#define SLICE_NS (4 * NS_PER_MS) /* of the loop, then other work comes in between */
+#define SLICE_NS (4 * NS_PER_MS)     /* of the loop, then other work comes in between */
+#define LOOK_AGAIN_NS (2 * NS_PER_S) /* at what found room, which others may take */
 
 static void search_free(struct move_search *search)
 {
@@ -47,7 +48,7 @@ static bool begin(struct scheduler *s, struct move_search *search, const struct 
 		return false;
 	search->request.class_ = (uint16_t)(class_ - policy->classes);
 	if (search->request.demand.count > MOVE_PODS_MAX) {
-		demand_in_vain(s, search, "it has too many pods for one move");
+		demand_in_vain(s, search, "it has too many pods for one move", DEMAND_AGAIN_NS);
 		return false;
 	}
 	search_gather(s, search);
@@ -221,22 +222,25 @@ static void conclude(struct scheduler *s, struct move_search *search)
 		if (search->of_gang && !search_is_of_gang(s, search))
 			moves_soon(s); /* it is not what it was any more */
 		else if (answer.count > MOVE_UNITS_MAX)
-			demand_in_vain(s, search, "too many units would have to end at a time");
+			demand_in_vain(s, search, "too many units would have to end at a time", DEMAND_AGAIN_NS);
 		else
 			make_move(s, search, &answer);
 		break;
 	case VICTIMS_BARRED:
 		snprintf(
 		    why, sizeof why, "what would have to end for it may not: %s", victims_bar_text(answer.missing));
-		demand_in_vain(s, search, why);
+		demand_in_vain(s, search, why, DEMAND_AGAIN_NS);
 		break;
 	case VICTIMS_NO_ROOM:
 		snprintf(why, sizeof why, "there would be no room even without all that may end: %s",
 		    reason_text(answer.plan.reason));
-		demand_in_vain(s, search, why);
+		demand_in_vain(s, search, why, DEMAND_AGAIN_NS);
 		break;
 	case VICTIMS_NOT_NEEDED:
-		demand_in_vain(s, search, "there is room: nothing has to end for it");
+		demand_in_vain(s, search,
+		    search->request.coming_count > 0 ? "there is room, once what is ending has ended"
+		                                     : "there is room: nothing has to end for it",
+		    LOOK_AGAIN_NS);
 		break;
 	default:
 		break;

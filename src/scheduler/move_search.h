@@ -44,8 +44,9 @@ struct move_search {
 	size_t budget_count;
 };
 
-/* move_demand.c. No move for the demand: why. */
-void demand_in_vain(struct scheduler *s, const struct move_search *search, const char *why);
+/* move_demand.c. No move for the demand: why; it is not looked at sooner again. */
+#define DEMAND_AGAIN_NS (10 * NS_PER_S)
+void demand_in_vain(struct scheduler *s, const struct move_search *search, const char *why, int64_t again_ns);
 
 /* move_gather.c */
 void search_gather(struct scheduler *s, struct move_search *search);

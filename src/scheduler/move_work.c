@@ -131,6 +131,8 @@ void moves_saw(struct scheduler *s, const struct pod *pod)
 	kept->checkpoint_ns = pod->checkpoint_ns;
 	kept->priority = pod->priority;
 	kept->grace_s = pod->grace_s;
+	if (pod->deleting && !kept->deleting)
+		kept->ends_ns = clock_now() + pod->grace_s * NS_PER_S;
 	kept->deleting = pod->deleting;
 	kept->keep =
 	    (pod->not_safe ? VICTIMS_KEEP_NOT_SAFE : 0u) | (pod->do_not_disrupt ? VICTIMS_KEEP_DO_NOT_DISRUPT : 0u);

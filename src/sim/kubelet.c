@@ -62,6 +62,24 @@ static void plan(struct sim_kubelet *kubelet, const struct sim_version *pod, enu
 	arm(kubelet);
 }
 
+/* Seconds of the annotation, or 0. */
+static double seconds_of(const json_t *pod, const char *key)
+{
+	const json_t *annotations = json_object_get(json_object_get(pod, "metadata"), "annotations");
+	const char *text = json_string_value(json_object_get(annotations, key));
+	double seconds = text ? strtod(text, NULL) : 0;
+
+	return seconds > 0 && seconds < 1e9 ? seconds : 0;
+}
+
+static int64_t stops_after(const struct sim_kubelet *kubelet, const struct sim_version *version)
+{
+	json_auto_t *pod = sim_store_tree(version);
+	double seconds = seconds_of(pod, SIM_STOP_AFTER);
+
+	return seconds > 0 ? (int64_t)(seconds * (double)NS_PER_S) : kubelet->stop_ns;
+}
+
 static void changed(void *ctx, const struct sim_change *change)
 {
 	struct sim_kubelet *kubelet = ctx;
@@ -79,7 +97,7 @@ static void changed(void *ctx, const struct sim_change *change)
 	if (!pod->node[0])
 		return;
 	if (pod->deleting)
-		plan(kubelet, pod, STEP_REMOVE, kubelet->stop_ns);
+		plan(kubelet, pod, STEP_REMOVE, stops_after(kubelet, pod));
 	else if (strcmp(pod->phase, "Running") != 0 && strcmp(pod->phase, "Succeeded") != 0 &&
 	         strcmp(pod->phase, "Failed") != 0)
 		plan(kubelet, pod, STEP_RUN, kubelet->start_ns);
@@ -100,16 +118,6 @@ static void set_phase(struct sim_kubelet *kubelet, json_t *pod, const char *phas
 		abort(); /* the pod was read from the store on this very turn */
 }
 
-/* Seconds of the annotation, or 0. */
-static double run_for(const json_t *pod)
-{
-	const json_t *annotations = json_object_get(json_object_get(pod, "metadata"), "annotations");
-	const char *text = json_string_value(json_object_get(annotations, SIM_RUN_FOR));
-	double seconds = text ? strtod(text, NULL) : 0;
-
-	return seconds > 0 && seconds < 1e9 ? seconds : 0;
-}
-
 static void act(struct sim_kubelet *kubelet, enum step step, const struct sim_version *version)
 {
 	if (step == STEP_REMOVE) {
@@ -117,7 +125,7 @@ static void act(struct sim_kubelet *kubelet, enum step step, const struct sim_ve
 		return;
 	}
 	json_auto_t *pod = sim_store_tree(version);
-	double seconds = run_for(pod);
+	double seconds = seconds_of(pod, SIM_RUN_FOR);
 
 	set_phase(kubelet, pod, step == STEP_RUN ? "Running" : "Succeeded", step == STEP_RUN);
 	if (step == STEP_RUN && seconds > 0) {

@@ -1,5 +1,6 @@
 /* Plays the kubelets of all nodes: a bound pod runs after a short start, succeeds when the time in its annotation
- * sim.berth.dev/run-for (seconds, fractions allowed) is over, and is gone a while after it was deleted. */
+ * sim.berth.dev/run-for (seconds, fractions allowed) is over, and is gone a while after it was deleted, as long as its
+ * annotation sim.berth.dev/stop-after says. */
 #ifndef SIM_KUBELET_H
 #define SIM_KUBELET_H
 
@@ -8,6 +9,7 @@
 #include "sim/store.h"
 
 #define SIM_RUN_FOR "sim.berth.dev/run-for"
+#define SIM_STOP_AFTER "sim.berth.dev/stop-after"
 
 struct sim_kubelet;
 

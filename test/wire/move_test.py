@@ -183,6 +183,33 @@ class Observed(MoveTest):
         self.assertIn("ReplicaSet team/web", text)
         self.assertIn("Job team/job-", text)
 
+    def ending(self, **spec):
+        """A fleet in which one pod of a roll-out is ending, in its own time."""
+        old = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "old", "uid": "old-uid"}}
+        self.standing("old", "n0", old, annotations={"sim.berth.dev/stop-after": "60"}, **spec)
+        for name in NAMES[1:]:
+            self.standing(f"train-{name}", name, self.cluster.job(f"job-{name}"))
+        self.cluster.api.call("DELETE", "/api/v1/namespaces/team/pods/old")
+        wait_for(lambda: "deletionTimestamp" in self.cluster.get_pod("old")["metadata"], what="its end")
+        return self.web(1)[0]
+
+    def test_what_ends_anyway_is_waited_for(self):
+        thing = self.ending(terminationGracePeriodSeconds=20)
+        self.assertIn("once what is ending has ended", self.why())
+        self.nothing_happens(2.5)
+        self.cluster.delete_pod("old")
+        self.assertEqual(self.bind(thing), "n0")
+
+    def test_what_takes_too_long_to_end_is_not(self):
+        self.ending(terminationGracePeriodSeconds=600)
+        found = wait_for(lambda: self.moves()["moves"], what="the move")
+        self.assertEqual(len(found[0]["units"]), 1)
+
+    def test_what_should_have_ended_is_not(self):
+        self.ending(terminationGracePeriodSeconds=1)
+        self.assertIn("once what is ending has ended", self.why())
+        wait_for(lambda: self.moves()["moves"], 20, "the move")
+
     def test_what_one_would_take_no_other_would(self):
         self.full()
         self.web(2)

@@ -121,6 +121,38 @@ static void expect(struct scene *scene, enum victims_verdict verdict, size_t cou
 	victims_answer_free(&answer);
 }
 
+/* ---- pods that end by themselves ---- */
+
+static void what_ends_anyway_is_room_that_comes(void **state)
+{
+	(void)state;
+	struct scene scene;
+	struct victims_answer answer;
+	const size_t one[] = {0};
+	begin(&scene);
+	put_nodes(&scene, 2, 8);
+	put_member(&scene, put_unit(&scene, 1), 0, 8, NULL);
+	struct pod *ends = new_pod(&scene, "ends", 8, NULL);
+	const char *coming[] = {ends->uid, "not there"};
+	ledger_reserve(scene.fleet, ends, slice_of(node_name(1)), LEDGER_BOUND, true, 0, 0);
+	put_demand(&scene, 8, NULL);
+	expect(&scene, VICTIMS_FOUND, 1, one);
+	scene.request.coming_count = 2;
+	scene.request.coming = coming;
+	expect(&scene, VICTIMS_NOT_NEEDED, 0, NULL);
+	put_demand(&scene, 8, NULL);
+	expect(&scene, VICTIMS_FOUND, 1, one);
+	/* It ends while the search goes on. */
+	struct victims_search *search = victims_begin(scene.fleet, &scene.request);
+	ledger_release(scene.fleet, ledger_find(scene.fleet, slice_of(ends->uid)));
+	while (!victims_step(search, 1))
+		;
+	victims_finish(scene.fleet, search, &answer);
+	assert_int_equal(answer.verdict, VICTIMS_FOUND);
+	victims_answer_free(&answer);
+	end(&scene);
+}
+
 /* ---- what the demand asks of other pods ---- */
 
 static void keep_off(struct pod *pod, const char *key, const char *app)
@@ -708,6 +740,7 @@ static void many_singles_that_share_nodes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(what_ends_anyway_is_room_that_comes),
 	    cmocka_unit_test(rules_no_longer_count_who_is_gone),
 	    cmocka_unit_test(replicas_apart),
 	    cmocka_unit_test(spread_counts_who_stays),
