@@ -171,6 +171,7 @@ static void settle(struct scheduler *s, struct move_search *search)
 		unit.moves = past_today(s->moves, found->id, wall);
 		if (past_alone(s->moves, found->id, wall))
 			unit.keep |= VICTIMS_KEEP_OWNER;
+		found->taken = true;
 		search->found[count] = found;
 		units[count++] = unit;
 	}
@@ -184,27 +185,29 @@ static void settle(struct scheduler *s, struct move_search *search)
 static bool ends_soon(const struct scheduler *s, const struct work_pod *pod, int64_t now)
 {
 	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
-	return pod->deleting && pod->ends_ns < now + COMING_NS && now < pod->ends_ns + OVERDUE_NS && entry &&
-	       entry->node->spec && entry->node->spec->ready;
+	return pod->ends_ns < now + COMING_NS && now < pod->ends_ns + OVERDUE_NS && entry && entry->node->spec &&
+	       entry->node->spec->ready;
 }
 
 /* Of a unit that may be ended, the room counts as the unit's. */
+static bool is_of_unit(const struct scheduler *s, const struct move_search *search, const struct work *work)
+{
+	const char *kind, *id = work_unit(s, work, &kind);
+	const struct found *found = id ? map_get(&search->by_id, slice_of(id)) : NULL;
+	return found && found->taken;
+}
+
 static void gather_coming(struct scheduler *s, struct move_search *search)
 {
-	struct map of_units = {0};
 	size_t cursor = 0, count = 0, room = 0;
 	const char **coming = NULL;
 	int64_t now = clock_now();
-	for (size_t i = 0; i < search->request.unit_count; i++)
-		for (size_t k = 0; k < search->units[i].member_count; k++)
-			map_put(&of_units, slice_of(search->units[i].members[k]), search);
 	for (struct work_pod *pod; (pod = map_next(&s->moves->pods, &cursor));) {
-		if (!ends_soon(s, pod, now) || map_get(&of_units, slice_of(pod->uid)))
+		if (!pod->deleting || !ends_soon(s, pod, now) || is_of_unit(s, search, pod->work))
 			continue;
 		coming = more(&search->arena, coming, count, &room, sizeof *coming);
 		coming[count++] = arena_copy(&search->arena, slice_of(pod->uid));
 	}
-	map_free(&of_units);
 	search->request.coming = coming;
 	search->request.coming_count = count;
 }

@@ -23,6 +23,7 @@ struct found {
 	const char **members;
 	struct victims_draw *draws;
 	bool out, lives;
+	bool taken; /* it is a unit of the request */
 	int64_t gpus;
 	const char *first; /* the member whose class is the unit's */
 };
