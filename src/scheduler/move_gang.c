@@ -57,11 +57,58 @@ static void keep_texts(struct move_search *search)
 	}
 }
 
+static int by_rank(const void *a, const void *b)
+{
+	return gang_by_rank(*(const void *const *)a, *(const void *const *)b);
+}
+
+/* Of each sub-group as many as it needs, then as many as the gang does: the lowest ranks, as it is planned. */
+static void keep_quorum(struct gang_asking *asking, size_t quorum)
+{
+	size_t count = asking->request.count, kept = 0, at = 0;
+	struct gang_member ***order = xcalloc(count + 1, sizeof *order);
+	bool *keep = xcalloc(count + 1, sizeof *keep);
+	size_t wanted[PLAN_GROUPS_MAX];
+	for (size_t g = 0; g < PLAN_GROUPS_MAX; g++)
+		wanted[g] = g < asking->request.group_count ? asking->groups[g].quorum : 0;
+	for (size_t i = 0; i < count; i++)
+		order[i] = &asking->of[i];
+	if (count > 0)
+		qsort(order, count, sizeof *order, by_rank);
+	for (int pass = 0; pass < 2; pass++)
+		for (size_t i = 0; i < count; i++) {
+			size_t row = (size_t)(order[i] - asking->of);
+			size_t *left = &wanted[asking->members[row].group];
+			if (keep[row] || (pass == 0 ? *left == 0 : kept >= quorum))
+				continue;
+			*left -= pass == 0;
+			keep[row] = true;
+			kept++;
+		}
+	for (size_t row = 0; row < count; row++)
+		if (keep[row]) {
+			asking->of[at] = asking->of[row];
+			asking->members[at++] = asking->members[row];
+		}
+	asking->request.count = kept;
+	free(order);
+	free(keep);
+}
+
+const struct gang *search_less(const struct scheduler *s, const struct move_search *search)
+{
+	const struct gang *gang = search->of_gang ? map_get(&s->gangs->by_key, slice_of(search->id)) : NULL;
+	bool less = gang && !search->least && gang_quorum(gang) < search->request.demand.count;
+	return less && search_is_of_gang(s, search) ? gang : NULL;
+}
+
 bool search_ask_gang(struct scheduler *s, struct move_search *search, const struct gang *gang)
 {
 	const struct gang_member *first = gang_first_member(gang);
 	if (!gang_ask(s, gang, 0, &search->asking))
 		return false;
+	if (search->least)
+		keep_quorum(search->asking, gang_quorum(gang));
 	size_t count = search->asking->request.count;
 	search->demand = arena_calloc(&search->arena, count + 1, sizeof(struct tracked *));
 	for (size_t i = 0; i < count; i++) {
@@ -90,7 +137,7 @@ bool search_is_of_gang(const struct scheduler *s, const struct move_search *sear
 		if (!member || member->gang != gang)
 			return false;
 	}
-	return count == search->request.demand.count;
+	return search->least || count == search->request.demand.count;
 }
 
 /* --- the move --- */

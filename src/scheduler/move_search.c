@@ -38,6 +38,7 @@ static bool begin(struct scheduler *s, struct move_search *search, const struct 
 	enum reason why;
 	search->id = arena_copy(&search->arena, slice_of(demand->id));
 	search->of_gang = demand->gang != NULL;
+	search->least = demand->least;
 	if (!demand->gang)
 		ask_singles(search, demand);
 	else if (!search_ask_gang(s, search, demand->gang))
@@ -212,41 +213,46 @@ static void make_move(struct scheduler *s, const struct move_search *search, con
 	move_put(move);
 }
 
-static void conclude(struct scheduler *s, struct move_search *search)
+static void no_move(struct scheduler *s, const struct move_search *search, const struct victims_answer *answer)
 {
-	struct victims_answer answer;
 	char why[256];
-	victims_finish(s->fleet, search->search, &answer);
-	switch (answer.verdict) {
+	if (answer->verdict == VICTIMS_BARRED)
+		snprintf(
+		    why, sizeof why, "what would have to end for it may not: %s", victims_bar_text(answer->missing));
+	else
+		snprintf(why, sizeof why, "there would be no room even without all that may end: %s",
+		    reason_text(answer->plan.reason));
+	demand_in_vain(s, search, why, DEMAND_AGAIN_NS);
+}
+
+/* The search goes on for less of the same, if it returns one. */
+static const struct gang *conclude(
+    struct scheduler *s, const struct move_search *search, const struct victims_answer *answer)
+{
+	switch (answer->verdict) {
 	case VICTIMS_FOUND:
 		if (search->of_gang && !search_is_of_gang(s, search))
 			moves_soon(s); /* it is not what it was any more */
-		else if (answer.count > MOVE_UNITS_MAX)
+		else if (answer->count > MOVE_UNITS_MAX)
 			demand_in_vain(s, search, "too many units would have to end at a time", DEMAND_AGAIN_NS);
 		else
-			make_move(s, search, &answer);
-		break;
+			make_move(s, search, answer);
+		return NULL;
 	case VICTIMS_BARRED:
-		snprintf(
-		    why, sizeof why, "what would have to end for it may not: %s", victims_bar_text(answer.missing));
-		demand_in_vain(s, search, why, DEMAND_AGAIN_NS);
-		break;
 	case VICTIMS_NO_ROOM:
-		snprintf(why, sizeof why, "there would be no room even without all that may end: %s",
-		    reason_text(answer.plan.reason));
-		demand_in_vain(s, search, why, DEMAND_AGAIN_NS);
-		break;
+		if (search_less(s, search))
+			return search_less(s, search);
+		no_move(s, search, answer);
+		return NULL;
 	case VICTIMS_NOT_NEEDED:
 		demand_in_vain(s, search,
 		    search->request.coming_count > 0 ? "there is room, once what is ending has ended"
 		                                     : "there is room: nothing has to end for it",
 		    LOOK_AGAIN_NS);
-		break;
+		return NULL;
 	default:
-		break;
+		return NULL;
 	}
-	victims_answer_free(&answer);
-	search_free(search);
 }
 
 void search_step(struct scheduler *s)
@@ -258,6 +264,13 @@ void search_step(struct scheduler *s)
 		done = victims_step(search->search, VICTIMS_EFFORT);
 	if (!done)
 		return;
+	struct victims_answer answer;
 	s->moves->search = NULL;
-	conclude(s, search);
+	victims_finish(s->fleet, search->search, &answer);
+	const struct gang *gang = conclude(s, search, &answer);
+	victims_answer_free(&answer);
+	search_free(search);
+	if (gang)
+		search_begin(
+		    s, &(struct demand){.gang = gang, .id = gang->key, .priority = gang->priority, .least = true});
 }

@@ -12,6 +12,7 @@ struct demand {
 	int32_t priority;
 	size_t count;
 	struct tracked **pods; /* NULL of a gang, whose members are looked up once it has its turn */
+	bool least;            /* of a gang no more than its quorum */
 };
 
 /* A unit as it is gathered. */
@@ -34,6 +35,7 @@ struct move_search {
 	struct victims_search *search;
 	const char *id;             /* of the demand */
 	bool of_gang;               /* id is a gang's key */
+	bool least;                 /* as the demand has it */
 	struct gang_asking *asking; /* what the planner is asked for it, or NULL */
 	size_t named;               /* the pod by which people know the demand */
 	struct tracked **demand;    /* dropped before one of them is freed */
@@ -58,6 +60,8 @@ void search_step(struct scheduler *s);
 
 /* move_gang.c. What is asked for the gang, into search->demand and the request. False: not all of it is there. */
 bool search_ask_gang(struct scheduler *s, struct move_search *search, const struct gang *gang);
+/* The gang, where less of it would do and was not asked for yet, or NULL. */
+const struct gang *search_less(const struct scheduler *s, const struct move_search *search);
 /* Whether it still is as it was asked for. */
 bool search_is_of_gang(const struct scheduler *s, const struct move_search *search);
 /* Whether the gang waits for room that moves may give it. */

@@ -158,6 +158,24 @@ class Bare(GangMoveTest):
         self.assertEqual(sorted(self.bind_all(things)), nodes)
         self.phase("lent", 20)
 
+    def elastic(self, size, least):
+        says = {"gang.scheduling.koordinator.sh/name": "serve", "gang.scheduling.koordinator.sh/min-available": str(least),
+                "gang.scheduling.koordinator.sh/total-number": str(size)}
+        return [self.seen(self.cluster.pod(f"serve-{i}", gpus=8, owner=move_test.WEB, annotations=says)) for i in range(size)]
+
+    def test_an_elastic_one_gets_room_for_all_of_it(self):
+        self.full()
+        self.elastic(3, 1)
+        self.units(3)
+
+    def test_an_elastic_one_for_which_there_is_not_enough_gets_its_quorum(self):
+        self.full()
+        things = self.elastic(4, 2)
+        jobs = self.units(2)
+        self.some_suspended(2)
+        self.pods_end(jobs)
+        self.bind_all(things[:2])
+
     def test_a_replica_of_a_leader_worker_set(self):
         self.full()
         for i in range(2):
