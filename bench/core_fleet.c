@@ -66,7 +66,7 @@ static struct policy *make_policy(const char *const *classes, size_t class_count
 	return policy;
 }
 
-static struct resources amounts(
+struct resources core_amounts(
     struct arena *arena, resource_id gpu, int64_t cpu, int64_t memory, int64_t pods, int64_t gpus)
 {
 	struct resource_list list = {0};
@@ -103,7 +103,7 @@ static void add_node(struct core_fleet *made, unsigned number)
 	spec->labels.items[spec->labels.count++] = (struct label){"kubernetes.io/hostname", spec->name};
 	add_label(spec, &arena, "rack", number / CORE_RACK);
 	add_label(spec, &arena, "zone", number / CORE_ZONE);
-	spec->allocatable = spec->capacity = amounts(&arena, made->gpu, NODE_CPU, NODE_MEMORY, NODE_PODS, GPUS);
+	spec->allocatable = spec->capacity = core_amounts(&arena, made->gpu, NODE_CPU, NODE_MEMORY, NODE_PODS, GPUS);
 	spec->model = &models[0];
 	spec->gpu_count = GPUS;
 	spec->lane_count = 1;
@@ -147,7 +147,7 @@ struct pod *core_fleet_pod(struct core_fleet *made, int64_t gpus, const char *cl
 	pod->uid = pod->name = arena_copy(&arena, slice_of(text));
 	pod->namespace_ = "default";
 	pod->class_name = class_;
-	pod->demand = amounts(&arena, made->gpu, gpus * GPU_CPU, gpus * GPU_MEMORY, 1, gpus);
+	pod->demand = core_amounts(&arena, made->gpu, gpus * GPU_CPU, gpus * GPU_MEMORY, 1, gpus);
 	pod->arena = arena;
 	made->pods = xgrow(made->pods, made->pod_count, &made->pod_room, sizeof(*made->pods));
 	return made->pods[made->pod_count++] = pod;

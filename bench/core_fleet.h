@@ -32,6 +32,9 @@ struct pod *core_fleet_pod(struct core_fleet *made, int64_t gpus, const char *cl
 /* One on a host of all pods that this was said of, by anti-affinity. */
 void core_fleet_keep_apart(struct pod *pod);
 
+/* CPU in milli, memory in bytes. */
+struct resources core_amounts(
+    struct arena *arena, resource_id gpu, int64_t cpu, int64_t memory, int64_t pods, int64_t gpus);
 /* splitmix64 (Steele, Lea, Flood, 2014) */
 unsigned core_pick(uint64_t *random, unsigned below);
 /* CPU time of the thread: the core waits for nothing but for neighbours on the machine. */

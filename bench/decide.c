@@ -114,17 +114,6 @@ static struct policy *make_policy(void)
 	return policy;
 }
 
-static struct resources amounts(
-    struct arena *arena, resource_id gpu, int64_t cpu, int64_t memory, int64_t pods, int64_t gpus)
-{
-	struct resource_list list = {0};
-	*resource_list_at(&list, RESOURCE_CPU) = cpu;
-	*resource_list_at(&list, RESOURCE_MEMORY) = memory;
-	*resource_list_at(&list, RESOURCE_PODS) = pods;
-	*resource_list_at(&list, gpu) = gpus;
-	return resource_list_keep(&list, arena);
-}
-
 /* Of ten nodes two have H100, two A100, two L4, two T4, two no GPUs; 16 nodes a rack. */
 static void add_node(struct bench *bench, unsigned number)
 {
@@ -144,7 +133,7 @@ static void add_node(struct bench *bench, unsigned number)
 	spec->labels.items[2] = (struct label){"zone", number % 2 ? "a" : "b"};
 	int64_t gpus = kind == MODELS ? 0 : kind >= L4 ? 4 : 8;
 	spec->allocatable = spec->capacity =
-	    amounts(&arena, bench->gpu, kind == MODELS ? 64000 : 128000, 512 * GIB, 110, gpus);
+	    core_amounts(&arena, bench->gpu, kind == MODELS ? 64000 : 128000, 512 * GIB, 110, gpus);
 	if (gpus > 0) {
 		spec->model = &models[kind];
 		spec->gpu_count = (uint32_t)gpus;
@@ -184,7 +173,7 @@ static struct pod *make_pod(struct bench *bench)
 	                                    : sizes[core_pick(&bench->random, 8)];
 	if (bench->serial % 100 == 0)
 		gpus = 16; /* on no node */
-	pod->demand = amounts(&arena, bench->gpu, without ? 2000 : gpus * 4000, GIB * (1 + gpus * 16), 1, gpus);
+	pod->demand = core_amounts(&arena, bench->gpu, without ? 2000 : gpus * 4000, GIB * (1 + gpus * 16), 1, gpus);
 	pod->arena = arena;
 	return pod;
 }
