@@ -135,15 +135,16 @@ bool repartition_counts(const char *resource);
 bool repartition_shows(
     const struct node_spec *spec, const struct resource_names *names, const struct repartition_amounts *amounts);
 int64_t repartition_amount_of(const struct repartition_amounts *amounts, const char *resource);
-/* Whether the node may be cut anew at all, by what it says itself and what stands on it: it takes pods, its GPUs are
- * whole units in order, MIG is possible there, nobody is at it, nothing of GPUs is held, and whatever has GPUs there is
- * bound and berth's own. *free_ns gets when that is expected to have ended, by the ledger's clock: 0 = nothing is
- * there, LEDGER_NEVER = not known, or overdue. */
-bool repartition_may(const struct node *node, const struct resource_names *names, int64_t now_ns, int64_t *free_ns);
+/* Whether the node's GPUs are whole units in order, MIG is possible there by what it says, and nobody is at it. */
+bool repartition_can(const struct node_spec *spec, const struct resource_names *names);
+/* Whether it may be cut anew by what stands on it: it takes pods, nothing of GPUs is held, and whatever has GPUs there
+ * is bound, berth's own, and expected to end. *free_ns gets when that is, by the ledger's clock; 0 = nothing is there.
+ */
+bool repartition_may(const struct node *node, int64_t now_ns, int64_t *free_ns);
 /* The record of a beginning. */
 void repartition_begin(struct repartition_record *record, const char *config, const char *label,
     const struct repartition_amounts *want, const struct repartition_amounts *had, int64_t now_ns);
-/* Which of two nodes that would do is taken: the one whose GPUs cost less in all, then by name. True: the first. */
-bool repartition_before(const struct node *one, const struct node *other);
+/* What its GPUs cost in all: the cheapest node that would do is taken. */
+double repartition_cost(const struct node_spec *spec);
 
 #endif

@@ -161,34 +161,29 @@ static bool runs_out(const struct node *node, int64_t now_ns, int64_t *free_ns)
 		int64_t ends_ns = entry->ending ? now_ns : entry->ends_ns;
 		if (!has_gpus(entry, node->spec))
 			continue;
-		if (entry->hold || !entry->ours || entry->state != LEDGER_BOUND)
+		if (entry->hold || !entry->ours || entry->state != LEDGER_BOUND || ends_ns == LEDGER_NEVER ||
+		    ends_ns < now_ns)
 			return false;
-		if (ends_ns < now_ns)
-			ends_ns = LEDGER_NEVER;
 		*free_ns = ends_ns > *free_ns ? ends_ns : *free_ns;
 	}
 	return true;
 }
 
-bool repartition_may(const struct node *node, const struct resource_names *names, int64_t now_ns, int64_t *free_ns)
+bool repartition_may(const struct node *node, int64_t now_ns, int64_t *free_ns)
 {
-	struct repartition_amounts shown;
-	if (!is_open(node) || node->held || node->headroom || !runs_out(node, now_ns, free_ns) ||
-	    !labels_allow(node->spec) || !repartition_shown(node->spec, names, &shown) || shown.count == 0)
-		return false;
-	for (size_t i = 0; i < node->spec->lane_count; i++)
-		if (node->spec->lanes[i].unit == GPU_SHARE)
-			return false;
-	return true;
+	return is_open(node) && !node->held && !node->headroom && runs_out(node, now_ns, free_ns);
 }
 
-bool repartition_before(const struct node *one, const struct node *other)
+bool repartition_can(const struct node_spec *spec, const struct resource_names *names)
 {
-	double cost[2];
-	const struct node_spec *specs[] = {one->spec, other->spec};
-	for (int i = 0; i < 2; i++)
-		cost[i] = (specs[i]->model ? specs[i]->model->cost : 1) * specs[i]->gpu_count;
-	if (cost[0] != cost[1])
-		return cost[0] < cost[1];
-	return strcmp(one->name, other->name) < 0;
+	struct repartition_amounts shown;
+	for (size_t i = 0; i < spec->lane_count; i++)
+		if (spec->lanes[i].unit == GPU_SHARE)
+			return false;
+	return labels_allow(spec) && repartition_shown(spec, names, &shown) && shown.count > 0;
+}
+
+double repartition_cost(const struct node_spec *spec)
+{
+	return (spec->model ? spec->model->cost : 1) * spec->gpu_count;
 }

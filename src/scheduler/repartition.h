@@ -27,6 +27,7 @@ struct repartition_node {
 struct repartition_wish {
 	char *uid;
 	int64_t since_ns;
+	int64_t not_before_ns; /* no node was found for it: not sooner again */
 };
 
 struct repartitions {
@@ -37,6 +38,7 @@ struct repartitions {
 	char *trouble;                     /* why nodes cannot be changed, or NULL */
 	int64_t not_before_ns;             /* no write sooner, by the monotonic clock */
 	uint64_t looks;                    /* that asked so */
+	size_t walk;                       /* where the next look goes on among pending pods */
 };
 
 /* repartition.c */
@@ -58,6 +60,8 @@ const struct pod *repartition_waits(const struct scheduler *s, const struct repa
 bool repartition_is_slice(const char *resource);
 bool repartition_asks_for_any(
     const struct scheduler *s, const struct pod *pod, const struct repartition_amounts *amounts);
+/* Whether one of the configurations gives any of what the pod asks for. */
+bool repartition_could_give(const struct scheduler *s, const struct pod *pod, const struct policy_mig *rules);
 bool repartition_finds_room(const struct scheduler *s, const struct pod *pod);
 /* Whether it would fit on the node, were that to show this and nothing that has GPUs stood there. */
 bool repartition_would_fit(const struct scheduler *s, const struct pod *pod, const struct node *node,

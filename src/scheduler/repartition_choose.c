@@ -4,14 +4,17 @@
 
 #include <stdlib.h>
 
-#define SHORT_MAX 256    /* waiting pods looked at, the first in line */
-#define IMAGINED_MAX 256 /* nodes imagined in one look */
+#define SHORT_MAX 256           /* waiting pods looked at, the first in line */
+#define JUDGED_MAX 16           /* … and those that are judged in one look */
+#define WALKED_MAX 8192         /* nodes walked over in one look, before a node is sought for one more of them */
+#define CANDIDATES_MAX 64       /* nodes imagined for one of them, the best */
+#define AGAIN_NS (3 * NS_PER_S) /* before one is sought anew for a pod that none was found for */
 
 /* --- which of them are not served by what is under way --- */
 
 struct short_pod {
 	const struct pod *pod;
-	int64_t since_ns;
+	struct repartition_wish *wish;
 };
 
 static int in_line(const void *a, const void *b)
@@ -19,8 +22,8 @@ static int in_line(const void *a, const void *b)
 	const struct short_pod *one = a, *other = b;
 	if (one->pod->priority != other->pod->priority)
 		return one->pod->priority > other->pod->priority ? -1 : 1;
-	if (one->since_ns != other->since_ns)
-		return one->since_ns < other->since_ns ? -1 : 1;
+	if (one->wish->since_ns != other->wish->since_ns)
+		return one->wish->since_ns < other->wish->since_ns ? -1 : 1;
 	return strcmp(one->pod->uid, other->pod->uid);
 }
 
@@ -30,8 +33,8 @@ static struct short_pod *line_up(const struct scheduler *s, size_t *count)
 	struct short_pod *line = xcalloc(wishes->count + 1, sizeof *line);
 	size_t cursor = 0;
 	*count = 0;
-	for (const struct repartition_wish *wish; (wish = map_next(wishes, &cursor));)
-		line[(*count)++] = (struct short_pod){repartition_waits(s, wish), wish->since_ns};
+	for (struct repartition_wish *wish; (wish = map_next(wishes, &cursor));)
+		line[(*count)++] = (struct short_pod){repartition_waits(s, wish), wish};
 	qsort(line, *count, sizeof *line, in_line);
 	*count = *count < SHORT_MAX ? *count : SHORT_MAX;
 	return line;
@@ -88,19 +91,31 @@ static bool take(const struct scheduler *s, const struct pod *pod, struct repart
 struct candidate {
 	struct node *node;
 	int64_t free_ns; /* see repartition_may */
+	double cost;
 };
 
+/* The best that a pod selects, best first: idle ones, then those that run out soonest; the cheapest; by name. */
 struct choice {
-	struct candidate *candidates; /* best first: idle ones, then those that run out soonest */
-	size_t count, imagined;
+	struct candidate candidates[CANDIDATES_MAX];
+	size_t count;
+	size_t walked; /* nodes, for all pods of the look */
 };
 
-static int by_worth(const void *a, const void *b)
+static bool is_before(const struct candidate *one, const struct candidate *other)
 {
-	const struct candidate *one = a, *other = b;
 	if (one->free_ns != other->free_ns)
-		return one->free_ns < other->free_ns ? -1 : 1;
-	return repartition_before(one->node, other->node) ? -1 : 1;
+		return one->free_ns < other->free_ns;
+	if (one->cost != other->cost)
+		return one->cost < other->cost;
+	return strcmp(one->node->name, other->node->name) < 0;
+}
+
+static void keep_best(struct choice *choice, const struct candidate *candidate)
+{
+	size_t at = choice->count < CANDIDATES_MAX ? choice->count++ : CANDIDATES_MAX - 1;
+	for (; at > 0 && is_before(candidate, &choice->candidates[at - 1]); at--)
+		choice->candidates[at] = choice->candidates[at - 1];
+	choice->candidates[at] = *candidate;
 }
 
 size_t repartition_in_use(const struct scheduler *s, uint16_t pool)
@@ -113,29 +128,40 @@ size_t repartition_in_use(const struct scheduler *s, uint16_t pool)
 	return count;
 }
 
-static struct choice candidates(const struct scheduler *s)
+/* Pools whose configurations give what the pod asks for, for long enough by now, and that may have more nodes cut. */
+static bool pools_for(const struct scheduler *s, const struct short_pod *asks, bool open[POLICY_POOLS_MAX])
 {
-	struct choice choice = {0};
-	bool open[POLICY_POOLS_MAX] = {false};
-	size_t cursor = 0, room = 0;
-	int64_t now = clock_now();
+	int64_t waited_ns = clock_now() - asks->wish->since_ns;
+	bool any = false;
 	for (uint16_t i = 0; i < s->policy.inforce->pool_count; i++) {
 		const struct policy_mig *rules = s->policy.inforce->pools[i].mig;
-		open[i] = rules && repartition_in_use(s, i) < rules->max_nodes;
+		open[i] = rules && waited_ns >= rules->after_ns && repartition_could_give(s, asks->pod, rules) &&
+		          repartition_in_use(s, i) < rules->max_nodes;
+		any |= open[i];
 	}
-	for (struct node *node; (node = map_next(&s->fleet->nodes, &cursor));) {
-		int64_t free_ns;
+	return any;
+}
+
+static void find_candidates(
+    const struct scheduler *s, const struct pod *pod, const bool open[POLICY_POOLS_MAX], struct choice *choice)
+{
+	size_t cursor = 0;
+	int64_t now = clock_now();
+	choice->count = 0;
+	for (struct node *node; (node = map_next(&s->fleet->nodes, &cursor)); choice->walked++) {
+		struct candidate candidate = {.node = node};
 		if (node->pool == POOL_NONE || !open[node->pool] || !node->spec || node->spec->repartition ||
-		    map_get(&s->repartitions->nodes, slice_of(node->name)) ||
-		    !repartition_may(node, &s->fleet->names, now, &free_ns) ||
-		    free_ns > now + repartition_rules(s, node)->deadline_ns)
+		    !repartition_may(node, now, &candidate.free_ns) ||
+		    candidate.free_ns > now + repartition_rules(s, node)->deadline_ns)
 			continue;
-		choice.candidates = xgrow(choice.candidates, choice.count, &room, sizeof *choice.candidates);
-		choice.candidates[choice.count++] = (struct candidate){node, free_ns};
+		candidate.cost = repartition_cost(node->spec);
+		if ((choice->count == CANDIDATES_MAX &&
+		        !is_before(&candidate, &choice->candidates[CANDIDATES_MAX - 1])) ||
+		    !pod_selects(pod, node->name, &node->spec->labels) ||
+		    !repartition_can(node->spec, &s->fleet->names))
+			continue;
+		keep_best(choice, &candidate);
 	}
-	if (choice.count > 0)
-		qsort(choice.candidates, choice.count, sizeof *choice.candidates, by_worth);
-	return choice;
 }
 
 static void choose_node(
@@ -156,62 +182,84 @@ static bool asks_already(const struct node *node, const struct policy_mig_config
 	return label && strcmp(label, config->name) == 0;
 }
 
-/* A label that asks for it already is not likely to get more out of the manager: such nodes come last. */
-static bool choose_among(struct scheduler *s, const struct short_pod *asks, struct choice *choice, bool again)
+/* The first configuration that gives the pod room on the node, or NULL. */
+static const struct policy_mig_config *config_for(
+    const struct scheduler *s, const struct pod *pod, const struct node *node, struct repartition_amounts *want)
 {
+	const struct policy_mig *rules = repartition_rules(s, node);
+	for (size_t i = 0; i < rules->config_count; i++)
+		if (repartition_wanted(node->spec, &rules->configs[i], want) &&
+		    repartition_asks_for_any(s, pod, want) && repartition_would_fit(s, pod, node, want))
+			return &rules->configs[i];
+	return NULL;
+}
+
+/* A label that asks for it already is not likely to get more out of the manager: such a node comes last. */
+static bool choose_for(struct scheduler *s, const struct short_pod *asks, struct choice *choice)
+{
+	bool open[POLICY_POOLS_MAX] = {false};
+	struct repartition_amounts want, last_want;
+	const struct policy_mig_config *last = NULL;
+	struct node *last_node = NULL;
+	if (!pools_for(s, asks, open))
+		return false;
+	find_candidates(s, asks->pod, open, choice);
 	for (size_t i = 0; i < choice->count; i++) {
 		struct node *node = choice->candidates[i].node;
-		const struct policy_mig *rules = repartition_rules(s, node);
-		if (clock_now() - asks->since_ns < rules->after_ns)
-			continue;
-		for (size_t j = 0; j < rules->config_count; j++) {
-			const struct policy_mig_config *config = &rules->configs[j];
-			struct repartition_amounts want;
-			if (asks_already(node, config) != again || !repartition_wanted(node->spec, config, &want) ||
-			    !repartition_asks_for_any(s, asks->pod, &want) || choice->imagined++ >= IMAGINED_MAX ||
-			    !repartition_would_fit(s, asks->pod, node, &want))
-				continue;
+		const struct policy_mig_config *config = config_for(s, asks->pod, node, &want);
+		if (config && !asks_already(node, config)) {
 			choose_node(s, node, config->name, &want);
 			return true;
 		}
+		if (config && !last) {
+			last = config;
+			last_node = node;
+			last_want = want;
+		}
 	}
-	return false;
+	if (last)
+		choose_node(s, last_node, last->name, &last_want);
+	return last != NULL;
 }
 
-static bool choose_for(struct scheduler *s, const struct short_pod *asks, struct choice *choice)
-{
-	return choose_among(s, asks, choice, false) || choose_among(s, asks, choice, true);
-}
-
-/* A gang's members find room together or not at all: one that would alone proves nothing. */
+/* Whether nothing need be done for the pod: by what is under way; or, of a gang's members, who find room together or
+ * not at all, by what is free. */
 static bool is_served(const struct scheduler *s, const struct pod *pod, struct repartition_amounts *left,
     struct repartition_amounts *there)
 {
-	return take(s, pod, left) || (pod->gang ? take(s, pod, there) : repartition_finds_room(s, pod));
+	return take(s, pod, left) || (pod->gang && take(s, pod, there));
+}
+
+static bool any_gangs(const struct short_pod *line, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (line[i].pod->gang)
+			return true;
+	return false;
 }
 
 void repartition_choose(struct scheduler *s)
 {
 	if (s->repartitions->wishes.count == 0)
 		return;
-	size_t count;
+	size_t count, judged = 0;
 	struct short_pod *line = line_up(s, &count);
 	struct repartition_amounts left = coming(s), there = {0};
-	struct choice choice = {0};
-	bool looked = false, gangs = false;
-	for (size_t i = 0; i < count && !gangs; i++)
-		gangs = line[i].pod->gang != NULL;
-	if (gangs)
+	struct choice choice = {.count = 0};
+	int64_t now = clock_now();
+	if (any_gangs(line, count))
 		there = free_slices(s);
-	for (size_t i = 0; i < count; i++) {
-		if (is_served(s, line[i].pod, &left, &there))
+	for (size_t i = 0; i < count && judged < JUDGED_MAX && choice.walked < WALKED_MAX; i++) {
+		struct repartition_wish *wish = line[i].wish;
+		if (is_served(s, line[i].pod, &left, &there) || wish->not_before_ns > now)
 			continue;
-		if (!looked)
-			choice = candidates(s);
-		looked = true;
-		if (choice.count == 0 || choose_for(s, &line[i], &choice))
+		judged++;
+		if (!line[i].pod->gang && repartition_finds_room(s, line[i].pod))
+			continue;
+		if (choose_for(s, &line[i], &choice))
 			break;
+		if (now - wish->since_ns >= AGAIN_NS)
+			wish->not_before_ns = now + AGAIN_NS;
 	}
-	free(choice.candidates);
 	free(line);
 }

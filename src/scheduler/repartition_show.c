@@ -115,20 +115,6 @@ void repartition_write_all(const struct scheduler *s, struct buf *out)
 	free(nodes);
 }
 
-/* Whether one of the configurations gives any of what the pod asks for. */
-static bool could_give(const struct scheduler *s, const struct pod *pod, const struct policy_mig *rules)
-{
-	const size_t prefix = strlen(MIG_RESOURCE_PREFIX);
-	for (uint16_t i = 0; i < pod->demand.count; i++) {
-		const char *resource = resource_names_text(&s->fleet->names, pod->demand.items[i].id);
-		for (size_t j = 0; j < rules->config_count && strncmp(resource, MIG_RESOURCE_PREFIX, prefix) == 0; j++)
-			for (size_t k = 0; k < rules->configs[j].slice_count; k++)
-				if (strcmp(resource + prefix, rules->configs[j].slices[k].profile) == 0)
-					return true;
-	}
-	return false;
-}
-
 static bool gives(const struct scheduler *s, const struct repartition_record *record, const struct pod *pod)
 {
 	for (uint16_t i = 0; i < pod->demand.count; i++)
@@ -146,7 +132,7 @@ static void help_full(
 	for (uint16_t pool = 0; pool < s->policy.inforce->pool_count; pool++) {
 		const struct policy_mig *rules = s->policy.inforce->pools[pool].mig;
 		size_t used = rules ? repartition_in_use(s, pool) : 0;
-		if (!rules || used < rules->max_nodes || !could_give(s, pod, rules))
+		if (!rules || used < rules->max_nodes || !repartition_could_give(s, pod, rules))
 			continue;
 		buf_init(&line, LINE_BYTES_MAX);
 		buf_printf(&line, "pool %s has %zu %s cut into slices, and may have no more (maxNodes)",

@@ -5,8 +5,8 @@
 
 #include "cluster/lanes.h"
 
-#define WALK_MAX 20000 /* pending pods looked at for one that wants whole GPUs */
-#define JUDGED_MAX 64  /* … and those of them, or of the wishes, that are judged */
+#define WALK_MAX 5000 /* pending pods looked at in one look for one that wants whole GPUs */
+#define JUDGED_MAX 64 /* … and those of them, or of the wishes, that are judged */
 
 /* --- a node as it would be --- */
 
@@ -163,6 +163,19 @@ bool repartition_asks_for_any(
 	return false;
 }
 
+bool repartition_could_give(const struct scheduler *s, const struct pod *pod, const struct policy_mig *rules)
+{
+	const size_t prefix = strlen(MIG_RESOURCE_PREFIX);
+	for (uint16_t i = 0; i < pod->demand.count; i++) {
+		const char *resource = resource_names_text(&s->fleet->names, pod->demand.items[i].id);
+		for (size_t j = 0; j < rules->config_count && strncmp(resource, MIG_RESOURCE_PREFIX, prefix) == 0; j++)
+			for (size_t k = 0; k < rules->configs[j].slice_count; k++)
+				if (strcmp(resource + prefix, rules->configs[j].slices[k].profile) == 0)
+					return true;
+	}
+	return false;
+}
+
 bool repartition_finds_room(const struct scheduler *s, const struct pod *pod)
 {
 	struct decision decision;
@@ -193,16 +206,19 @@ static bool is_wanted_otherwise(struct scheduler *s, const struct node *node, co
 
 bool repartition_is_wanted_back(struct scheduler *s, const struct node *node, const struct repartition_record *record)
 {
-	size_t cursor = 0, walked = 0, judged = 0;
-	for (struct tracked *tracked; walked++ < WALK_MAX && (tracked = roster_next(s->roster, &cursor));) {
+	size_t walked = 0, judged = 0;
+	struct tracked *tracked = NULL;
+	while (
+	    walked++ < WALK_MAX && judged < JUDGED_MAX && (tracked = roster_next(s->roster, &s->repartitions->walk))) {
 		const struct pod *pod = tracked->pod;
 		if ((!pod->unschedulable && !waiting_find(s->waiting, slice_of(pod->uid))) || pod->deleting ||
 		    !repartition_asks_for_any(s, pod, &record->had) || ledger_find(s->fleet, slice_of(pod->uid)))
 			continue;
-		if (judged++ == JUDGED_MAX)
-			return false;
+		judged++;
 		if (!repartition_finds_room(s, pod) && repartition_would_fit(s, pod, node, &record->had))
 			return true;
 	}
+	if (!tracked)
+		s->repartitions->walk = 0;
 	return is_wanted_otherwise(s, node, record);
 }

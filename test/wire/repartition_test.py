@@ -400,7 +400,7 @@ class Fails(Repartition):
         self.assertEqual((self.outcome("restored"), len(self.events("RepartitionFailed"))), (1, 1))
         lines = self.daemon.explain("s0")[1]["help"]
         self.assertTrue(any(l.startswith("node m0 could not be repartitioned to all-1g.10gb") for l in lines), lines)
-        self.phase("draining", "m1")
+        wait_for(lambda: ("m1", "all-1g.10gb") in self.manager.labels, 15, "another node's turn")
 
     def test_a_pending_that_never_ends(self):
         self.manager.behaviour = "hangs_once"
@@ -427,6 +427,12 @@ class Fails(Repartition):
         self.standing("gpu-foreign", "m0")
         self.phase("failed")
         self.assertEqual((self.label(), self.taints()), ("all-disabled", []))
+
+
+class GivesUp(Repartition):
+    """Before anything was touched."""
+
+    policy = policy(deadline="3s")
 
     def test_pods_that_do_not_end_in_time(self):
         self.slices()
@@ -515,7 +521,7 @@ class AskedForBefore(Repartition):
         self.assertEqual((self.label(), self.taints()), ("all-1g.10gb", []))
 
 
-class Back(Repartition):
+class InUse(Repartition):
     policy = policy(idle_for="1s")
 
     def setUp(self):
@@ -524,6 +530,8 @@ class Back(Repartition):
         self.phase("applied")
         self.bound(self.thing, "m0")
 
+
+class Back(InUse):
     def test_when_the_slices_are_idle_and_whole_gpus_are_wanted(self):
         self.standing("gpu-full", "m1", gpus=2)
         whole = self.seen(self.cluster.pod("whole", gpus=2))
@@ -549,6 +557,8 @@ class Back(Repartition):
         wait_for(lambda: self.label() == "all-3g.40gb" or self.label("m1") == "all-3g.40gb", 25, "the other slices")
         self.assertIn(("m0", "all-disabled"), self.manager.labels)
 
+
+class BackByTime(InUse):
     def test_not_while_nobody_wants_them(self):
         self.cluster.delete_pod("s0")
         time.sleep(2.5)
@@ -585,12 +595,20 @@ class NextProcess(Repartition):
         self.start_anew()
         self.assertEqual(self.record()["phase"], "applied")
 
-    def test_killed_while_a_write_is_under_way(self):
+    def test_killed_while_each_of_the_writes_is_under_way(self):
+        self.manager.behaviour = "silent"
         self.cluster.faults({"rules": [{"method": "PATCH", "path": "/nodes/m0", "drop": True, "times": 1}]})
         self.slices()
         wait_for(self.taints, what="the taint")
         self.start_anew()
-        self.phase("applied")
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": "/nodes/m0", "drop": True, "times": 1}]})
+        wait_for(lambda: self.label() == "all-1g.10gb", what="the label")
+        self.start_anew()
+        self.manager.show("m0", SLICES)  # its success still stands there
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": "/nodes/m0", "drop": True, "times": 1}]})
+        self.rests()
+        self.start_anew()
+        self.assertEqual((self.record()["phase"], self.label()), ("applied", "all-1g.10gb"))
         self.assertEqual(self.manager.labels, [("m0", "all-1g.10gb")])
 
     def test_killed_before_it_is_restored(self):

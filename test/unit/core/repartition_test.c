@@ -92,7 +92,8 @@ static void may(bool expected, void (*change)(struct fleet *fleet, struct node_s
 	if (change)
 		change(fleet, spec);
 	int64_t free_ns;
-	assert_int_equal(repartition_may(fleet_put_node(fleet, spec), &fleet->names, NOW, &free_ns), expected);
+	struct node *node = fleet_put_node(fleet, spec);
+	assert_int_equal(repartition_may(node, NOW, &free_ns) && repartition_can(node->spec, &fleet->names), expected);
 	fleet_free(fleet);
 }
 
@@ -156,19 +157,17 @@ static void nodes_that_may_be_cut(void **state)
 	may(false, is_shared);
 }
 
-static void the_cheapest_goes_first_and_takes_no_pods_meanwhile(void **state)
+static void it_takes_no_pods_meanwhile(void **state)
 {
 	struct fleet *fleet = fleet_new(&world_catalogue);
 	struct node *a = fleet_put_node(fleet, spec_of(fleet, "a", &model, 2));
 	struct node *b = fleet_put_node(fleet, spec_of(fleet, "b", &cheap, 4));
-	struct node *c = fleet_put_node(fleet, spec_of(fleet, "c", &cheap, 2));
 	struct pod *pod = pod_simple(fleet, "p", 100, 1);
 	int64_t free_ns;
 	(void)state;
-	assert_true(repartition_before(a, b) && !repartition_before(b, a)); /* as dear in all: by name */
-	assert_true(repartition_before(c, a));
+	assert_true(repartition_cost(a->spec) == 16 && repartition_cost(b->spec) == 16);
 	fleet_repartition(fleet, a, true);
-	assert_false(repartition_may(a, &fleet->names, NOW, &free_ns));
+	assert_false(repartition_may(a, NOW, &free_ns));
 	assert_int_equal(decide_node(fleet, pod, a, NULL), REASON_CODE_NODE_REPARTITIONED);
 	fleet_put_node(fleet, spec_of(fleet, "a", &model, 2));
 	assert_int_equal(decide_node(fleet, pod, a, NULL), REASON_CODE_NODE_REPARTITIONED);
@@ -187,21 +186,19 @@ static void only_pods_of_its_own_that_end_are_waited_for(void **state)
 	int64_t free_ns;
 	(void)state;
 	ledger_reserve(fleet, small_one, slice_of("a"), LEDGER_BOUND, false, NOW, 0);
-	assert_true(repartition_may(a, &fleet->names, NOW, &free_ns));
+	assert_true(repartition_may(a, NOW, &free_ns));
 	assert_int_equal(free_ns, 0);
 	struct ledger_entry *entry = ledger_reserve(fleet, pod, slice_of("a"), LEDGER_ASSUMED, true, NOW, SECOND);
-	assert_false(repartition_may(a, &fleet->names, NOW, &free_ns));
+	assert_false(repartition_may(a, NOW, &free_ns));
 	ledger_reserve(fleet, pod, slice_of("a"), LEDGER_BOUND, true, NOW, 0);
-	assert_true(repartition_may(a, &fleet->names, NOW, &free_ns));
-	assert_true(free_ns == LEDGER_NEVER);
+	assert_false(repartition_may(a, NOW, &free_ns)); /* nobody knows until when */
 	pod->runtime_ns = 50 * SECOND;
 	ledger_expect(entry, pod, NOW);
-	assert_true(repartition_may(a, &fleet->names, NOW + SECOND, &free_ns));
+	assert_true(repartition_may(a, NOW + SECOND, &free_ns));
 	assert_true(free_ns == NOW + 50 * SECOND);
-	assert_true(repartition_may(a, &fleet->names, NOW + 51 * SECOND, &free_ns));
-	assert_true(free_ns == LEDGER_NEVER); /* it should have ended */
+	assert_false(repartition_may(a, NOW + 51 * SECOND, &free_ns)); /* it should have ended */
 	ledger_reserve(fleet, other, slice_of("a"), LEDGER_BOUND, false, NOW, 0);
-	assert_false(repartition_may(a, &fleet->names, NOW, &free_ns)); /* another scheduler's */
+	assert_false(repartition_may(a, NOW, &free_ns)); /* another scheduler's */
 	pod_free(pod);
 	pod_free(other);
 	pod_free(small_one);
@@ -491,7 +488,7 @@ int main(void)
 	    cmocka_unit_test(slices_fit_side_by_side_or_not),
 	    cmocka_unit_test(a_node_shows_exactly_what_it_is_to_show),
 	    cmocka_unit_test(nodes_that_may_be_cut),
-	    cmocka_unit_test(the_cheapest_goes_first_and_takes_no_pods_meanwhile),
+	    cmocka_unit_test(it_takes_no_pods_meanwhile),
 	    cmocka_unit_test(only_pods_of_its_own_that_end_are_waited_for),
 	    cmocka_unit_test(what_is_done_next),
 	    cmocka_unit_test(what_is_left_without_a_berth),
