@@ -389,7 +389,7 @@ class NoNode(Repartition):
 
 
 class Fails(Repartition):
-    policy = policy(deadline="3s", retry_after="2s")
+    policy = policy(deadline="3s")
 
     def test_a_manager_that_fails(self):
         self.manager.behaviour = "fails_once"
