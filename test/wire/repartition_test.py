@@ -2,6 +2,8 @@
 MIG manager by its labels."""
 
 import json
+import os
+import random
 import signal
 import subprocess
 import threading
@@ -628,6 +630,20 @@ class NextProcess(Repartition):
             "    deadline", "# ").replace("    idleFor", "# ").replace("    retryAfter", "# "))
         self.rests()
         self.assertEqual((self.record(), self.label()), (None, "all-disabled"))
+
+
+class KilledAtRandom(Repartition):
+    def test_it_is_cut_once_all_the_same(self):
+        seed = int(os.environ.get("BERTH_TEST_SEED", time.time_ns() % 10 ** 9))
+        print(f"BERTH_TEST_SEED={seed}")
+        dice = random.Random(seed)
+        thing = self.slices()
+        for _ in range(4):
+            time.sleep(dice.uniform(0, 2))
+            self.start_anew()
+        self.phase("applied")
+        self.bound(thing, "m0")
+        self.assertEqual((self.manager.labels, self.taints()), ([("m0", "all-1g.10gb")], []))
 
 
 class LeftBehind(Repartition):
