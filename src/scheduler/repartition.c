@@ -127,7 +127,8 @@ void repartition_want_gang(struct scheduler *s, const struct gang *gang)
 
 /* --- what is due --- */
 
-static struct repartition_view view_of(struct scheduler *s, const struct repartition_node *noted, struct node *node)
+static struct repartition_view view_of(
+    const struct scheduler *s, const struct repartition_node *noted, const struct node *node)
 {
 	const struct policy_mig *rules = repartition_rules(s, node);
 	struct repartition_view view = {.config = labels_get(&node->spec->labels, MIG_CONFIG_LABEL),
@@ -142,11 +143,18 @@ static struct repartition_view view_of(struct scheduler *s, const struct reparti
 	for (size_t i = 0; i < node->spec->taint_count; i++)
 		view.tainted |= strcmp(node->spec->taints[i].key, REPARTITION_KEY) == 0;
 	view.idle_ns = noted->idle_ns;
-	if (noted->record.phase == REPARTITION_APPLIED)
-		view.wanted = rules && view.gpu_pods == 0 && repartition_is_wanted_here(s, node);
-	else
-		view.wanted = rules && repartition_is_wanted(s, &noted->record.want);
+	view.wanted = rules && repartition_is_wanted(s, &noted->record.want);
 	return view;
+}
+
+/* Of a node in use: whether its slices are wanted, or what it had, by pods that would fit there. Another is looked at
+ * in the next look: till then its slices count as wanted. */
+static void look_back(struct scheduler *s, const struct repartition_node *noted, struct node *node, bool its_turn,
+    int64_t now, struct repartition_view *view)
+{
+	bool idle = view->rules && view->gpu_pods == 0 && now - noted->idle_ns >= view->rules->idle_for_ns;
+	view->wanted = !its_turn || repartition_is_wanted_here(s, node);
+	view->wanted_back = !view->wanted && idle && repartition_is_wanted_back(s, node, &noted->record);
 }
 
 static void note_idle(struct scheduler *s, int64_t now)
@@ -161,7 +169,8 @@ static void note_idle(struct scheduler *s, int64_t now)
 	}
 }
 
-/* Whether anybody wants back what a node had is asked for one of them a look: many pods are looked at for it. */
+/* Who wants what a node in use gives, or gave before, is asked for one of them a look: many pods are looked at for it.
+ */
 static const struct repartition_node *back_turn(struct scheduler *s)
 {
 	struct repartition_node *turn = NULL;
@@ -193,7 +202,8 @@ static void act_on_nodes(struct scheduler *s)
 		if (!node || !node->spec || (due && strcmp(due->name, noted->name) < 0))
 			continue;
 		struct repartition_view view = view_of(s, noted, node);
-		view.wanted_back = noted == turn && view.rules && repartition_is_wanted_back(s, node, &noted->record);
+		if (noted->record.phase == REPARTITION_APPLIED)
+			look_back(s, noted, node, noted == turn, now, &view);
 		enum repartition_act act =
 		    noted->chosen ? REPARTITION_TAINT : repartition_next(&noted->record, &view, now, &why);
 		if (act == REPARTITION_WAIT)
