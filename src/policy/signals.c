@@ -125,6 +125,24 @@ static void check_signal(const struct doc *doc, size_t i, struct policy_report *
 		    i);
 }
 
+/* Whether what is sent there leaves the machine as it is. */
+static bool is_in_the_clear(struct slice url)
+{
+	static const char *const here[] = {"127.0.0.1", "localhost", "[::1]"};
+	struct slice host = {url.at + strlen("http://"), 0};
+
+	if (url.len <= strlen("http://") || memcmp(url.at, "http://", strlen("http://")) != 0)
+		return false;
+	while (host.at + host.len < url.at + url.len && host.at[host.len] != '/' &&
+	       (host.at[host.len] != ':' || host.at[0] == '['))
+		host.len++;
+	for (size_t i = 0; i < sizeof here / sizeof *here; i++)
+		if (host.len >= strlen(here[i]) && memcmp(host.at, here[i], strlen(here[i])) == 0 &&
+		    (host.len == strlen(here[i]) || host.at[strlen(here[i])] == ':'))
+			return false;
+	return true;
+}
+
 static void check_prometheus(const struct doc *doc, struct policy_report *report)
 {
 	const struct doc_prometheus *prometheus = &doc->signals.prometheus;
@@ -140,6 +158,10 @@ static void check_prometheus(const struct doc *doc, struct policy_report *report
 	if (!asks)
 		PROBLEM(report, PROBLEM_NO_EFFECT, prometheus->head.node,
 		    "signals.prometheus has no effect: no signal has a \"query\"");
+	if (prometheus->url && prometheus->token_file && is_in_the_clear(prometheus->url->text))
+		PROBLEM(report, PROBLEM_BAD_COMBINATION, prometheus->token_file,
+		    "signals.prometheus.tokenFile would be sent for all to read: url %s is not https",
+		    show(prometheus->url->text).text);
 	if (at && !doc->signals.head.broken &&
 	    duration_of(every, SIGNALS_EVERY_DEFAULT) > duration_of(stale, SIGNALS_STALE_DEFAULT))
 		PROBLEM(report, PROBLEM_BAD_COMBINATION, at,

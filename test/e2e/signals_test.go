@@ -68,6 +68,24 @@ func (l *autoscaled) autoscale(most int32) {
 	must(l.t, err)
 }
 
+type headroom struct {
+	Due, Held, Used int
+	Follow          struct{ Floor int }
+}
+
+// headroom is how the policy's one rule stands, and all that berth says.
+func (p *peaks) headroom() (headroom, string) {
+	p.t.Helper()
+	answer, err := http.Get(p.berth.Ops + "/v1/status")
+	must(p.t, err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	must(p.t, err)
+	var said struct{ Headroom []headroom }
+	must(p.t, json.Unmarshal(text, &said))
+	return said.Headroom[0], string(text)
+}
+
 // floor waits until so many GPUs are due to the class, while the replicas are
 // told of as they come.
 func (l *autoscaled) floor(due int, replicas int, limited v1.ConditionStatus) {
@@ -75,17 +93,10 @@ func (l *autoscaled) floor(due int, replicas int, limited v1.ConditionStatus) {
 	began := time.Now()
 	eventually(l.t, 30*time.Second, func() []string {
 		l.tell()
-		answer, err := http.Get(l.berth.Ops + "/v1/status")
-		must(l.t, err)
-		defer answer.Body.Close()
-		text, _ := io.ReadAll(answer.Body)
-		var said struct {
-			Headroom []struct{ Due, Held, Used int }
-		}
-		must(l.t, json.Unmarshal(text, &said))
+		rule, text := l.headroom()
 		scaler, err := plane.Client.AutoscalingV2().HorizontalPodAutoscalers(l.namespace).Get(l.t.Context(), "serving", metav1.GetOptions{})
 		must(l.t, err)
-		rule, status := said.Headroom[0], v1.ConditionUnknown
+		status := v1.ConditionUnknown
 		for _, condition := range scaler.Status.Conditions {
 			if condition.Type == autoscalingv2.ScalingLimited {
 				status = condition.Status
@@ -100,14 +111,49 @@ func (l *autoscaled) floor(due int, replicas int, limited v1.ConditionStatus) {
 	l.t.Logf("%d GPUs with %d replicas after %s", due, replicas, time.Since(began).Round(100*time.Millisecond))
 }
 
+// A rollout that makes the new before it ends the old goes on where the pool is
+// full and others wait for it, and what was scaled to nothing comes back.
+func TestRolloutsOnAFullPoolAndScalesFromZero(t *testing.T) {
+	p := newPeaks(t, "testdata/policy-signals.yaml", 3)
+	p.deploy("serving", 3, 8)
+	p.serve(30*time.Second, 3)
+	eventually(t, 5*time.Second, func() []string {
+		if rule, text := p.headroom(); rule.Follow.Floor != 24 {
+			return []string{"headroom does not follow: " + text}
+		}
+		return nil
+	})
+	for i := range 3 {
+		must(t, plane.CreatePods(t.Context(), harness.Pod(p.namespace, fmt.Sprintf("batch-%d", i), 8)))
+	}
+	_, err := plane.Client.AppsV1().Deployments(p.namespace).Patch(t.Context(), "serving", "application/merge-patch+json",
+		[]byte(`{"spec":{"strategy":{"rollingUpdate":{"maxSurge":1,"maxUnavailable":1}},"template":{"metadata":{"annotations":{"version":"2"}}}}}`),
+		metav1.PatchOptions{})
+	must(t, err)
+	eventually(t, 60*time.Second, func() []string {
+		deployment, err := plane.Client.AppsV1().Deployments(p.namespace).Get(t.Context(), "serving", metav1.GetOptions{})
+		must(t, err)
+		if status := deployment.Status; status.ObservedGeneration < deployment.Generation || status.UpdatedReplicas != 3 || status.Replicas != 3 || p.serving() != 3 {
+			return []string{fmt.Sprintf("the rollout is not done: %+v", status)}
+		}
+		return nil
+	})
+	if waiting := harness.Unbound(fresh(t).Of(p.namespace)); len(waiting) != 3 {
+		t.Errorf("%d pods have no node, the three of batch were to wait", len(waiting))
+	}
+	p.scale(0)
+	boundCount(t, p.namespace, 2)
+	p.scale(1)
+	p.serve(10*time.Second, 1)
+}
+
 // The autoscaler, its controller and the Deployment are real; what replicas use
 // is told by the test.
 func TestHeadroomFollowsAnAutoscaler(t *testing.T) {
 	withKinds(t, kindPodMetrics)
 	metrics, err := dynamic.NewForConfig(plane.Admin)
 	must(t, err)
-	p := &peaks{t: t, namespace: namespaceOf(t),
-		stack: newStack(t, wants{nodes: [][]*v1.Node{harness.Nodes(harness.H100, 4, 8)}, policy: "testdata/policy-signals.yaml"})}
+	p := newPeaks(t, "testdata/policy-signals.yaml", 4)
 	l := &autoscaled{peaks: p, told: map[string]string{},
 		client: metrics.Resource(schema.GroupVersionResource{Group: kindPodMetrics.Group, Version: kindPodMetrics.Version, Resource: kindPodMetrics.Plural}).Namespace(p.namespace)}
 	p.deploy("serving", 1, 4)

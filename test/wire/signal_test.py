@@ -125,20 +125,20 @@ class SignalTest(WireTest):
             thing["spec"]["nodeName"] = bound
         return self.cluster.create("pods", thing)
 
-    def scaler(self, current, desired, active="True", limited="False", reason="DesiredWithinRange", metrics=(), targets=(), name="web"):
+    def scaler(self, current, desired, active="True", limited="False", reason="DesiredWithinRange", metrics=(), targets=(), kind="Deployment"):
         body = {
-            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": name, "namespace": "team"},
-            "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "maxReplicas": 4, "metrics": list(targets)},
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web", "namespace": "team"},
+            "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": kind, "name": "web"}, "maxReplicas": 4, "metrics": list(targets)},
             "status": {"currentReplicas": current, "desiredReplicas": desired, "currentMetrics": list(metrics), "conditions": [
                 {"type": "AbleToScale", "status": "True", "reason": "ReadyForNewScale"},
                 {"type": "ScalingActive", "status": active, "reason": "ValidMetricFound"},
                 {"type": "ScalingLimited", "status": limited, "reason": reason}]}}
         status, made = self.cluster.api.json("POST", SCALERS, body)
         if status == 409:
-            self.cluster.patch(f"{SCALERS}/{name}", {"spec": body["spec"]})
+            self.cluster.patch(f"{SCALERS}/web", {"spec": body["spec"]})
             status = 201
         self.assertEqual(status, 201, made)
-        self.cluster.patch(f"{SCALERS}/{name}/status", {"status": body["status"]})
+        self.cluster.patch(f"{SCALERS}/web/status", {"status": body["status"]})
 
 
 class Off(SignalTest):
@@ -175,6 +175,16 @@ class Autoscalers(SignalTest):
         self.assertIn("headroom      inference in h100: 6 held, 2 used, 0 lent, 0 missing; 8 by scaling, at most 16\n", text)
         self.assertRegex(text, r"signal        scaling for inference: 6, [0-2] s ago, peak, 6 more GPUs wanted\n")
 
+    def test_who_is_refused_for_it_is_told_why(self):
+        self.replica("web-0", "n0")
+        self.scaler(current=1, desired=8)
+        self.due(16)
+        refused = [thing for thing in (self.cluster.create("pods", pod(f"other-{i}", gpus=8)) for i in range(2))
+                   if not self.daemon.placed(thing, NAMES)]
+        told = self.daemon.explain(refused[0]["metadata"]["name"])[1]
+        self.assertEqual(told["code"], "Headroom")
+        self.assertIn("14 GPUs of pool h100 are kept free for class inference, which has 16 by its load", " ".join(told["help"]))
+
     def test_what_is_bound_meanwhile_is_part_of_it(self):
         self.replica("web-0", "n0")
         self.scaler(current=1, desired=4)
@@ -207,6 +217,17 @@ class Autoscalers(SignalTest):
         self.scaler(current=1, desired=4, active="False")
         time.sleep(1.2)
         self.assertEqual((self.signal()["value"], self.rule()["due"]), (0, 2))
+
+    def test_a_replica_may_be_a_group_of_pods(self):
+        leader = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "web", "uid": "leaders"}}
+        for i, owner in enumerate((leader, {**leader, "metadata": {"name": "web-0", "uid": "workers-0"}})):
+            thing = pod(f"web-0-{i}", gpus=2, owner=owner, annotations={"leaderworkerset.sigs.k8s.io/size": "2"}, nodeName="n0")
+            thing["metadata"]["labels"] = {"app": "chat", "leaderworkerset.sigs.k8s.io/name": "web",
+                                           "leaderworkerset.sigs.k8s.io/group-index": "0", "leaderworkerset.sigs.k8s.io/worker-index": str(i)}
+            self.cluster.create("pods", thing)
+        self.scaler(current=1, desired=3, kind="LeaderWorkerSet")
+        self.due(12)
+        self.assertEqual(self.signal()["value"], 8)
 
     def test_one_that_goes(self):
         self.replica("web-0", "n0")
@@ -312,6 +333,7 @@ class Queries(SignalTest):
         wait_for(lambda: self.signal()["error"] is None, 5, "the end of the trouble")
 
 
+@unittest.skipUnless(shutil.which("prometheus"), "no prometheus is installed")
 class RealPrometheus(SignalTest):
     """Prometheus itself, over TLS, reads what a model server says of its waiting requests."""
 

@@ -55,7 +55,7 @@ static const char full[] =
     "    follow: {signals: [queue], max: 96, hold: 3m}}\n"
     "signals:\n"
     "  staleAfter: 40s\n"
-    "  prometheus: {url: 'http://prom:9090', every: 20s, tokenFile: /token, caFile: /ca}\n"
+    "  prometheus: {url: 'https://prom:9090', every: 20s, tokenFile: /token, caFile: /ca}\n"
     "  load:\n"
     "  - {name: scaling, for: dev, from: autoscalers}\n"
     "  - {name: queue, for: dev, query: sum(waiting), gpusPer: 0.5, peakAbove: 3}\n"
@@ -546,7 +546,7 @@ static const struct change {
     {"signals", "  staleAfter: 40s\n", ""},
     {"signals.staleAfter", "staleAfter: 40s", "staleAfter: 41s"},
     {"signals.prometheus", "every: 20s, ", ""},
-    {"signals.prometheus.url", "http://prom:9090", "https://prom/base"},
+    {"signals.prometheus.url", "https://prom:9090", "https://prom/base"},
     {"signals.prometheus.every", "every: 20s", "every: 21s"},
     {"signals.prometheus.tokenFile", "tokenFile: /token", "tokenFile: /other"},
     {"signals.prometheus.caFile", "caFile: /ca", "caFile: /other"},
