@@ -45,10 +45,11 @@ struct headroom_hold {
 /* Sets the windows of the policy's rules, in their order; one that is not set is open. Who may use what changes with
  * it: nodes whose hold may be used by more count as improved. */
 void headroom_windows(struct fleet *fleet, const struct headroom_window *windows, size_t count);
-/* What the signals that a rule follows say now: so many GPUs are wanted beyond what the class uses. Its floor is that
- * with what it uses, up to the rule's bound; it grows at once and shrinks late (berth/signal.h). Looks at the fleet
- * only where that may change it. True: the floor is another one. */
-bool headroom_follow(struct fleet *fleet, size_t rule, int64_t more, int64_t now_ns);
+/* What the signals that a rule follows said at read_ns: so many GPUs are wanted beyond what the class used then. Its
+ * floor is that with what it used, or what it uses by now, up to the rule's bound; it grows at once and shrinks late
+ * (berth/signal.h). To be called before each headroom_place; looks at the fleet only where something changed there.
+ * True: the floor is another one. */
+bool headroom_follow(struct fleet *fleet, size_t rule, int64_t more, int64_t read_ns, int64_t now_ns);
 /* Chooses the nodes. True: something is held otherwise than before. */
 bool headroom_place(struct fleet *fleet);
 /* Whether the choice could come out otherwise than the last: something changed on a node of a pool with headroom. */

@@ -33,9 +33,12 @@ int64_t signal_wants(const struct policy_signal *signal, double value);
 bool signal_peaks(const struct policy_signal *signal, double value);
 
 struct signal_follow {
-	int64_t floor; /* GPUs in all, those that the class uses included; 0 = it follows nothing */
-	int64_t more;  /* what the signals said last: GPUs beyond what the class uses */
-	bool less;     /* less than the floor is wanted, and that since */
+	int64_t floor;   /* GPUs in all, those that the class uses included; 0 = it follows nothing */
+	int64_t more;    /* what the signals said last: GPUs beyond what the class used then, … */
+	int64_t base;    /* … which was so much */
+	int64_t read_ns; /* when they said so */
+	int64_t used;    /* what it uses now */
+	bool less;       /* less than the floor is wanted, and that since */
 	int64_t since_ns;
 	int64_t most; /* of what was wanted since */
 };

@@ -199,15 +199,22 @@ void headroom_windows(struct fleet *fleet, const struct headroom_window *windows
 
 /* --- what it follows --- */
 
-bool headroom_follow(struct fleet *fleet, size_t at, int64_t more, int64_t now_ns)
+bool headroom_follow(struct fleet *fleet, size_t at, int64_t more, int64_t read_ns, int64_t now_ns)
 {
 	const struct policy_headroom *rule = &fleet->policy->headroom[at];
 	struct signal_follow *follow = &fleet->follows[at];
 	int64_t before = follow->floor;
-	if (more == follow->more && !fleet->headroom_due && now_ns < signal_follow_due(follow, rule->hold_ns))
+	bool read = more != follow->more || read_ns != follow->read_ns;
+	if (!read && !fleet->headroom_due && now_ns < signal_follow_due(follow, rule->hold_ns))
 		return false;
-	int64_t wanted = resource_sum(headroom__used(fleet, rule), more);
+	if (fleet->headroom_due)
+		follow->used = headroom__used(fleet, rule);
+	if (read)
+		follow->base = follow->used;
 	follow->more = more;
+	follow->read_ns = read_ns;
+	int64_t wanted = resource_sum(follow->base, more);
+	wanted = wanted > follow->used ? wanted : follow->used;
 	signal_follow_step(follow, wanted < rule->follow_max ? wanted : rule->follow_max, now_ns, rule->hold_ns);
 	fleet->headroom_due |= follow->floor != before;
 	return follow->floor != before;

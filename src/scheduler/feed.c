@@ -267,6 +267,7 @@ static void pods_synced(void *ctx)
 	runs_listed(s);
 	s->pods_synced = true;
 	s->pods_due = false;
+	signals_listed(s);
 	headroom_look(s);
 	log_info("pods listed", "bound=%zu pending=%zu", s->fleet->ledger.count[LEDGER_BOUND], roster_count(s->roster));
 	wake_soon(s, REASON_CODE_WAKE_ROOM);

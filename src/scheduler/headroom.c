@@ -60,6 +60,7 @@ void headroom_look(struct scheduler *s)
 	if (rule_count(s) == 0 || !scheduler_synced(s))
 		return;
 	set_windows(s);
+	signals_follow(s);
 	if (headroom_due(s->fleet) && headroom_place(s->fleet))
 		log_debug("headroom", "nodes are chosen anew");
 	if (s->fleet->improved)

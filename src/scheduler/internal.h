@@ -347,8 +347,12 @@ void signals_start(struct scheduler *s);
 /* The watch shows a pod of ours that has not ended; one is gone. */
 void signals_saw(struct scheduler *s, const struct pod *pod);
 void signals_gone(struct scheduler *s, struct slice uid);
+/* All pods were shown. */
+void signals_listed(struct scheduler *s);
 /* Reads what there is to read, and headroom follows. */
 void signals_look(struct scheduler *s);
+/* Floors by what was read: before each choice of nodes, for they go by what classes use, too. */
+void signals_follow(struct scheduler *s);
 void signals_on_timer(uv_timer_t *timer);
 /* Whether no signal of the class says that its peak is on, or has said so for so long. */
 bool signals_calm(const struct scheduler *s, const char *class_name, int64_t for_ns);

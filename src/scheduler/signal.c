@@ -57,31 +57,38 @@ static bool is_peak(const struct scheduler *s, size_t at)
 static void read_pending(struct signals *signals)
 {
 	const struct scheduler *s = signals->s;
-	for (size_t i = 0; i < named(s)->count && s->pods_synced; i++)
+	for (size_t i = 0; i < named(s)->count && signals->listed; i++)
 		if (named(s)->items[i].source == SIGNAL_PENDING_PODS)
 			signal_value(signals, i, (double)signals->pending_gpus[named(s)->items[i].for_], clock_now());
 }
 
 /* --- what follows --- */
 
-static int64_t wanted_by(const struct scheduler *s, uint32_t follows)
+/* What the one says that calls for most, and when it said so. */
+static int64_t wanted_by(const struct scheduler *s, uint32_t follows, int64_t *read_ns)
 {
 	int64_t most = 0;
+	*read_ns = 0;
 	for (size_t i = 0; i < named(s)->count; i++) {
+		const struct signal_reading *reading = &s->signals->readings[i];
 		int64_t gpus = follows & UINT32_C(1) << i && is_fresh(s, i)
-		                   ? signal_wants(&named(s)->items[i], s->signals->readings[i].value)
+		                   ? signal_wants(&named(s)->items[i], reading->value)
 		                   : 0;
-		most = gpus > most ? gpus : most;
+		if (gpus <= most)
+			continue;
+		most = gpus;
+		*read_ns = reading->at_ns;
 	}
 	return most;
 }
 
-static void let_headroom_follow(struct scheduler *s)
+void signals_follow(struct scheduler *s)
 {
 	const struct policy *policy = s->policy.inforce;
-	for (size_t i = 0; i < policy->headroom_count; i++) {
+	for (size_t i = 0; s->signals && i < policy->headroom_count; i++) {
 		const struct policy_headroom *rule = &policy->headroom[i];
-		if (rule->follows == 0 || !headroom_follow(s->fleet, i, wanted_by(s, rule->follows), clock_now()))
+		int64_t read_ns, more = rule->follows ? wanted_by(s, rule->follows, &read_ns) : 0;
+		if (rule->follows == 0 || !headroom_follow(s->fleet, i, more, read_ns, clock_now()))
 			continue;
 		log_debug("headroom follows its class's load", "for=%s pool=%s gpus=%lld",
 		    policy->classes[rule->for_].name, policy->pools[rule->pool].name,
@@ -100,7 +107,6 @@ void signals_look(struct scheduler *s)
 	for (size_t i = 0; i < named(s)->count; i++)
 		if (is_peak(s, i))
 			signals->peaked_ns[i] = clock_now();
-	let_headroom_follow(s);
 	headroom_look(s);
 }
 

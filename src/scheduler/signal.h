@@ -35,6 +35,7 @@ struct signals {
 	/* pods, by signal_pods.c */
 	struct map pods;    /* UID → struct signal_pod */
 	struct map targets; /* key → struct signal_target */
+	bool listed;        /* all pods were shown: before, some of a target's may be missing here alone */
 	int64_t pending_gpus[POLICY_CLASSES_MAX];
 
 	/* autoscalers, by signal_autoscalers.c */

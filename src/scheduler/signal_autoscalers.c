@@ -98,7 +98,7 @@ static void look(struct signals *signals, size_t at, const struct kube_watch_sta
 void signal_autoscalers_look(struct signals *signals)
 {
 	const struct policy_signals *named = &signals->s->policy.inforce->signals;
-	if (!signals->watch)
+	if (!signals->watch || !signals->listed)
 		return;
 	struct kube_watch_state state = kube_watch_state(signals->watch);
 	for (size_t i = 0; i < named->count; i++)

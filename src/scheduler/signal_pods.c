@@ -170,6 +170,12 @@ void signals_gone(struct scheduler *s, struct slice uid)
 		forget(s->signals, kept);
 }
 
+void signals_listed(struct scheduler *s)
+{
+	if (s->signals)
+		s->signals->listed = true;
+}
+
 void signal_pods_drop(struct signals *signals)
 {
 	size_t cursor = 0;

@@ -241,6 +241,19 @@ class Autoscalers(SignalTest):
         self.scaler(current=1, desired=1000)
         self.due(16)
 
+    def test_what_its_class_leaves_is_kept_for_a_while(self):
+        self.follow(SCALING, hold="3s")
+        for i in range(5):
+            self.replica(f"web-{i}", "n0" if i < 4 else "n1")
+        wait_for(lambda: self.rule()["follow"]["floor"] == 10, 5, "the floor")
+        left = time.monotonic()
+        for i in range(4):
+            self.cluster.delete_pod(f"web-{i}")
+        wait_for(lambda: self.rule()["used"] == 2, 5, "their end")
+        self.assertEqual((self.rule()["due"], self.rule()["held"]), (10, 8))
+        self.due(2, 10)
+        self.assertGreaterEqual(time.monotonic() - left, 2.9)
+
     def test_it_grows_at_once_and_shrinks_late(self):
         self.follow(SCALING, hold="3s")
         self.replica("web-0", "n0")
@@ -433,6 +446,21 @@ class GivenBackLate(move_test.MoveTest):
         self.assertEqual(self.only_move()["phase"], "lent")
         self.prometheus.answer = 20
         wait_for(lambda: not self.suspended(), 10, "the Job")
+
+    def test_a_peak_that_comes_back_keeps_what_has_not_returned(self):
+        self.prometheus.answer = 0
+        jobs = self.moved(2)
+        self.cluster.delete_pod("web-0")
+        wait_for(lambda: len(self.suspended()) == 1, 10, "the first Job")
+        (job,) = self.suspended()
+        self.assertIn(job, jobs)
+        self.prometheus.answer = 30
+        wait_for(lambda: self.daemon.metric('berth_signal_value{signal="queue"}') == 30, 5, "the peak")
+        self.cluster.delete_pod("web-1")
+        time.sleep(3)
+        self.assertEqual(self.suspended(), [job])
+        self.prometheus.answer = 0
+        wait_for(lambda: not self.suspended(), 10, "the other Job")
 
     def test_a_prometheus_that_is_gone_keeps_nothing(self):
         (job,) = self.moved()

@@ -131,33 +131,41 @@ static void test_headroom_within_its_bounds(void **state)
 		fleet_put_node(fleet, spec_simple(fleet, name, H100, 8));
 	}
 	assert_int_equal(held(fleet), 8);
-	assert_true(headroom_follow(fleet, 0, 12, 0));
+	assert_true(headroom_follow(fleet, 0, 12, 1, 0));
 	assert_true(headroom_due(fleet));
 	assert_int_equal(held(fleet), 16); /* 12, in whole chunks */
-	assert_false(headroom_follow(fleet, 0, 12, 1 * SECOND));
+	assert_false(headroom_follow(fleet, 0, 12, 1, 1 * SECOND));
 	assert_false(headroom_due(fleet));
 
-	/* What comes meanwhile is part of it: no more is kept as more is used. */
+	/* What comes after it was said is part of it: no more is kept as more is used. */
 	struct ledger_entry *first = bind(fleet, "p0", 8, "n0");
-	assert_false(headroom_follow(fleet, 0, 4, 2 * SECOND));
+	assert_false(headroom_follow(fleet, 0, 12, 1, 2 * SECOND));
 	assert_int_equal(held(fleet), 8);
+	assert_false(headroom_follow(fleet, 0, 4, 2, 2 * SECOND));
 	assert_int_equal(headroom_state_of(fleet, 0).due, 12);
 
-	assert_true(headroom_follow(fleet, 0, 1000, 3 * SECOND));
+	assert_true(headroom_follow(fleet, 0, 1000, 3, 3 * SECOND));
 	assert_int_equal(held(fleet), 24);
 	assert_int_equal(headroom_state_of(fleet, 0).due, 32);
 
-	/* Nothing is said any more: back to what the class uses, and then to the rule's own, after the hold. */
-	assert_false(headroom_follow(fleet, 0, 0, 4 * SECOND));
+	/* Nothing is said any more: back to what the class uses after the hold, and to the rule's own after another. */
+	assert_false(headroom_follow(fleet, 0, 0, 0, 4 * SECOND));
 	assert_int_equal(held(fleet), 24);
-	assert_false(headroom_follow(fleet, 0, 0, 13 * SECOND));
-	assert_true(headroom_follow(fleet, 0, 0, 14 * SECOND));
+	assert_false(headroom_follow(fleet, 0, 0, 0, 13 * SECOND));
+	assert_true(headroom_follow(fleet, 0, 0, 0, 14 * SECOND));
 	assert_int_equal(held(fleet), 0);
+	struct ledger_entry *second = bind(fleet, "p1", 8, "n1");
+	assert_true(headroom_follow(fleet, 0, 0, 0, 15 * SECOND));
+	assert_int_equal(fleet->follows[0].floor, 16);
+	ledger_release(fleet, second);
 	ledger_release(fleet, first);
+	assert_false(headroom_follow(fleet, 0, 0, 0, 16 * SECOND));
+	assert_int_equal(held(fleet), 16);
+	assert_true(headroom_follow(fleet, 0, 0, 0, 26 * SECOND));
 	assert_int_equal(held(fleet), 8);
 
 	/* Another policy knows nothing of it. */
-	headroom_follow(fleet, 0, 20, 20 * SECOND);
+	headroom_follow(fleet, 0, 20, 4, 27 * SECOND);
 	assert_int_equal(held(fleet), 24);
 	struct policy *other = policy_world();
 	other->headroom = &rule;
