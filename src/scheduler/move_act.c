@@ -224,12 +224,9 @@ static int longest_first(const void *a, const void *b)
 	return strcmp(one->id, other->id);
 }
 
-/* Where the peak goes on as it returns, the rest of what was taken for it waits. */
 static bool may_return(const struct move_unit *unit, int64_t now)
 {
-	const struct move *move = unit->move;
-	return unit->suspends && unit->state == UNIT_ENDED && !unit->busy && now >= unit->return_ns &&
-	       (move->steps.stop != MOVE_STOP_NOT || !moves_act(move->s) || signals_calm(move->s, move->class_name, 0));
+	return unit->suspends && unit->state == UNIT_ENDED && !unit->busy && now >= unit->return_ns;
 }
 
 /* One that could not be resumed is tried again, with its room still held. */
