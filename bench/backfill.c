@@ -5,9 +5,9 @@
  * folder that BERTH_BENCH_DATA names; without one there is a trace made up from a seed, with sizes and durations of the
  * same kind. Then what one forecast costs on 10,000 full nodes. Prints tables and, last, RESULT lines. */
 #include <math.h>
-#include <time.h>
 
 #include "backfill_sim.h"
+#include "core_fleet.h"
 
 #define LINE_MAX_BYTES 1024
 #define JOBS_MAX 20000
@@ -16,6 +16,7 @@
 #define LOAD 0.95 /* of the fleet's GPUs, by what the trace asks for */
 #define HOUR_NS (3600.0 * 1e9)
 #define FORECASTS 11
+#define FLEET 10000 /* nodes, for the price of a forecast */
 
 struct row {
 	int64_t submit_ns, runs_ns, gpus;
@@ -204,52 +205,57 @@ static struct seen run(const struct trace *trace, enum sim_way way, size_t nodes
 
 static double cpu_ms(void)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+	return (double)core_cpu_ns() / 1e6;
 }
 
-static void fill(struct sim *sim, uint64_t seed)
+static void fill(struct core_fleet *made)
 {
-	for (size_t i = 0; i < sim->node_count; i++)
+	for (unsigned i = 0; i < FLEET; i++)
 		for (int64_t k = 0; k < SIM_GPUS; k++) {
-			struct sim_job *job =
-			    sim_add(sim, 0, 1, SIM_SECOND, (int64_t)(uniform(&seed) * HOUR_NS) + SIM_SECOND, NULL);
-			sim_expect(sim, job);
-			ledger_reserve(sim->fleet, job->pods[0], slice_of(sim->nodes[i]->name), LEDGER_BOUND, true, 1,
-			    LEDGER_NEVER);
+			struct pod *pod = core_fleet_pod(made, 1, NULL);
+			pod->runtime_ns = (1 + (int64_t)core_pick(&made->random, 3600)) * SIM_SECOND;
+			ledger_reserve(
+			    made->fleet, pod, slice_of(core_fleet_node(i)), LEDGER_BOUND, true, 1, LEDGER_NEVER);
 		}
 }
 
-static void time_forecast(int64_t members, double *whole, double *longest)
+static double time_one(const struct fleet *fleet, const struct plan_request *request, double *longest)
 {
-	struct sim sim;
-	double wholes[FORECASTS], longests[FORECASTS] = {0};
-	sim_open(&sim, SIM_RESERVED, 10000, 10000 * SIM_GPUS + FORECASTS);
-	fill(&sim, 5);
-	for (size_t i = 0; i < FORECASTS; i++) {
-		struct sim_job *job = sim_add(&sim, 1, members * SIM_GPUS, 1, 1, NULL);
-		struct plan_member plan[SIM_PODS_MAX];
-		struct plan_request request = sim_request(job, plan);
-		struct forecast forecast;
-		double began = cpu_ms(), at = began;
-		struct forecast_search *search = forecast_begin(sim.fleet, &request, 2);
-		for (bool done = false; !done;) {
-			double now = cpu_ms();
-			longests[i] = now - at > longests[i] ? now - at : longests[i];
-			at = now;
-			done = forecast_step(search, FORECAST_EFFORT);
-		}
-		forecast_finish(search, &forecast);
-		wholes[i] = cpu_ms() - began;
-		longests[i] = cpu_ms() - at > longests[i] ? cpu_ms() - at : longests[i];
-		if (forecast.count != (size_t)members)
-			fprintf(stderr, "no forecast\n");
-		forecast_free(&forecast);
+	struct forecast forecast;
+	double began = cpu_ms(), at = began;
+	struct forecast_search *search = forecast_begin(fleet, request, 2);
+	*longest = 0;
+	for (bool done = false; !done;) {
+		double now = cpu_ms();
+		*longest = now - at > *longest ? now - at : *longest;
+		at = now;
+		done = forecast_step(search, FORECAST_EFFORT);
 	}
-	*whole = quantile(wholes, FORECASTS, 0.5);
-	*longest = quantile(longests, FORECASTS, 0.5);
-	sim_close(&sim);
+	forecast_finish(search, &forecast);
+	double ended = cpu_ms();
+	*longest = ended - at > *longest ? ended - at : *longest;
+	if (forecast.count != request->count)
+		fprintf(stderr, "bench backfill: no forecast\n");
+	forecast_free(&forecast);
+	return ended - began;
+}
+
+static void time_forecast(size_t count, double *whole, double *longest)
+{
+	static const char *const classes[] = {"batch"};
+	struct core_fleet made;
+	struct plan_member members[SIM_PODS_MAX];
+	double wholes[FORECASTS], longests[FORECASTS];
+	core_fleet_open(&made, 5, FLEET, classes, 1);
+	fill(&made);
+	for (size_t i = 0; i < count; i++)
+		members[i] = (struct plan_member){.pod = core_fleet_pod(&made, SIM_GPUS, NULL), .rank = (int32_t)i};
+	struct plan_request request = {.count = count, .members = members, .topology = PLAN_ANYWHERE};
+	for (size_t i = 0; i < FORECASTS; i++)
+		wholes[i] = time_one(made.fleet, &request, &longests[i]);
+	*whole = core_median(wholes, FORECASTS);
+	*longest = core_median(longests, FORECASTS);
+	core_fleet_close(&made);
 }
 
 /* ---- all of it ---- */

@@ -21,7 +21,7 @@
 #define SIM __attribute__((unused)) static
 #define SIM_SECOND INT64_C(1000000000)
 #define SIM_GPUS 8 /* of a node */
-#define SIM_NODES_MAX 10240
+#define SIM_NODES_MAX 1024
 #define SIM_PODS_MAX 64 /* of a job */
 #define SIM_ELSEWHERE (600 * SIM_SECOND)
 

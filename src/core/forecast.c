@@ -14,10 +14,11 @@
 #define EFFORT_ENTRY 300
 #define EFFORT_LIFT 150
 #define EFFORT_LOOK 2
+#define EFFORT_CLEAR 100
 #define EFFORT_FIT 30 /* a site and level */
 #define EFFORT_RULES 10000
 
-enum phase { PHASE_RULES, PHASE_GATHER, PHASE_LIFT, PHASE_FIT, PHASE_DONE };
+enum phase { PHASE_RULES, PHASE_GATHER, PHASE_LIFT, PHASE_FIT, PHASE_CLEAR, PHASE_DONE };
 
 struct end {
 	int64_t at_ns;
@@ -219,7 +220,7 @@ static void looked(struct forecast_search *search, bool fits)
 		search->low_ns = search->target_ns;
 	if (again || (first && fits)) {
 		search->fits_ns = fits ? search->fits_ns : FORECAST_NEVER;
-		enter(search, PHASE_DONE);
+		enter(search, PHASE_CLEAR);
 		return;
 	}
 	if (search->high_ns == FORECAST_NEVER) { /* with everything that ends away, or it never fits */
@@ -227,7 +228,7 @@ static void looked(struct forecast_search *search, bool fits)
 		if (latest_ns > search->target_ns)
 			aim(search, latest_ns);
 		else
-			enter(search, PHASE_DONE);
+			enter(search, PHASE_CLEAR);
 		return;
 	}
 	int64_t target_ns = next_target(search);
@@ -236,7 +237,7 @@ static void looked(struct forecast_search *search, bool fits)
 	else if (!fits)
 		aim(search, search->high_ns);
 	else
-		enter(search, PHASE_DONE);
+		enter(search, PHASE_CLEAR);
 }
 
 /* One level, the tightest first, as the planner goes. */
@@ -255,6 +256,16 @@ static size_t fit(struct forecast_search *search)
 	else
 		search->level = plan__wider(problem, level);
 	return EFFORT_SITE + EFFORT_FIT * problem->site_count;
+}
+
+/* What was lifted is needed no more; all at once it would take long. */
+static size_t clear(struct forecast_search *search)
+{
+	if (search->count == 0)
+		enter(search, PHASE_DONE);
+	else
+		plan__lift_free(&search->ends[--search->count].lift);
+	return EFFORT_CLEAR;
 }
 
 bool forecast_step(struct forecast_search *search, size_t effort)
@@ -276,6 +287,9 @@ bool forecast_step(struct forecast_search *search, size_t effort)
 			break;
 		case PHASE_FIT:
 			spent += fit(search);
+			break;
+		case PHASE_CLEAR:
+			spent += clear(search);
 			break;
 		case PHASE_DONE:
 			break;

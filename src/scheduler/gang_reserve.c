@@ -127,6 +127,7 @@ static void begin(struct scheduler *s, struct gang *gang, int64_t now)
 		limit(s, reserve, place, gang->held_nodes);
 	reserve->search = forecast_begin(s->fleet, request, now);
 	forecast_step(reserve->search, FORECAST_EFFORT); /* before its nodes change */
+	reserve->took_ns = clock_now() - now;
 	s->reserve = reserve;
 }
 
@@ -193,10 +194,13 @@ static bool go_on(struct scheduler *s)
 	struct forecast forecast;
 	int64_t began = clock_now();
 	bool done = false;
-	while (!done && clock_now() - began < STEP_NS)
+	int64_t took_ns = 0;
+	while (!done && took_ns < STEP_NS) {
 		done = forecast_step(reserve->search, FORECAST_EFFORT);
-	reserve->took_ns += clock_now() - began;
-	if (!done)
+		took_ns = clock_now() - began;
+	}
+	reserve->took_ns += took_ns;
+	if (!done || took_ns >= STEP_NS)
 		return false;
 	s->reserve = NULL;
 	forecast_finish(reserve->search, &forecast);
@@ -239,7 +243,7 @@ void gang_reserve_on_timer(uv_timer_t *timer)
 	struct gang *gang = s->reserve ? NULL : next_gang(s, now);
 	if (gang)
 		begin(s, gang, now);
-	bool more = s->reserve && !go_on(s);
+	bool more = s->reserve && (clock_now() - now >= STEP_NS || !go_on(s));
 	if (more || s->gangs->in_state[GANG_QUEUED] > 0)
 		uv_timer_start(timer, gang_reserve_on_timer, more ? STEP_MS : LOOK_MS, 0);
 }
