@@ -175,7 +175,7 @@ static const char policy_text[] =
     "- {name: urgent, match: [{podLabels: {class: urgent}}], mayPreempt: [batch]}\n"
     "- {name: advised, match: [{podLabels: {class: advised}}], mode: advise}\n"
     "- {name: inference, match: [{podLabels: {class: inference}}], prefer: [l4], replicas: {spreadOver: host}}\n"
-    "- name: batch\n"
+    "- {name: batch, gang: {reserveAfter: 0s}}\n"
     "fallback: batch\n";
 
 static const char *const node_texts[] = {
@@ -195,7 +195,8 @@ static const char *const node_texts[] = {
 };
 
 static const char *const pod_texts[] = {
-    "{\"metadata\":{\"uid\":\"v-1\",\"name\":\"v-1\",\"namespace\":\"ns\"},\"spec\":{\"schedulerName\":\"berth\","
+    "{\"metadata\":{\"uid\":\"v-1\",\"name\":\"v-1\",\"namespace\":\"ns\",\"annotations\":"
+    "{\"berth.dev/expected-runtime\":\"1h\"}},\"spec\":{\"schedulerName\":\"berth\","
     "\"nodeName\":\"h-1\",\"containers\":[{\"name\":\"c\",\"resources\":{\"requests\":{\"nvidia.com/gpu\":\"6\"}}}]}}",
     "{\"metadata\":{\"uid\":\"v-2\",\"name\":\"v-2\",\"namespace\":\"ns\"},\"spec\":{\"schedulerName\":\"other\","
     "\"nodeName\":\"l-1\",\"containers\":[{\"name\":\"c\",\"resources\":{\"requests\":{\"nvidia.com/gpu\":\"1\"}}}]}}",
@@ -272,6 +273,8 @@ static void end(struct scheduler *s)
 		CHECK(binds[i].over);
 		arena_free(&binds[i].arena);
 	}
+	gang_reserve_drop(s);
+	runs_close(s);
 	waiting_free(s->waiting);
 	repartition_close(s);
 	gang_close(s);
@@ -630,6 +633,7 @@ static void step(char what, struct slice text, struct arena *arena)
 	case 'T':
 		hint_on_timer(&scheduler.hint_timer);
 		gang_on_timer(&scheduler.gang_timer);
+		gang_reserve_on_timer(&scheduler.reserve_timer);
 		repartition_on_timer(&scheduler.repartition_timer);
 		wake_now(&scheduler);
 		break;
