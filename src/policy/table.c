@@ -194,7 +194,8 @@ static const struct field gang_fields[] = {
         .offset = offsetof(struct doc_gang, reserve_after),
         .min = 0,
         .max = DURATION_MAX,
-        .help = "How long the first complete gang in line waits for room before it is promised a start, where run "
+        .help = "How long a complete gang, the first in line for a pool, waits for room before it is promised a start, "
+                "where run "
                 "times tell one (berth.dev/expected-runtime, or learned): its nodes take later pods only if they end, "
                 "or may be ended, before it."},
     {.key = "onNodeLoss",

@@ -197,6 +197,7 @@ static void end_those_over(struct scheduler *s)
 			gang->start_ns = gang->elsewhere_ns = 0;
 		}
 		hold_end(s->fleet, place);
+		gang_reserve_again(s);
 		wake_soon(s, REASON_CODE_WAKE_ROOM);
 	}
 }

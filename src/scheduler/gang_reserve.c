@@ -1,7 +1,8 @@
 /* reserveAfter: the first gang in line, of those whose class has it, is promised a start where what is known of run
  * times tells one, and the nodes that it will start on are held for it from then on; until then they take what ends
- * before (berth/hold.h). One that was promised keeps its nodes, whoever comes before it in line, until it is planned,
- * here or elsewhere, or could start clearly sooner on others.
+ * before (berth/hold.h). Where nothing tells one the next gang is looked at, and so it is for nodes of other pools. One
+ * that was promised keeps its nodes, whoever comes before it in line, until it is planned, here or elsewhere, or could
+ * start clearly sooner on others.
  *
  * Its start is foreseen anew while it waits, once a second at most and in steps. Guesses may prove wrong: half as long
  * again after the promise nobody behind it is let in any more. */
@@ -16,7 +17,8 @@
 #define STEP_MS 10                   /* between steps of a forecast … */
 #define STEP_NS (4 * NS_PER_MS)      /* … of so much each */
 #define LOOK_NS NS_PER_S             /* between two forecasts of a gang */
-#define PAUSE_PER_LOOK 20            /* times what the last took: a twentieth of the loop at most */
+#define VAIN_NS (5 * NS_PER_S)       /* after one in vain */
+#define PAUSE_PER_LOOK 20            /* times what the last took, of any gang: a twentieth of the loop at most */
 #define ELSEWHERE_NS (10 * NS_PER_S) /* between two that look beyond the nodes that it has */
 
 struct reserve {
@@ -48,22 +50,48 @@ static bool is_due(const struct scheduler *s, const struct gang *gang, int64_t n
 	       now - gang_without_room_since(gang, now) >= gang_class(s, gang)->gang.reserve_after_ns;
 }
 
-/* The first in line, or one that has nodes: whoever was looked at longest ago. */
+static bool was_in_vain(const struct gang *gang)
+{
+	return gang->elsewhere_ns != 0 && gang->held_nodes == 0;
+}
+
+static bool is_long_ago(const struct gang *gang, int64_t now, int64_t pause_ns)
+{
+	return gang && (gang->forecast_ns == 0 || now - gang->forecast_ns >= pause_ns);
+}
+
+static struct gang *first_of(struct gang *gang, struct gang *first)
+{
+	return !first || gangs_order(gang, first) < 0 ? gang : first;
+}
+
+/* The first that was not looked at in vain, or one that has nodes, whoever was looked at longest ago; else the first of
+ * those in vain. */
 static struct gang *next_gang(const struct scheduler *s, int64_t now)
 {
 	size_t cursor = 0;
-	struct gang *first = NULL, *next = NULL;
+	struct gang *first = NULL, *held = NULL, *vain = NULL;
 	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));) {
 		if (!is_due(s, gang, now))
 			continue;
-		if (!first || gangs_order(gang, first) < 0)
-			first = gang;
-		if (gang->held_nodes > 0 && (!next || gang->forecast_ns < next->forecast_ns))
-			next = gang;
+		if (gang->held_nodes > 0)
+			held = !held || gang->forecast_ns < held->forecast_ns ? gang : held;
+		else if (!was_in_vain(gang))
+			first = first_of(gang, first);
+		else if (is_long_ago(gang, now, VAIN_NS))
+			vain = first_of(gang, vain);
 	}
-	if (first && (!next || first->forecast_ns < next->forecast_ns))
-		next = first;
-	return next && (next->forecast_ns == 0 || now - next->forecast_ns >= LOOK_NS) ? next : NULL;
+	if (!first || (held && held->forecast_ns < first->forecast_ns))
+		first = held;
+	return is_long_ago(first, now, LOOK_NS) ? first : vain;
+}
+
+void gang_reserve_again(struct scheduler *s)
+{
+	size_t cursor = 0;
+	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));)
+		if (gang->held_nodes == 0)
+			gang->forecast_ns = gang->elsewhere_ns = 0;
 }
 
 /* --- a forecast --- */
@@ -162,6 +190,26 @@ static void end_hold(struct scheduler *s, struct gang *gang, size_t place)
 	wake_soon(s, REASON_CODE_WAKE_ROOM);
 }
 
+/* One promise a pool: those further behind wait for their turn. */
+static bool is_taken(const struct scheduler *s, const struct forecast *forecast)
+{
+	bool taken[POLICY_POOLS_MAX + 1] = {false};
+	unsigned promised = 0;
+	size_t cursor = 0;
+	for (size_t place = 0; place < HOLDS_MAX; place++)
+		if (s->fleet->holds[place].key && s->fleet->holds[place].start_ns > 0)
+			promised |= 1u << place;
+	for (const struct node *node; promised && (node = map_next(&s->fleet->nodes, &cursor));)
+		if (node->held & promised)
+			taken[node->pool < POLICY_POOLS_MAX ? node->pool : POLICY_POOLS_MAX] = true;
+	for (size_t i = 0; i < forecast->count; i++) {
+		uint16_t pool = forecast->nodes[i]->pool;
+		if (taken[pool < POLICY_POOLS_MAX ? pool : POLICY_POOLS_MAX])
+			return true;
+	}
+	return false;
+}
+
 static void apply(struct scheduler *s, struct gang *gang, const struct forecast *forecast, bool elsewhere, int64_t now)
 {
 	size_t place = hold_find(s->fleet, gang->key);
@@ -174,6 +222,8 @@ static void apply(struct scheduler *s, struct gang *gang, const struct forecast 
 			unpromise(s, gang, place, now);
 		return;
 	}
+	if (place == HOLDS_MAX && is_taken(s, forecast))
+		return;
 	if (place < HOLDS_MAX && elsewhere) {
 		if (!hold_is_worse(&s->fleet->holds[place], forecast->start_ns, now))
 			return;
@@ -207,9 +257,8 @@ static bool go_on(struct scheduler *s)
 	if (gang) {
 		apply(s, gang, &forecast, !reserve->names, clock_now());
 		gang->forecast_ns = clock_now();
-		if (reserve->took_ns * PAUSE_PER_LOOK > LOOK_NS)
-			gang->forecast_ns += reserve->took_ns * PAUSE_PER_LOOK - LOOK_NS;
 	}
+	s->reserve_after_ns = clock_now() + reserve->took_ns * PAUSE_PER_LOOK;
 	forecast_free(&forecast);
 	asked(reserve);
 	return true;
@@ -240,7 +289,7 @@ void gang_reserve_on_timer(uv_timer_t *timer)
 	if (!is_on(s) || s->stopping || !s->gangs_rebuilt || !lease_may_write(s))
 		return; /* begun again as gangs stand in line */
 	hold_pass(s->fleet, now);
-	struct gang *gang = s->reserve ? NULL : next_gang(s, now);
+	struct gang *gang = s->reserve || now < s->reserve_after_ns ? NULL : next_gang(s, now);
 	if (gang)
 		begin(s, gang, now);
 	bool more = s->reserve && (clock_now() - now >= STEP_NS || !go_on(s));

@@ -81,6 +81,7 @@ struct scheduler {
 	bool gang_nodes_lost;                              /* a node went away since gangs were looked at */
 	struct zone *headroom_zones[POLICY_HEADROOMS_MAX]; /* by the policy's rules */
 	struct reserve *reserve;                           /* the forecast under way, or NULL */
+	int64_t reserve_after_ns;                          /* no forecast sooner */
 	struct runtimes runtimes;
 	bool runs_listing; /* the list under way, or to come, is the first since the policy has use for run times */
 	struct map runs_unknown; /* pod UID → template: bound pods of that list of which nothing is expected yet */
@@ -301,6 +302,8 @@ size_t gang_hold_begin(struct scheduler *s, struct gang *gang, struct node *cons
 /* Gangs stand in line. */
 void gang_reserve(struct scheduler *s);
 void gang_reserve_on_timer(uv_timer_t *timer);
+/* Nodes are held no more: it is the next one's turn. */
+void gang_reserve_again(struct scheduler *s);
 /* Another policy is about to be in force. */
 void gang_reserve_drop(struct scheduler *s);
 /* What is known of a pending pod changes, or it goes: a forecast that looks at it is dropped. */

@@ -140,6 +140,26 @@ class Reserve(Reserving):
         self.assertEqual((gang["start"], gang["promised"]), (None, None))
         self.assertEqual(self.held(), [])
 
+    def test_one_gang_a_pool_is_promised_a_start(self):
+        t4 = {"nodeSelector": {"nvidia.com/gpu.product": "Tesla-T4"}}
+        self.cluster.node("t0", product="Tesla-T4", memory=15360)
+        for i in range(8):
+            self.cluster.pod(f"run-t0-{i}", gpus=1, nodeName="t0", annotations=runs(60))
+        self.fill((None, None, None))
+        self.gang()  # nobody knows when
+        for name in ("b", "c"):
+            time.sleep(1.1)
+            for i in range(2):
+                self.cluster.pod(f"{name}{i}", gpus=4, annotations={
+                    "berth.dev/gang": name, "berth.dev/gang-size": "2"}, **t4)
+        starts = lambda: {g["name"]: bool(g["start"]) for g in self.daemon.ops.json("GET", "/v1/queue")[1]["gangs"]}
+        wait_for(lambda: starts() == {"g": False, "b": True, "c": False}, what="the promise")
+        time.sleep(2)
+        self.assertEqual(starts(), {"g": False, "b": True, "c": False})
+        for name in ("b0", "b1"):
+            self.cluster.delete_pod(name)
+        wait_for(lambda: starts() == {"g": False, "c": True}, what="the next promise")
+
     def test_without_the_key_nothing_is_promised_or_said(self):
         self.fill((60, 60, 60))
         self.gang()
