@@ -192,8 +192,7 @@ static void pod_pending(struct scheduler *s, struct pod *pod)
 		waiting_renew(s->waiting, pod);
 	gang_pending(s, tracked);
 	moves_changes(s, slice_of(pod->uid));
-	gang_reserve_changes(s, slice_of(pod->uid));
-	if (old)
+	if (old && !gang_reserve_keeps(s, old))
 		pod_free(old);
 	moves_returning(s, tracked);
 	if (pod->unschedulable) {

@@ -25,7 +25,9 @@ struct reserve {
 	char *gang; /* its key */
 	struct gang_asking *asking;
 	struct forecast_search *search;
-	struct map uids;    /* of its members */
+	struct map uids; /* of its members */
+	size_t old_count, old_room;
+	struct pod **olds;  /* pods of members that changed meanwhile: the forecast goes by these */
 	const char **names; /* of the nodes that it has, or NULL: all nodes are looked at */
 	int64_t took_ns;
 };
@@ -98,6 +100,9 @@ void gang_reserve_again(struct scheduler *s)
 
 static void asked(struct reserve *reserve)
 {
+	for (size_t i = 0; i < reserve->old_count; i++)
+		pod_free(reserve->olds[i]);
+	free(reserve->olds);
 	map_free(&reserve->uids);
 	free(reserve->gang);
 	gang_asked(reserve->asking);
@@ -117,6 +122,16 @@ void gang_reserve_drop(struct scheduler *s)
 	forecast_finish(reserve->search, &forecast);
 	forecast_free(&forecast);
 	asked(reserve);
+}
+
+bool gang_reserve_keeps(struct scheduler *s, struct pod *old)
+{
+	struct reserve *reserve = s->reserve;
+	if (!reserve || !map_get(&reserve->uids, slice_of(old->uid)))
+		return false;
+	reserve->olds = xgrow(reserve->olds, reserve->old_count, &reserve->old_room, sizeof *reserve->olds);
+	reserve->olds[reserve->old_count++] = old;
+	return true;
 }
 
 void gang_reserve_changes(struct scheduler *s, struct slice uid)

@@ -306,7 +306,9 @@ void gang_reserve_on_timer(uv_timer_t *timer);
 void gang_reserve_again(struct scheduler *s);
 /* Another policy is about to be in force. */
 void gang_reserve_drop(struct scheduler *s);
-/* What is known of a pending pod changes, or it goes: a forecast that looks at it is dropped. */
+/* A pending pod is shown anew; true where a forecast goes by the older one yet, and frees it. */
+bool gang_reserve_keeps(struct scheduler *s, struct pod *old);
+/* A pod goes, or is bound: a forecast that looks at it is dropped. */
 void gang_reserve_changes(struct scheduler *s, struct slice uid);
 /* The gang is whole: how honest its promise was. */
 void gang_reserve_started(struct scheduler *s, struct gang *gang);
