@@ -159,6 +159,7 @@ struct moves {
 	struct budgets *budgets;
 	struct kube_watch *budget_watch;
 	bool budgets_known;
+	uint64_t budget_changes;
 	struct move *list;
 	size_t count;
 	bool taken_up; /* the records were read */
@@ -168,6 +169,7 @@ struct moves {
 	bool due;               /* demands may have changed */
 	int64_t demand_ns;      /* when a pod last waited for room that moves might give it, by clock_now */
 	struct move_search *search;
+	unsigned overtaken; /* searches in a row that changes of budgets ended */
 	uint64_t made;
 	uint32_t marks;
 };

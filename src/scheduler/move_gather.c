@@ -4,6 +4,7 @@
 
 #include "scheduler/move_search.h"
 
+#define WORKS_AT_ONCE 16
 #define COMING_NS (30 * NS_PER_S)  /* room that comes by itself within it is waited for */
 #define OVERDUE_NS (10 * NS_PER_S) /* beyond its termination grace a pod may be stuck */
 
@@ -212,17 +213,35 @@ static void gather_coming(struct scheduler *s, struct move_search *search)
 	search->request.coming_count = count;
 }
 
-void search_gather(struct scheduler *s, struct move_search *search)
+/* --- in parts: works come and go meanwhile --- */
+
+void search_gather_begin(struct scheduler *s, struct move_search *search)
 {
+	struct moves *moves = s->moves;
 	size_t cursor = 0;
-	search->budgets = budgets_all(s->moves->budgets, &search->budget_count);
-	for (struct work *work; (work = map_next(&s->moves->works, &cursor));) {
-		if (search->request.unit_count + work->count > VICTIMS_UNITS_MAX)
-			break;
-		if (work->way == WORK_SUSPENDED || work->way == WORK_GROUP)
-			add_together(s, search, work);
-		else if (work->way != WORK_NEVER)
-			add_each(s, search, work);
+	search->budgets = budgets_all(moves->budgets, &search->budget_count);
+	search->budget_changes = moves->budget_changes;
+	search->keys = arena_calloc(&search->arena, moves->works.count + 1, sizeof *search->keys);
+	for (const struct work *work; (work = map_next(&moves->works, &cursor));)
+		search->keys[search->key_count++] = arena_copy(&search->arena, slice_of(work->key));
+}
+
+static void add_work(struct scheduler *s, struct move_search *search, struct work *work)
+{
+	if (work->way == WORK_SUSPENDED || work->way == WORK_GROUP)
+		add_together(s, search, work);
+	else if (work->way != WORK_NEVER)
+		add_each(s, search, work);
+}
+
+bool search_gather(struct scheduler *s, struct move_search *search, int64_t until_ns)
+{
+	for (; search->key_at < search->key_count; search->key_at++) {
+		struct work *work = map_get(&s->moves->works, slice_of(search->keys[search->key_at]));
+		if (search->key_at % WORKS_AT_ONCE == 0 && clock_now() >= until_ns)
+			return false;
+		if (work && search->request.unit_count + work->count <= VICTIMS_UNITS_MAX)
+			add_work(s, search, work);
 	}
 	int64_t *allowed = arena_calloc(&search->arena, search->budget_count + 1, sizeof *allowed);
 	for (size_t i = 0; i < search->budget_count; i++)
@@ -231,4 +250,5 @@ void search_gather(struct scheduler *s, struct move_search *search)
 	search->request.budget_count = search->budget_count;
 	settle(s, search);
 	gather_coming(s, search);
+	return true;
 }

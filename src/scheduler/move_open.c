@@ -18,6 +18,8 @@ static void budgets_object(void *ctx, enum kube_change change, struct slice obje
 {
 	struct scheduler *s = ctx;
 	struct err err;
+	if (s->moves)
+		s->moves->budget_changes++;
 	if (s->moves && (change == KUBE_DELETED ? budgets_remove : budgets_put)(s->moves->budgets, object, &err) != 0)
 		log_error("a disruption budget cannot be read", "error=%s", log_quote(err.text));
 }
@@ -28,6 +30,7 @@ static void budgets_listed(void *ctx)
 	if (!s->moves)
 		return;
 	budgets_synced(s->moves->budgets);
+	s->moves->budget_changes++;
 	s->moves->budgets_known = true;
 	moves_soon(s);
 }

@@ -7,6 +7,7 @@
 #include "scheduler/move_search.h"
 
 #define SLICE_NS (4 * NS_PER_MS)     /* of the loop, then other work comes in between */
+#define OVERTAKEN_MAX 2              /* times that units are gathered in vain, part by part: then at once */
 #define LOOK_AGAIN_NS (2 * NS_PER_S) /* at what found room, which others may take */
 
 static void search_free(struct move_search *search)
@@ -52,11 +53,10 @@ static bool begin(struct scheduler *s, struct move_search *search, const struct 
 		demand_in_vain(s, search, "it has too many pods for one move", DEMAND_AGAIN_NS);
 		return false;
 	}
-	search_gather(s, search);
+	search_gather_begin(s, search);
 	search->request.team = VICTIMS_NONE;
 	search->request.now_ns = clock_wall();
 	search->request.moves_max = policy->moves.per_unit_and_day;
-	search->search = victims_begin(s->fleet, &search->request);
 	return true;
 }
 
@@ -79,8 +79,10 @@ static void search_drop(struct scheduler *s)
 	if (!search)
 		return;
 	s->moves->search = NULL;
-	victims_finish(s->fleet, search->search, &answer);
-	victims_answer_free(&answer);
+	if (search->search) {
+		victims_finish(s->fleet, search->search, &answer);
+		victims_answer_free(&answer);
+	}
 	search_free(search);
 }
 
@@ -255,11 +257,32 @@ static const struct gang *conclude(
 	}
 }
 
+/* All that may be ended is known. False: it is not yet, or has to be looked at once more. */
+static bool gathered(struct scheduler *s, struct move_search *search, int64_t until_ns)
+{
+	struct moves *moves = s->moves;
+	if (search->search)
+		return true;
+	if (search->budget_changes != moves->budget_changes) {
+		moves->overtaken++;
+		search_drop(s);
+		moves_soon(s);
+		return false;
+	}
+	if (!search_gather(s, search, moves->overtaken < OVERTAKEN_MAX ? until_ns : INT64_MAX))
+		return false;
+	moves->overtaken = 0;
+	search->search = victims_begin(s->fleet, &search->request);
+	return true;
+}
+
 void search_step(struct scheduler *s)
 {
 	struct move_search *search = s->moves->search;
 	int64_t until = clock_now() + SLICE_NS;
 	bool done = false;
+	if (!gathered(s, search, until))
+		return;
 	while (!done && clock_now() < until)
 		done = victims_step(search->search, VICTIMS_EFFORT);
 	if (!done)

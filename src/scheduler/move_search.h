@@ -32,27 +32,31 @@ struct found {
 struct move_search {
 	struct arena arena; /* owns the request's texts and arrays, and itself */
 	struct victims_request request;
-	struct victims_search *search;
-	const char *id;             /* of the demand */
-	bool of_gang;               /* id is a gang's key */
-	bool least;                 /* as the demand has it */
-	struct gang_asking *asking; /* what the planner is asked for it, or NULL */
-	size_t named;               /* the pod by which people know the demand */
-	struct tracked **demand;    /* dropped before one of them is freed */
+	struct victims_search *search; /* NULL while units are gathered */
+	const char *id;                /* of the demand */
+	bool of_gang;                  /* id is a gang's key */
+	bool least;                    /* as the demand has it */
+	struct gang_asking *asking;    /* what the planner is asked for it, or NULL */
+	size_t named;                  /* the pod by which people know the demand */
+	struct tracked **demand;       /* dropped before one of them is freed */
 	size_t unit_room;
 	struct victims_unit *units;
-	struct found **found; /* of each unit */
-	struct map by_id;     /* id → struct found, of units of several works */
-	const struct budget **budgets;
+	struct found **found;          /* of each unit */
+	struct map by_id;              /* id → struct found, of units of several works */
+	const struct budget **budgets; /* as they were at that many changes */
 	size_t budget_count;
+	uint64_t budget_changes;
+	const char **keys; /* of the works that are looked at */
+	size_t key_count, key_at;
 };
 
 /* move_demand.c. No move for the demand: why; it is not looked at sooner again. */
 #define DEMAND_AGAIN_NS (10 * NS_PER_S)
 void demand_in_vain(struct scheduler *s, const struct move_search *search, const char *why, int64_t again_ns);
 
-/* move_gather.c */
-void search_gather(struct scheduler *s, struct move_search *search);
+/* move_gather.c. False: the time is over, and there is more. Not to be called again once budgets have changed. */
+void search_gather_begin(struct scheduler *s, struct move_search *search);
+bool search_gather(struct scheduler *s, struct move_search *search, int64_t until_ns);
 
 /* move_search.c */
 void search_begin(struct scheduler *s, const struct demand *demand);
