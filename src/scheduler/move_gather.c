@@ -115,7 +115,9 @@ static void add_together(struct scheduler *s, struct move_search *search, struct
 {
 	const char *kind = NULL, *id = work_unit(s, work, &kind);
 	struct owners_job job;
-	if (!id || unit_taken(s->moves, id))
+	bool taken = id && unit_taken(s->moves, id);
+	search->passed_over |= taken;
+	if (!id || taken)
 		return;
 	struct found *found = find(search, id, kind);
 	struct victims_unit *unit = &search->units[found->at];
@@ -138,7 +140,9 @@ static void add_together(struct scheduler *s, struct move_search *search, struct
 static void add_each(struct scheduler *s, struct move_search *search, struct work *work)
 {
 	for (struct work_pod *pod = work->pods; pod; pod = pod->next) {
-		if (pod->deleting || unit_taken(s->moves, pod->uid))
+		bool taken = unit_taken(s->moves, pod->uid);
+		search->passed_over |= taken;
+		if (pod->deleting || taken)
 			continue;
 		struct found *found = find(search, pod->uid, NULL);
 		search->units[found->at].way = VICTIMS_EVICT;

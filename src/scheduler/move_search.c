@@ -8,7 +8,7 @@
 
 #define SLICE_NS (4 * NS_PER_MS)     /* of the loop, then other work comes in between */
 #define OVERTAKEN_MAX 2              /* times that units are gathered in vain, part by part: then at once */
-#define LOOK_AGAIN_NS (2 * NS_PER_S) /* at what found room, which others may take */
+#define LOOK_AGAIN_NS (2 * NS_PER_S) /* at what may soon be otherwise */
 
 static void search_free(struct move_search *search)
 {
@@ -224,7 +224,7 @@ static void no_move(struct scheduler *s, const struct move_search *search, const
 	else
 		snprintf(why, sizeof why, "there would be no room even without all that may end: %s",
 		    reason_text(answer->plan.reason));
-	demand_in_vain(s, search, why, DEMAND_AGAIN_NS);
+	demand_in_vain(s, search, why, search->passed_over ? LOOK_AGAIN_NS : DEMAND_AGAIN_NS);
 }
 
 /* The search goes on for less of the same, if it returns one. */

@@ -36,6 +36,7 @@ struct move_search {
 	const char *id;                /* of the demand */
 	bool of_gang;                  /* id is a gang's key */
 	bool least;                    /* as the demand has it */
+	bool passed_over;              /* some units are on their way to end, or to return */
 	struct gang_asking *asking;    /* what the planner is asked for it, or NULL */
 	size_t named;                  /* the pod by which people know the demand */
 	struct tracked **demand;       /* dropped before one of them is freed */
