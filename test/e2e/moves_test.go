@@ -97,9 +97,13 @@ func (p *peaks) deployAs(name string, replicas int32, gpus int64, said map[strin
 
 func (p *peaks) scale(replicas int32) {
 	p.t.Helper()
-	patch := fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas)
+	p.patch(fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas))
+}
+
+func (p *peaks) patch(patch string) {
+	p.t.Helper()
 	_, err := plane.Client.AppsV1().Deployments(p.namespace).Patch(
-		p.t.Context(), p.serves, "application/merge-patch+json", patch, metav1.PatchOptions{})
+		p.t.Context(), p.serves, "application/merge-patch+json", []byte(patch), metav1.PatchOptions{})
 	must(p.t, err)
 }
 
@@ -339,6 +343,33 @@ func TestBerthKilledInTheMiddleOfMovesForgetsNobody(t *testing.T) {
 	}
 	p.noMoves(90 * time.Second)
 	must(t, p.berth.MatchesFreshList(t.Context(), plane, 40*time.Second))
+}
+
+// A new replica comes as the old one begins to end, and takes its room.
+func TestARollOutIntoItsOwnRoomMovesNobody(t *testing.T) {
+	p := newPeaks(t, movesPolicy, 4, 1, 2)
+	p.deploy("serving", 1, 8)
+	p.serve(30*time.Second, 1)
+	p.allTrain(60 * time.Second)
+	kubelets.Linger(func(*v1.Pod) time.Duration { return 5 * time.Second })
+	t.Cleanup(func() { kubelets.Linger(nil) })
+	p.patch(`{"spec":{"strategy":{"rollingUpdate":{"maxSurge":0,"maxUnavailable":1}},
+		"template":{"metadata":{"annotations":{"version":"2"}}}}}`)
+	eventually(t, 40*time.Second, func() []string {
+		for _, pod := range fresh(t).Of(p.namespace) {
+			if pod.Annotations["version"] == "2" && pod.Status.Phase == v1.PodRunning {
+				return nil
+			}
+		}
+		return []string{"the new replica does not run", p.moves()}
+	})
+	events, err := plane.Client.EventsV1().Events(p.namespace).List(t.Context(), metav1.ListOptions{})
+	must(t, err)
+	for _, event := range events.Items {
+		if event.Reason == "GPUsTakenFor" {
+			t.Error(event.Note)
+		}
+	}
 }
 
 // The replicas of a Deployment of a lower class are evicted, and only as many
