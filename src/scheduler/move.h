@@ -246,6 +246,8 @@ void room_hold(struct move *move);
 void room_drop(struct move *move);
 bool room_hold_unit(struct move_unit *unit);
 void room_drop_unit(struct move_unit *unit);
+/* A pod is bound that may be of a unit that returns: no room is held for it any more. */
+void room_returned(struct scheduler *s, const struct pod *pod);
 
 /* move_record.c: the ConfigMap */
 void record_write(struct move *move);

@@ -319,25 +319,46 @@ static struct ledger_entry *hold_like(const struct scheduler *s, const struct mo
 	return NULL;
 }
 
-void moves_returning(struct scheduler *s, struct tracked *tracked)
+/* Takes away what is held for a pod like it; the node, or NULL where nothing is. */
+static struct node *claim(struct scheduler *s, const struct pod *pod)
 {
-	struct pod *pod = tracked->pod;
 	struct move_unit *unit = returning(s, pod);
-	if (!unit || pod->gang || pod->gated || pod->deleting || ledger_find(s->fleet, slice_of(pod->uid)))
-		return;
-	struct ledger_entry *hold = hold_like(s, unit, pod);
+	struct ledger_entry *hold = unit ? hold_like(s, unit, pod) : NULL;
 	if (!hold)
-		return;
+		return NULL;
 	struct node *node = hold->node;
 	ledger_release(s->fleet, hold);
 	unit->held--;
-	if (decide_node(s->fleet, pod, node, NULL) == REASON_CODE_FITS) {
+	moves_soon(s);
+	return node;
+}
+
+/* kube-scheduler may have asked, or bound it, before the watch showed it: then it stands elsewhere by now. */
+void moves_returning(struct scheduler *s, struct tracked *tracked)
+{
+	struct pod *pod = tracked->pod;
+	if (pod->gang || pod->gated || pod->deleting || tracked->returned)
+		return;
+	bool stands = ledger_find(s->fleet, slice_of(pod->uid)) != NULL;
+	struct node *node = claim(s, pod);
+	if (!node)
+		return;
+	tracked->returned = true;
+	if (!stands && decide_node(s->fleet, pod, node, NULL) == REASON_CODE_FITS) {
 		ledger_reserve(
 		    s->fleet, pod, slice_of(node->name), LEDGER_PLANNED, true, clock_now(), scheduler_ttl(s, pod));
 		expire_soon(s);
 		hint_nominate(s, tracked, node->name);
+	} else {
+		wake_soon(s, REASON_CODE_WAKE_ROOM);
 	}
-	moves_soon(s);
+}
+
+void room_returned(struct scheduler *s, const struct pod *pod)
+{
+	const struct tracked *tracked = roster_find(s->roster, slice_of(pod->uid));
+	if (!(tracked && tracked->returned) && claim(s, pod))
+		wake_soon(s, REASON_CODE_WAKE_ROOM);
 }
 
 void moves_let_in(struct scheduler *s, const struct gang *gang)

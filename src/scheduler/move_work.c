@@ -125,8 +125,10 @@ void moves_saw(struct scheduler *s, const struct pod *pod)
 	if (!scheduler_owns(pod))
 		return;
 	struct work_pod *kept = map_get(&moves->pods, slice_of(pod->uid));
-	if (!kept)
+	if (!kept) {
 		kept = put_in(moves, pod);
+		room_returned(s, pod);
+	}
 	kept->start_ns = pod->started_ns > 0 ? pod->started_ns : pod->created_ns;
 	kept->checkpoint_ns = pod->checkpoint_ns;
 	kept->priority = pod->priority;

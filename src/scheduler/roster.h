@@ -16,6 +16,7 @@ struct tracked {
 	int64_t since_ns; /* when it came here */
 	bool asked;       /* filter or bind was called for it, or its hint ran out: it leaves the backlog for good */
 	bool left;        /* it left the backlog for its own cycle, which is near */
+	bool returned;    /* room that was held for its return is its, or free */
 	char **victims;   /* UIDs of the pods that are to make way for it on the node where it holds room, or NULL */
 	size_t victim_count;
 	char *hint;        /* the nominatedNodeName that berth wants there and has not taken back, or NULL */

@@ -4,6 +4,7 @@ import json
 import time
 import unittest
 
+import headroom_test
 import move_test
 from harness import NAMES, pod, wait_for
 
@@ -250,6 +251,22 @@ class Racks(GangMoveTest):
         self.standing("train-n3", "n3", self.cluster.job("job-n3"))
         self.gang(2)
         self.assertIn(self.units(2), (["job-n0", "job-n3"], ["job-n1", "job-n2"]))
+
+
+class Lent(GangMoveTest):
+    policy = headroom_test.LENT
+
+    def test_what_was_lent_comes_back_for_a_gang(self):
+        self.full()
+        wait_for(lambda: self.daemon.ops.json("GET", "/v1/status")[1]["headroom"][0]["lent"] == 16, 5, "what is lent")
+        annotations = {"berth.dev/gang": "serve", "berth.dev/gang-size": "2"}
+        things = [self.seen(self.cluster.pod(f"serve-{i}", gpus=8, annotations=annotations, owner=move_test.WEB, priority=10))
+                  for i in range(2)]
+        jobs = self.some_suspended(2)
+        self.assertEqual(jobs, ["job-n0", "job-n1"])
+        self.assertEqual({u["right"] for u in self.only_move()["units"]}, {"lendTo"})
+        self.pods_end(jobs)
+        self.assertEqual(sorted(self.bind_all(things)), ["n0", "n1"])
 
 
 class Owed(GangMoveTest):

@@ -560,6 +560,21 @@ class GivenBack(MoveTest):
         self.pods_end([job])
         wait_for(lambda: not self.suspended(), what="the resumption")
 
+    def test_a_pod_that_stands_elsewhere_before_it_is_seen_gives_up_what_is_held_for_it(self):
+        (job,) = self.moved()
+        self.cluster.delete_pod("web-0")
+        wait_for(lambda: not self.suspended(), 15, "the resumption")
+        node = job.removeprefix("job-")
+        other = next(n for n in NAMES if n != node)
+        self.cluster.delete_pod(f"train-{other}")
+        wait_for(lambda: not any(e["pod"] == f"team/train-{other}" for e in self.daemon.state()["ledger"]), what="its end")
+        with self.cluster.unseen("pods"):
+            again = self.cluster.pod("again", gpus=8, owner=self.job(job))
+            self.assertEqual(self.daemon.placed(again, NAMES), other)
+        wait_for(lambda: not any(e["uid"].startswith("return/") for e in self.daemon.state()["ledger"]), what="the hold's end")
+        late = self.seen(self.cluster.pod("late", gpus=8, owner=self.cluster.job("late")))
+        self.assertEqual(self.daemon.placed(late, NAMES), node)
+
     def test_what_was_given_back_may_be_taken_again(self):
         self.daemon.write_policy(ACT.replace("giveBackAfter: 1s", "giveBackAfter: 1s, cooldown: 1s, perUnitAndDay: 5"))
         jobs = self.moved(2)
