@@ -319,32 +319,32 @@ static struct ledger_entry *hold_like(const struct scheduler *s, const struct mo
 	return NULL;
 }
 
-/* Takes away what is held for a pod like it; the node, or NULL where nothing is. */
-static struct node *claim(struct scheduler *s, const struct pod *pod)
+/* Takes away what is held for a pod like it, on `node`, NULL where that is gone. False: nothing is. */
+static bool claim(struct scheduler *s, const struct pod *pod, struct node **node)
 {
 	struct move_unit *unit = returning(s, pod);
 	struct ledger_entry *hold = unit ? hold_like(s, unit, pod) : NULL;
 	if (!hold)
-		return NULL;
-	struct node *node = hold->node;
+		return false;
+	*node = hold->node->spec ? hold->node : NULL;
 	ledger_release(s->fleet, hold);
 	unit->held--;
 	moves_soon(s);
-	return node;
+	return true;
 }
 
 /* kube-scheduler may have asked, or bound it, before the watch showed it: then it stands elsewhere by now. */
 void moves_returning(struct scheduler *s, struct tracked *tracked)
 {
+	struct node *node;
 	struct pod *pod = tracked->pod;
 	if (pod->gang || pod->gated || pod->deleting || tracked->returned)
 		return;
 	bool stands = ledger_find(s->fleet, slice_of(pod->uid)) != NULL;
-	struct node *node = claim(s, pod);
-	if (!node)
+	if (!claim(s, pod, &node))
 		return;
 	tracked->returned = true;
-	if (!stands && decide_node(s->fleet, pod, node, NULL) == REASON_CODE_FITS) {
+	if (!stands && node && decide_node(s->fleet, pod, node, NULL) == REASON_CODE_FITS) {
 		ledger_reserve(
 		    s->fleet, pod, slice_of(node->name), LEDGER_PLANNED, true, clock_now(), scheduler_ttl(s, pod));
 		expire_soon(s);
@@ -356,8 +356,9 @@ void moves_returning(struct scheduler *s, struct tracked *tracked)
 
 void room_returned(struct scheduler *s, const struct pod *pod)
 {
+	struct node *node;
 	const struct tracked *tracked = roster_find(s->roster, slice_of(pod->uid));
-	if (!(tracked && tracked->returned) && claim(s, pod))
+	if (!(tracked && tracked->returned) && claim(s, pod, &node))
 		wake_soon(s, REASON_CODE_WAKE_ROOM);
 }
 
