@@ -155,6 +155,16 @@ class Off(SignalTest):
         wait_for(lambda: self.cluster.stats()["watches"] == before - 1, 5, "the end of the watch at the API server")
 
 
+class Refused(SignalTest):
+    def test_autoscalers_that_may_not_be_read(self):
+        self.cluster.faults({"rules": [{"method": "GET", "path": "horizontalpodautoscalers", "status": 403, "times": 1000}]})
+        self.follow(SCALING)
+        self.trouble("reading autoscalers is not allowed")
+        self.assertEqual((self.signal()["value"], self.signal()["fresh"], self.rule()["due"]), (None, False, 2))
+        self.assertIn("info signal scaling: reading autoscalers is not allowed", self.daemon.ready()[1])
+        self.assertEqual(self.daemon.ready()[0], 200)
+
+
 class Autoscalers(SignalTest):
     def setUp(self):
         super().setUp()
@@ -300,10 +310,10 @@ class Queries(SignalTest):
                                "HTTP 400: Prometheus says: parse error: x"), ((200, b"<html>"), "the answer is no JSON"),
                               ((200, {"status": "success", "data": {"resultType": "vector", "result": []}}), "the query gives no number"),
                               ((200, b" " * ((1 << 20) + 1)), "the answer is too large"),
-                              ((200, Prometheus.value(99, at=time.time() - 60)), "the answer is of 6")):
+                              ((200, Prometheus.value(99, at=time.time() - 60)), "s ago, by this clock")):
             self.prometheus.answer = lambda given=answer: given
             self.trouble(words)
-        self.assertIn("info signal queue: the answer is of 6", self.daemon.ready()[1])
+        self.assertIn("info signal queue: the answer is of ", self.daemon.ready()[1])
         wait_for(lambda: not self.signal()["fresh"], 5, "its age")
         self.due(2)
         self.assertFalse(self.signal()["peak"])
