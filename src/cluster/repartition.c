@@ -165,6 +165,8 @@ static bool is_ours(struct slice taint)
 static void read_taints(struct reader *json, struct arena *arena, struct repartition_object *object)
 {
 	size_t room = 0;
+	object->tainted = false;
+	object->other_count = 0; /* of duplicate keys the last counts */
 	if (!reader_array(json))
 		return;
 	while (reader_next(json)) {
