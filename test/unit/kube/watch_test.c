@@ -202,13 +202,13 @@ static void a_watch_outlasts_a_call(void **state)
 {
 	struct fixture f;
 	(void)state;
-	start_with(
-	    &f, answer_pages, (struct kube_watch_options){.silence_ms = 300}, (struct kube_options){.timeout_ms = 100});
+	start_with(&f, answer_pages, (struct kube_watch_options){.silence_ms = 1500},
+	    (struct kube_options){.timeout_ms = 100});
 	until(&f, "synced");
 	stream_open(&f);
 	unsigned calls = f.api.calls;
 	for (int i = 0; i < 6; i++) {
-		loop_for(&f.api.loop, 100);
+		loop_for(&f.api.loop, 400);
 		send_event(&f.api, "MODIFIED", "a", "101");
 	}
 	loop_until(&f.api.loop, &f.seen, 3 + 6);
