@@ -131,6 +131,7 @@ struct policy_moves {
 	enum policy_moves_mode mode;
 	int64_t cooldown_ns, give_back_after_ns;
 	unsigned per_unit_and_day;
+	bool kueue; /* what Kueue manages is ended, too: its Workload is deactivated */
 };
 
 struct policy_avoid {

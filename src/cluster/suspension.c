@@ -12,20 +12,25 @@
  * stands beside suspend. */
 #define TRAINING_OPERATOR "kubeflow.org/training-operator"
 #define KUBERAY_OPERATOR "ray.io/kuberay-operator"
+static const struct suspend_kind workload_before_v1beta2 = {
+    "kueue.x-k8s.io/v1beta1", "Workload", "workloads", "active", .runs = true};
 static const struct suspend_kind known[] = {
-    {"batch/v1", "Job", "jobs", "suspend", NULL, NULL, "kubernetes.io/job-controller"},
-    {"jobset.x-k8s.io/v1alpha2", "JobSet", "jobsets", "suspend", NULL, NULL, "jobset.sigs.k8s.io/jobset-controller"},
-    {"trainer.kubeflow.org/v1alpha1", "TrainJob", "trainjobs", "suspend", NULL, NULL,
-        "trainer.kubeflow.org/trainjob-controller"},
-    {"kubeflow.org/v1", "PyTorchJob", "pytorchjobs", "runPolicy.suspend", NULL, NULL, TRAINING_OPERATOR},
-    {"kubeflow.org/v1", "TFJob", "tfjobs", "runPolicy.suspend", NULL, NULL, TRAINING_OPERATOR},
-    {"kubeflow.org/v1", "XGBoostJob", "xgboostjobs", "runPolicy.suspend", NULL, NULL, TRAINING_OPERATOR},
-    {"kubeflow.org/v1", "JAXJob", "jaxjobs", "runPolicy.suspend", NULL, NULL, TRAINING_OPERATOR},
-    {"kubeflow.org/v1", "PaddleJob", "paddlejobs", "runPolicy.suspend", NULL, NULL, TRAINING_OPERATOR},
-    {"kubeflow.org/v2beta1", "MPIJob", "mpijobs", "runPolicy.suspend", NULL, NULL, "kubeflow.org/mpi-operator"},
-    {"ray.io/v1", "RayCluster", "rayclusters", "suspend", NULL, NULL, KUBERAY_OPERATOR},
-    {"ray.io/v1", "RayJob", "rayjobs", "suspend", "shutdownAfterJobFinishes", "clusterSelector", KUBERAY_OPERATOR},
+    {"batch/v1", "Job", "jobs", "suspend", .manager = "kubernetes.io/job-controller"},
+    {"jobset.x-k8s.io/v1alpha2", "JobSet", "jobsets", "suspend", .manager = "jobset.sigs.k8s.io/jobset-controller"},
+    {"trainer.kubeflow.org/v1alpha1", "TrainJob", "trainjobs", "suspend",
+        .manager = "trainer.kubeflow.org/trainjob-controller"},
+    {"kubeflow.org/v1", "PyTorchJob", "pytorchjobs", "runPolicy.suspend", .manager = TRAINING_OPERATOR},
+    {"kubeflow.org/v1", "TFJob", "tfjobs", "runPolicy.suspend", .manager = TRAINING_OPERATOR},
+    {"kubeflow.org/v1", "XGBoostJob", "xgboostjobs", "runPolicy.suspend", .manager = TRAINING_OPERATOR},
+    {"kubeflow.org/v1", "JAXJob", "jaxjobs", "runPolicy.suspend", .manager = TRAINING_OPERATOR},
+    {"kubeflow.org/v1", "PaddleJob", "paddlejobs", "runPolicy.suspend", .manager = TRAINING_OPERATOR},
+    {"kubeflow.org/v2beta1", "MPIJob", "mpijobs", "runPolicy.suspend", .manager = "kubeflow.org/mpi-operator"},
+    {"ray.io/v1", "RayCluster", "rayclusters", "suspend", .manager = KUBERAY_OPERATOR},
+    {"ray.io/v1", "RayJob", "rayjobs", "suspend", "shutdownAfterJobFinishes", "clusterSelector",
+        .manager = KUBERAY_OPERATOR},
+    {"kueue.x-k8s.io/v1beta2", "Workload", "workloads", "active", .runs = true, .older = &workload_before_v1beta2},
 };
+#define WORKLOAD (&known[sizeof known / sizeof *known - 1])
 
 const struct suspend_kind *suspend_kinds(size_t *count)
 {
@@ -37,7 +42,21 @@ const struct suspend_kind *suspend_kind_of(const char *kind)
 {
 	for (size_t i = 0; kind && i < sizeof known / sizeof *known; i++)
 		if (strcmp(known[i].kind, kind) == 0)
-			return &known[i];
+			return &known[i] == WORKLOAD ? NULL : &known[i];
+	return NULL;
+}
+
+const struct suspend_kind *suspend_workload(void)
+{
+	return WORKLOAD;
+}
+
+const struct suspend_kind *suspend_kind_named(const char *api_version, const char *kind)
+{
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		for (const struct suspend_kind *at = &known[i]; at; at = at->older)
+			if (strcmp(at->kind, kind) == 0 && strcmp(at->api_version, api_version) == 0)
+				return at;
 	return NULL;
 }
 
@@ -156,6 +175,12 @@ static bool read_flag(struct slice spec, const char *field)
 	return slice_is(value_at(spec, field), "true");
 }
 
+/* A Workload runs unless it says otherwise. */
+static bool is_suspended(struct slice spec, const struct suspend_kind *kind)
+{
+	return slice_is(value_at(spec, kind->field), kind->runs ? "false" : "true");
+}
+
 /* Whether the field holds anything but null and what is empty. */
 static bool is_there(struct slice spec, const char *field)
 {
@@ -168,7 +193,7 @@ static bool is_managed(struct slice spec, const struct suspend_kind *kind)
 {
 	bool below = strchr(kind->field, '.') != NULL;
 	struct slice value = value_at(spec, below ? "runPolicy.managedBy" : "managedBy");
-	if (value.len <= 2 || value.at[0] != '"')
+	if (!kind->manager || value.len <= 2 || value.at[0] != '"')
 		return false;
 	return !slice_is((struct slice){value.at + 1, value.len - 2}, kind->manager);
 }
@@ -191,7 +216,8 @@ bool suspend_read(
 		}
 	if (!reader_close(&reader))
 		return false;
-	object->suspended = read_flag(spec, kind->field);
+	object->suspended = is_suspended(spec, kind);
+	object->queued &= !kind->runs;
 	object->marked = object->mark && strcmp(object->mark, SUSPENDED_BY_BERTH) == 0;
 	object->barred = (kind->needs && !read_flag(spec, kind->needs)) || (kind->bars && is_there(spec, kind->bars));
 	object->managed = is_managed(spec, kind);
@@ -224,7 +250,7 @@ static void write_field(const struct suspend_kind *kind, bool suspend, struct bu
 	buf_text(out, ",\"spec\":{");
 	if (dot)
 		buf_printf(out, "\"%.*s\":{", (int)(dot - kind->field), kind->field);
-	buf_printf(out, "\"%s\":%s}", dot ? dot + 1 : kind->field, suspend ? "true" : "false");
+	buf_printf(out, "\"%s\":%s}", dot ? dot + 1 : kind->field, suspend != kind->runs ? "true" : "false");
 	if (dot)
 		buf_char(out, '}');
 }

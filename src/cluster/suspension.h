@@ -29,11 +29,17 @@ struct suspend_kind {
 	const char *needs;   /* of spec: true, or its controller takes the suspension for a mistake. NULL = nothing */
 	const char *bars;    /* of spec: there, its controller refuses the suspension. NULL = nothing */
 	const char *manager; /* what spec's managedBy says of the kind's own controller; NULL = it has no such field */
+	bool runs;           /* the field says that it runs: false suspends */
+	const struct suspend_kind *older; /* the same of API servers that do not have this version, or NULL */
 };
 
 const struct suspend_kind *suspend_kinds(size_t *count);
 /* NULL: pods of such an owner, or of an owner of that kind's objects, are not known to be suspended by it. */
 const struct suspend_kind *suspend_kind_of(const char *kind);
+/* What Kueue makes of an owner that it manages, and finds that by. No pod's owner itself. */
+const struct suspend_kind *suspend_workload(void);
+/* Of all, Workloads and older versions included, or NULL. */
+const struct suspend_kind *suspend_kind_named(const char *api_version, const char *kind);
 /* Whether the kind makes a pod anew that is evicted, and counts no failure. */
 bool suspend_recreates(const char *kind);
 /* "/apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME"; NAMESPACE and NAME NULL: of all. */
@@ -52,7 +58,7 @@ struct suspend_object {
 	bool suspended;
 	bool marked;  /* for an undo */
 	bool barred;  /* what its kind needs is not there, or what bars it is */
-	bool queued;  /* Kueue suspends and resumes it, and nobody else may */
+	bool queued;  /* Kueue suspends and resumes it, by its Workload, and nobody else may */
 	bool managed; /* by another than its kind's own controller, who may suspend and resume it, too */
 	bool kept;    /* one of its annotations asks not to be disturbed */
 };

@@ -159,6 +159,9 @@ static void listed(void *ctx, const struct kube_answer *answer)
 		list(listing);
 	} else if (is_good(answer)) {
 		suspend_read_list(answer->body, item, listing);
+	} else if (absent && listing->kind->older) {
+		listing->kind = listing->kind->older;
+		list(listing);
 	} else if (!absent) {
 		resume->handlers.unlisted(
 		    resume->handlers.ctx, listing->kind->kind, answer->error ? answer->error : "no answer");

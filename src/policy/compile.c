@@ -360,6 +360,7 @@ static void compile_moves(struct policy *policy, const struct doc_moves *moves)
 	    .give_back_after_ns = compile_duration(&moves->give_back_after, MOVES_GIVE_BACK_DEFAULT),
 	    .per_unit_and_day =
 	        moves->per_unit_and_day.node ? (unsigned)moves->per_unit_and_day.value : MOVES_PER_UNIT_DEFAULT,
+	    .kueue = moves->kueue && slice_is(moves->kueue->text, MOVES_KUEUE_WORKLOAD_WORD),
 	};
 }
 

@@ -194,7 +194,7 @@ struct doc_gate {
 
 struct doc_moves {
 	struct doc_head head;
-	const struct yaml_node *mode;
+	const struct yaml_node *mode, *kueue;
 	struct doc_number cooldown, per_unit_and_day, give_back_after;
 };
 

@@ -39,13 +39,6 @@ static const char *up_to_word(size_t i)
 	return i == 0 ? UP_TO_LAST_DOT : NULL;
 }
 
-static const char *moves_word(size_t i)
-{
-	static const char *const words[] = {MOVES_OBSERVE_WORD, "act"};
-
-	return word_at(words, sizeof words / sizeof *words, i);
-}
-
 static const char *loss_word(size_t i)
 {
 	static const char *const words[] = {"replace", "restart"};
@@ -618,42 +611,6 @@ static const struct object gate_object = {
     .help = "Which pods are gated from their creation on, and how long; see berth policy gate.",
     .size = sizeof(struct doc_gate),
     FIELDS(gate_fields),
-};
-
-static const struct field moves_fields[] = {
-    {.key = "mode",
-        .offset = offsetof(struct doc_moves, mode),
-        .required = true,
-        .word = moves_word,
-        .word_problem = PROBLEM_UNKNOWN_VALUE,
-        .help = "observe: each move that would be made is reported once, and nothing is touched. act: moves are made."},
-    {.key = "cooldown",
-        .kind = FIELD_DURATION,
-        .offset = offsetof(struct doc_moves, cooldown),
-        .min = DURATION_SECOND,
-        .max = DURATION_MAX,
-        .default_text = MOVES_COOLDOWN_DEFAULT,
-        .help = "How long a unit is left alone after a move, or after somebody resumed what a move had suspended."},
-    {.key = "perUnitAndDay",
-        .kind = FIELD_INTEGER,
-        .offset = offsetof(struct doc_moves, per_unit_and_day),
-        .min = 1,
-        .max = MOVES_PER_UNIT_MAX,
-        .default_text = MOVES_PER_UNIT_DEFAULT_TEXT,
-        .help = "How often a unit may be ended within 24 hours."},
-    {.key = "giveBackAfter",
-        .kind = FIELD_DURATION,
-        .offset = offsetof(struct doc_moves, give_back_after),
-        .min = DURATION_SECOND,
-        .max = DURATION_MAX,
-        .default_text = MOVES_GIVE_BACK_DEFAULT,
-        .help = "How long no pod may have waited for room taken before what was suspended for it is resumed."},
-};
-static const struct object moves_object = {
-    .name = "moves",
-    .help = "Whether units of work are ended for pods that may preempt them and find no room, and given back.",
-    .size = sizeof(struct doc_moves),
-    FIELDS(moves_fields),
 };
 
 static const struct field policy_fields[] = {

@@ -67,6 +67,8 @@ struct object {
 #define HOLD_DOMAIN_AFTER_DEFAULT "30m"
 #define RELEASE_AFTER_DEFAULT "10m"
 #define MOVES_OBSERVE_WORD "observe"
+#define MOVES_KUEUE_DEFAULT "never"
+#define MOVES_KUEUE_WORKLOAD_WORD "workload"
 #define MOVES_COOLDOWN_DEFAULT "1h"
 #define MOVES_GIVE_BACK_DEFAULT "10m"
 #define MOVES_PER_UNIT_MAX 1000

@@ -11,8 +11,8 @@ static inline const char *word_at(const char *const *words, size_t count, size_t
 	return i < count ? words[i] : NULL;
 }
 
-/* table_pool.c, table_signals.c */
-extern const struct object policy_pool_object, signals_object;
+/* table_pool.c, table_signals.c, table_moves.c */
+extern const struct object policy_pool_object, signals_object, moves_object;
 extern const struct object follow_object; /* of headroom */
 
 #endif

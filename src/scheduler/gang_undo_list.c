@@ -77,6 +77,11 @@ static void listed(void *ctx, const struct kube_answer *answer)
 		list_marked(listing);
 		return;
 	}
+	if (answer->code == 0 && answer->status == 404 && listing->kind->older) {
+		listing->kind = listing->kind->older;
+		list_marked(listing);
+		return;
+	}
 	if (undo_is_good(answer))
 		suspend_read_list(answer->body, take_up_item, listing);
 	else if (!undo_is_final(answer))

@@ -9,9 +9,10 @@
 #include "cluster/suspension.h"
 #include "scheduler/internal.h"
 
-#define MOVES_MAX 64              /* at a time */
-#define MOVE_PODS_MAX 1024        /* waiting pods of one move */
-#define MOVE_UNITS_MAX 1024       /* units of one move */
+#define MOVES_MAX 64        /* at a time */
+#define MOVE_PODS_MAX 1024  /* waiting pods of one move */
+#define MOVE_UNITS_MAX 1024 /* units of one move */
+#define MOVE_RECORD_VERSION 1
 #define MOVE_RECORD_MAX (1 << 19) /* bytes; of a ConfigMap there is 1 MiB */
 #define MOVE_ID_MAX 40
 #define MOVE_DAY_NS (86400 * NS_PER_S)
@@ -101,7 +102,8 @@ struct move_unit {
 	char *version;
 	unsigned reverts, depth;
 	bool found, suspended, ours, alone; /* alone: not to be touched */
-	char *asked_uid;
+	bool queued;                        /* Kueue manages it, or a part of it */
+	char *asked_uid;                    /* of the owner that was asked last */
 	const struct suspend_kind *asked;
 
 	bool busy, done, dry; /* of the phase's act */
@@ -219,8 +221,18 @@ void move_later(struct scheduler *s); /* … in a while */
 void orphans_take_up(struct scheduler *s);
 void orphans_free(struct moves *moves);
 
-/* move_ask.c: what owners say, and writes on them */
+/* move_ask.c: who may be suspended */
 void unit_ask(struct move_unit *unit);
+
+/* move_write.c: what owners say, and writes on them */
+void unit_call(struct move_unit *unit, const char *method, const struct suspend_kind *kind, const char *name, bool dry,
+    struct slice body, kube_done *done);
+/* Why it is not to be suspended, or NULL; `may_be_queued`: that Kueue manages it is no reason. */
+const char *unit_bar(const struct suspend_object *object, bool may_be_queued);
+void unit_note(struct move_unit *unit, const struct suspend_object *object);
+void unit_resumed_by_others(struct move_unit *unit, const struct suspend_object *object);
+int64_t unit_cooled(const struct move_unit *unit);
+void unit_leave_alone(struct move_unit *unit, int64_t until_ns, const char *why);
 void unit_suspend(struct move_unit *unit, bool dry);
 void unit_resume(struct move_unit *unit);
 void unit_forget_mark(struct move_unit *unit);
@@ -252,6 +264,10 @@ void room_returned(struct scheduler *s, const struct pod *pod);
 /* move_record.c: the ConfigMap */
 void record_write(struct move *move);
 void record_erase(struct move *move);
+/* Of the ConfigMap, or of all in its namespace; `path` is begun here. */
+void record_path(const struct scheduler *s, bool of_all, struct buf *path);
+
+/* move_record_read.c */
 void record_read(struct scheduler *s);
 
 /* move_tell.c */

@@ -1,6 +1,5 @@
-/* What the owners of units say, and the writes on them. Who may be suspended is asked up the chain of controllers
- * before a move begins; each write names the version that was read, and what comes back is read once more. */
-#include <stdio.h>
+/* What the owners of units say: who may be suspended is asked up the chain of controllers before a move begins. Where
+ * Kueue manages the topmost, it is its Workload that is suspended, if the policy lets it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,28 +8,7 @@
 
 #define CHAIN_MAX 4 /* controllers above each other */
 #define PATH_ROOM 2048
-#define BODY_MAX 65536
-#define LOOK_NS (10 * NS_PER_S)  /* between two looks at what is suspended */
 #define TRIED_NS (10 * NS_PER_S) /* an owner that could not be asked */
-
-static void call(struct move_unit *unit, const char *method, const struct suspend_kind *kind, const char *name,
-    bool dry, struct slice body, kube_done *done)
-{
-	struct buf path;
-	buf_init(&path, PATH_ROOM);
-	suspend_path(kind, unit->namespace_, name, &path);
-	if (body.len > 0)
-		buf_text(&path, dry ? "?fieldValidation=Strict&dryRun=All" : "?fieldValidation=Strict");
-	unit->busy = true;
-	kube_call(unit->move->s->kube, &(struct kube_call_spec){.method = method,
-	                                   .path = buf_slice(&path).at,
-	                                   .content_type = body.len > 0 ? "application/merge-patch+json" : NULL,
-	                                   .body = body,
-	                                   .repeatable = true,
-	                                   .done = done,
-	                                   .ctx = unit});
-	buf_free(&path);
-}
 
 static bool is_good(const struct kube_answer *answer)
 {
@@ -44,19 +22,6 @@ static bool is_final(const struct kube_answer *answer)
 	       (answer->status != 429 || answer->budget);
 }
 
-static int64_t cooled(const struct move_unit *unit)
-{
-	return clock_wall() + unit->move->s->policy.inforce->moves.cooldown_ns;
-}
-
-static void leave_alone(struct move_unit *unit, int64_t until_ns, const char *why)
-{
-	unit->alone = unit->move->barred = true;
-	past_leave_alone(unit->move->s->moves, unit->id, until_ns, why);
-	log_info("a unit is left alone", "kind=%s name=%s/%s why=%s", unit->kind, unit->namespace_, unit->name,
-	    log_quote(why));
-}
-
 static void set(char **text, const char *value)
 {
 	char *copy = value ? xstrdup(value) : NULL;
@@ -64,29 +29,8 @@ static void set(char **text, const char *value)
 	*text = copy;
 }
 
-/* --- before the move: who may be suspended --- */
-
-static const char *bar_of(const struct suspend_object *object, int64_t wall_ns)
-{
-	int64_t until;
-	if (object->queued)
-		return "Kueue suspends and resumes it";
-	if (object->managed)
-		return "it is managed by another controller";
-	if (object->barred)
-		return "its controller would refuse the suspension";
-	if (object->suspended)
-		return "it is suspended already";
-	if (object->kept)
-		return "it asks not to be disturbed";
-	if (object->reverts >= SUSPENDED_REVERTS_MAX)
-		return "somebody resumed it again and again";
-	if (object->alone_until && clock_parse(slice_of(object->alone_until), &until) && until > wall_ns)
-		return "it was moved a short while ago";
-	return NULL;
-}
-
 static void ask(struct move_unit *unit, const struct suspend_kind *kind, const char *name, const char *uid);
+static void ask_workload(struct move_unit *unit, const struct suspend_kind *kind);
 
 /* The times at which moves ended it, as it bears them. */
 static void note_moves(struct move_unit *unit, const char *text)
@@ -100,67 +44,67 @@ static void note_moves(struct move_unit *unit, const char *text)
 	}
 }
 
-static void note_object(struct move_unit *unit, const struct suspend_object *object)
+/* What is to be suspended, for all that is known. False: somebody has resumed what a move had suspended. */
+static bool note_asked(struct move_unit *unit, const struct suspend_object *object)
 {
-	set(&unit->version, object->version);
-	unit->reverts = object->reverts;
-	unit->suspended = object->suspended;
-	unit->ours = object->mark && strcmp(object->mark, unit->move->id) == 0;
+	unit->suspends = unit->asked;
+	unit->queued |= object->queued;
+	set(&unit->kind, unit->asked->kind);
+	set(&unit->name, object->name);
+	set(&unit->uid, object->uid);
+	unit_note(unit, object);
+	note_moves(unit, object->moved);
+	if (!object->mark || object->suspended || object->queued)
+		return true;
+	unit_resumed_by_others(unit, object);
+	return false;
 }
 
-/* Marked and not suspended: a move suspended it, and somebody has resumed it. */
-static void resumed_by_others(struct move_unit *unit, const struct suspend_object *object)
+static void note_last(struct move_unit *unit)
 {
-	unit->reverts = object->reverts + 1;
-	leave_alone(unit, unit->reverts >= SUSPENDED_REVERTS_MAX ? INT64_MAX : cooled(unit),
-	    "somebody resumed what a move had suspended");
-	unit_forget_mark(unit);
+	struct scheduler *s = unit->move->s;
+	if (past_today(s->moves, unit->id, clock_wall()) >= s->policy.inforce->moves.per_unit_and_day)
+		unit_leave_alone(unit, unit_cooled(unit), "it was moved often enough today");
+	else
+		unit->found = true;
 }
 
 static void note_chain(struct move_unit *unit, const struct suspend_object *object)
 {
-	const char *why = bar_of(object, clock_wall());
+	const char *why = unit_bar(object, unit->move->s->policy.inforce->moves.kueue);
 	const struct suspend_kind *above = suspend_kind_of(object->owner_kind);
-	struct scheduler *s = unit->move->s;
-	unit->suspends = unit->asked;
-	set(&unit->kind, unit->asked->kind);
-	set(&unit->name, object->name);
-	set(&unit->uid, object->uid);
-	note_object(unit, object);
-	note_moves(unit, object->moved);
-	if (object->mark && !object->suspended) {
-		resumed_by_others(unit, object);
+	if (!note_asked(unit, object))
 		return;
-	}
 	if (!why && object->owner_kind && !above && strcmp(object->owner_kind, "CronJob") != 0)
 		why = "an owner of an unknown kind controls it";
-	if (why) {
-		leave_alone(unit, cooled(unit), why);
-	} else if (above && object->owner_name && object->owner_uid && ++unit->depth < CHAIN_MAX) {
+	if (why)
+		unit_leave_alone(unit, unit_cooled(unit), why);
+	else if (above && object->owner_name && object->owner_uid && ++unit->depth < CHAIN_MAX)
 		ask(unit, above, object->owner_name, object->owner_uid);
-	} else if (above) {
-		leave_alone(unit, cooled(unit), "its owners cannot be told");
-	} else if (past_today(s->moves, unit->id, clock_wall()) >= s->policy.inforce->moves.per_unit_and_day) {
-		leave_alone(unit, cooled(unit), "it was moved often enough today");
-	} else {
-		unit->found = true;
-	}
+	else if (above)
+		unit_leave_alone(unit, unit_cooled(unit), "its owners cannot be told");
+	else if (unit->queued && !object->queued)
+		unit_leave_alone(unit, unit_cooled(unit), "Kueue suspends and resumes a part of it");
+	else if (unit->queued)
+		ask_workload(unit, suspend_workload());
+	else
+		note_last(unit);
 }
 
 /* All works below one owner are one unit from now on. */
 static void note_top(struct move_unit *unit)
 {
 	struct moves *moves = unit->move->s->moves;
-	if (!unit->found || strcmp(unit->id, unit->uid) == 0)
+	if (!unit->found || strcmp(unit->id, unit->asked_uid) == 0)
 		return;
 	for (size_t i = 0; i < unit->key_count; i++) {
 		struct work *work = map_get(&moves->works, slice_of(unit->keys[i]));
 		if (work)
-			set(&work->top, unit->uid);
+			set(&work->top, unit->asked_uid);
 	}
 	if (map_get(&moves->by_unit, slice_of(unit->id)) == unit)
 		map_remove(&moves->by_unit, slice_of(unit->id));
-	set(&unit->id, unit->uid);
+	set(&unit->id, unit->asked_uid);
 	if (!unit_take(unit))
 		unit->alone = true; /* two of its parts were taken for two units: searched anew, as one */
 }
@@ -176,7 +120,7 @@ static void asked(void *ctx, const struct kube_answer *answer)
 	    strcmp(object.uid, unit->asked_uid) == 0 && bind_path_safe(slice_of(object.name)))
 		note_chain(unit, &object);
 	else
-		leave_alone(unit, clock_wall() + TRIED_NS,
+		unit_leave_alone(unit, clock_wall() + TRIED_NS,
 		    is_final(answer) ? "its owner may not be read, or is gone" : "its owner could not be asked");
 	arena_free(&arena);
 	if (!unit->busy)
@@ -189,10 +133,83 @@ static void ask(struct move_unit *unit, const struct suspend_kind *kind, const c
 	unit->asked = kind;
 	set(&unit->asked_uid, uid);
 	if (!bind_path_safe(slice_of(name)) || !bind_path_safe(slice_of(unit->namespace_))) {
-		leave_alone(unit, INT64_MAX, "its owner has no name that can be asked for");
+		unit_leave_alone(unit, INT64_MAX, "its owner has no name that can be asked for");
 		return;
 	}
-	call(unit, "GET", kind, name, false, (struct slice){NULL, 0}, asked);
+	unit_call(unit, "GET", kind, name, false, (struct slice){NULL, 0}, asked);
+}
+
+/* --- Kueue's Workload of the topmost owner --- */
+
+struct workload {
+	struct arena *arena;
+	const struct suspend_kind *kind;
+	struct suspend_object object; /* the last one */
+	size_t count;
+};
+
+static void note_item(void *ctx, struct slice item)
+{
+	struct workload *workload = ctx;
+	workload->count++;
+	if (!suspend_read(item, workload->kind, workload->arena, &workload->object))
+		workload->object.name = NULL;
+}
+
+static void note_workload(struct move_unit *unit, const struct workload *workload)
+{
+	const struct suspend_object *object = &workload->object;
+	const char *why = unit_bar(object, false);
+	if (workload->count != 1 || !object->name || !bind_path_safe(slice_of(object->name)))
+		unit_leave_alone(unit, unit_cooled(unit), "Kueue has no Workload of it, or several");
+	else if (!note_asked(unit, object))
+		return;
+	else if (why)
+		unit_leave_alone(unit, unit_cooled(unit), why);
+	else
+		note_last(unit);
+}
+
+static void workloads_came(void *ctx, const struct kube_answer *answer)
+{
+	struct move_unit *unit = ctx;
+	struct arena arena;
+	bool absent = answer->code == 0 && answer->status == 404;
+	unit->busy = false;
+	arena_init(&arena, 1024);
+	struct workload workload = {.arena = &arena, .kind = unit->asked};
+	if (absent && unit->asked->older)
+		ask_workload(unit, unit->asked->older);
+	else if (absent)
+		unit_leave_alone(unit, unit_cooled(unit), "there are no Workloads of Kueue");
+	else if (is_good(answer) && suspend_read_list(answer->body, note_item, &workload))
+		note_workload(unit, &workload);
+	else
+		unit_leave_alone(unit, clock_wall() + TRIED_NS,
+		    is_final(answer) ? "its Workload may not be read" : "its Workload could not be asked");
+	arena_free(&arena);
+	if (!unit->busy)
+		note_top(unit);
+	move_wake(unit->move->s);
+}
+
+/* It bears the owner's UID as a label. */
+static void ask_workload(struct move_unit *unit, const struct suspend_kind *kind)
+{
+	struct buf path;
+	unit->asked = kind;
+	if (!bind_path_safe(slice_of(unit->asked_uid))) {
+		unit_leave_alone(unit, INT64_MAX, "its owner has no UID that can be asked for");
+		return;
+	}
+	buf_init(&path, PATH_ROOM);
+	suspend_path(kind, unit->namespace_, NULL, &path);
+	buf_printf(&path, "?labelSelector=kueue.x-k8s.io%%2Fjob-uid%%3D%s", unit->asked_uid);
+	unit->busy = true;
+	kube_call(unit->move->s->kube,
+	    &(struct kube_call_spec){
+	        .method = "GET", .path = buf_slice(&path).at, .repeatable = true, .done = workloads_came, .ctx = unit});
+	buf_free(&path);
 }
 
 void unit_ask(struct move_unit *unit)
@@ -201,249 +218,4 @@ void unit_ask(struct move_unit *unit)
 	ask(unit, unit->suspends, name, uid);
 	free(name);
 	free(uid);
-}
-
-/* --- writes --- */
-
-static void write_change(struct move_unit *unit, const struct suspend_change *change, bool dry, kube_done *done)
-{
-	struct buf body;
-	struct suspend_object object = {.uid = unit->uid, .version = unit->version};
-	buf_init(&body, BODY_MAX);
-	suspend_change(unit->suspends, &object, change, &body);
-	call(unit, "PATCH", unit->suspends, unit->name, dry, buf_slice(&body), done);
-	buf_free(&body);
-}
-
-/* What the server has made of the write, in `suspended` and `ours`; false where that cannot be told. */
-static bool read_back(struct move_unit *unit, const struct kube_answer *answer)
-{
-	struct arena arena;
-	struct suspend_object object;
-	arena_init(&arena, 1024);
-	bool good = is_good(answer) && suspend_read(answer->body, unit->suspends, &arena, &object) &&
-	            strcmp(object.uid, unit->uid) == 0;
-	if (good && unit->dry) {
-		unit->suspended = object.suspended;
-		unit->ours = object.mark && strcmp(object.mark, unit->move->id) == 0;
-	} else if (good) {
-		note_object(unit, &object);
-	}
-	arena_free(&arena);
-	return good;
-}
-
-static void again_later(struct move_unit *unit, const struct kube_answer *answer)
-{
-	struct move_facts *facts = &unit->move->facts;
-	if (is_final(answer)) {
-		facts->refused = true;
-		leave_alone(unit, cooled(unit),
-		    answer->budget ? "a disruption budget refuses it" : "the API server refuses it");
-	} else {
-		facts->failed = true;
-	}
-	log_warn("an owner could not be written", "move=%s kind=%s name=%s/%s dry=%d error=%s", unit->move->id,
-	    unit->kind, unit->namespace_, unit->name, unit->dry, log_quote(answer->error ? answer->error : ""));
-}
-
-static void suspended(void *ctx, const struct kube_answer *answer)
-{
-	struct move_unit *unit = ctx;
-	struct move *move = unit->move;
-	unit->busy = false;
-	if (!is_good(answer) || !read_back(unit, answer)) {
-		again_later(unit, answer);
-	} else if (!unit->suspended || !unit->ours) {
-		/* Whoever changes what is written has the last word. */
-		move->facts.refused = true;
-		leave_alone(unit, cooled(unit), "its suspension does not stay");
-		unit->state = UNIT_STANDS;
-	} else if (unit->dry) {
-		unit->done = true;
-		unit->suspended = unit->ours = false;
-	} else {
-		unit->done = true;
-		unit->state = UNIT_ENDED;
-		unit->look_ns = clock_now() + LOOK_NS;
-		tell_unit(unit, "GPUsTaken", NULL);
-	}
-	move_wake(move->s);
-}
-
-/* --- suspending: what is there is read first, so that a write that was answered by nobody is not written twice --- */
-
-static void write_suspend(struct move_unit *unit)
-{
-	char since[CLOCK_TEXT_MAX], moved[MOVE_TIMES_MAX * CLOCK_TEXT_MAX], time[CLOCK_TEXT_MAX];
-	struct scheduler *s = unit->move->s;
-	if (!unit->dry && unit->since_ns == 0) {
-		unit->since_ns = clock_wall() / NS_PER_MS * NS_PER_MS;
-		past_moved(s->moves, unit->id, unit->since_ns);
-	}
-	clock_format(unit->dry ? clock_wall() : unit->since_ns, since);
-	const struct unit_past *past = past_of(s->moves, unit->id);
-	size_t len = 0;
-	moved[0] = '\0';
-	for (size_t i = 0; i < MOVE_TIMES_MAX && past->moved_ns[i] > clock_wall() - MOVE_DAY_NS; i++) {
-		clock_format(past->moved_ns[i], time);
-		len += (size_t)snprintf(moved + len, sizeof moved - len, "%s%s", len ? "," : "", time);
-	}
-	write_change(unit,
-	    &(struct suspend_change){
-	        .mark = unit->move->id, .since = since, .moved = moved[0] ? moved : NULL, .spec = true},
-	    unit->dry, suspended);
-}
-
-static void read_before(void *ctx, const struct kube_answer *answer)
-{
-	struct move_unit *unit = ctx;
-	struct move *move = unit->move;
-	struct arena arena;
-	struct suspend_object object;
-	unit->busy = false;
-	arena_init(&arena, 1024);
-	if (is_good(answer) && suspend_read(answer->body, unit->suspends, &arena, &object) &&
-	    strcmp(object.uid, unit->uid) == 0) {
-		note_object(unit, &object);
-		const char *why = unit->ours && unit->suspended ? NULL : bar_of(&object, clock_wall());
-		if (unit->ours && unit->suspended) {
-			unit->done = true;
-			unit->state = UNIT_ENDED;
-		} else if (object.mark && !object.suspended) {
-			move->facts.refused = true;
-			unit->state = UNIT_LEFT;
-			resumed_by_others(unit, &object);
-		} else if (why) {
-			move->facts.refused = true;
-			leave_alone(unit, cooled(unit), why);
-		} else {
-			write_suspend(unit);
-		}
-	} else {
-		again_later(unit, answer);
-	}
-	arena_free(&arena);
-	move_wake(move->s);
-}
-
-void unit_suspend(struct move_unit *unit, bool dry)
-{
-	unit->dry = dry;
-	call(unit, "GET", unit->suspends, unit->name, false, (struct slice){NULL, 0}, read_before);
-}
-
-/* --- what is suspended: somebody else always wins --- */
-
-static void forgotten(void *ctx, const struct kube_answer *answer)
-{
-	struct move_unit *unit = ctx;
-	unit->busy = false;
-	if (!is_good(answer))
-		log_warn("a mark could not be taken away", "kind=%s name=%s/%s error=%s", unit->kind, unit->namespace_,
-		    unit->name, log_quote(answer->error ? answer->error : ""));
-	move_wake(unit->move->s);
-}
-
-static void write_alone(const struct move_unit *unit, char text[CLOCK_TEXT_MAX])
-{
-	clock_format(cooled(unit), text);
-}
-
-void unit_forget_mark(struct move_unit *unit)
-{
-	char until[CLOCK_TEXT_MAX];
-	write_alone(unit, until);
-	write_change(unit, &(struct suspend_change){.reverts = unit->reverts, .alone_until = until}, false, forgotten);
-}
-
-static void gone_over(struct move_unit *unit, const char *why)
-{
-	unit->state = UNIT_LEFT;
-	unit->back_ns = clock_wall();
-	room_drop_unit(unit);
-	log_info("a suspended unit is berth's no more", "move=%s kind=%s name=%s/%s why=%s", unit->move->id, unit->kind,
-	    unit->namespace_, unit->name, log_quote(why));
-}
-
-static void resumed(void *ctx, const struct kube_answer *answer)
-{
-	struct move_unit *unit = ctx;
-	unit->busy = false;
-	if (is_good(answer) && read_back(unit, answer) && !unit->suspended) {
-		unit->state = UNIT_BACK;
-		unit->back_ns = clock_wall();
-		past_leave_alone(unit->move->s->moves, unit->id, cooled(unit), "it was moved a short while ago");
-		tell_unit(unit, "GPUsGivenBack", NULL);
-	} else if (answer->code == 0 && answer->status == 404) {
-		gone_over(unit, "it is gone");
-	} else {
-		log_warn("an owner could not be resumed", "move=%s kind=%s name=%s/%s error=%s", unit->move->id,
-		    unit->kind, unit->namespace_, unit->name, log_quote(answer->error ? answer->error : ""));
-	}
-	move_wake(unit->move->s);
-}
-
-/* Returns whether it is still berth's to resume. */
-static bool still_ours(struct move_unit *unit, const struct kube_answer *answer)
-{
-	struct arena arena;
-	struct suspend_object object;
-	bool ours = false;
-	if (answer->code == 0 && answer->status == 404) {
-		gone_over(unit, "it is gone");
-		return false;
-	}
-	if (!is_good(answer))
-		return false;
-	arena_init(&arena, 1024);
-	if (!suspend_read(answer->body, unit->suspends, &arena, &object)) {
-		log_warn("an owner cannot be read", "kind=%s name=%s/%s", unit->kind, unit->namespace_, unit->name);
-	} else if (strcmp(object.uid, unit->uid) != 0) {
-		gone_over(unit, "it was made anew");
-	} else {
-		note_object(unit, &object);
-		ours = unit->ours && unit->suspended;
-		if (unit->ours && !unit->suspended) {
-			gone_over(unit, "somebody resumed it");
-			resumed_by_others(unit, &object);
-		} else if (!unit->ours) {
-			gone_over(unit, "its mark was taken away");
-		}
-	}
-	arena_free(&arena);
-	return ours;
-}
-
-static void read_before_return(void *ctx, const struct kube_answer *answer)
-{
-	struct move_unit *unit = ctx;
-	unit->busy = false;
-	if (still_ours(unit, answer)) {
-		char until[CLOCK_TEXT_MAX];
-		write_alone(unit, until);
-		write_change(unit, &(struct suspend_change){.spec = true, .alone_until = until}, false, resumed);
-	}
-	move_wake(unit->move->s);
-}
-
-void unit_resume(struct move_unit *unit)
-{
-	unit->dry = false;
-	call(unit, "GET", unit->suspends, unit->name, false, (struct slice){NULL, 0}, read_before_return);
-}
-
-static void looked(void *ctx, const struct kube_answer *answer)
-{
-	struct move_unit *unit = ctx;
-	unit->busy = false;
-	still_ours(unit, answer);
-	move_wake(unit->move->s);
-}
-
-void unit_look(struct move_unit *unit)
-{
-	unit->look_ns = clock_now() + LOOK_NS;
-	unit->dry = false;
-	call(unit, "GET", unit->suspends, unit->name, false, (struct slice){NULL, 0}, looked);
 }

@@ -9,6 +9,7 @@ struct orphan {
 	struct orphan *next;
 	const struct suspend_kind *kind;
 	char *namespace_, *name, *uid, *mark;
+	char *unit; /* UID of what its pods are of: its own, or that of a Workload's owner */
 	int64_t since_ns;
 };
 
@@ -18,6 +19,7 @@ static void orphan_free(struct orphan *orphan)
 	free(orphan->name);
 	free(orphan->uid);
 	free(orphan->mark);
+	free(orphan->unit);
 	free(orphan);
 }
 
@@ -30,7 +32,8 @@ void moves_found(struct scheduler *s, const struct suspend_kind *kind, const str
 	    .namespace_ = xstrdup(object->namespace_),
 	    .name = xstrdup(object->name),
 	    .uid = xstrdup(object->uid),
-	    .mark = xstrdup(object->mark)};
+	    .mark = xstrdup(object->mark),
+	    .unit = xstrdup(kind->runs && object->owner_uid ? object->owner_uid : object->uid)};
 	if (!object->since || !clock_parse(slice_of(object->since), &orphan->since_ns))
 		orphan->since_ns = clock_wall();
 	moves_open(s);
@@ -60,7 +63,7 @@ static void take_in(struct scheduler *s, const struct orphan *orphan)
 	move->class_name = xstrdup("");
 	move->begun_ns = move->ending_ns = orphan->since_ns;
 	*unit = (struct move_unit){.move = move,
-	    .id = xstrdup(orphan->uid),
+	    .id = xstrdup(orphan->unit),
 	    .kind = xstrdup(orphan->kind->kind),
 	    .namespace_ = xstrdup(orphan->namespace_),
 	    .name = xstrdup(orphan->name),
@@ -69,7 +72,7 @@ static void take_in(struct scheduler *s, const struct orphan *orphan)
 	    .suspends = orphan->kind,
 	    .since_ns = orphan->since_ns};
 	unit->keys = xcalloc(1, sizeof(char *));
-	unit->keys[unit->key_count++] = xstrdup(orphan->uid);
+	unit->keys[unit->key_count++] = xstrdup(orphan->unit);
 	move_resume(&move->steps, true, 0, 0, 0);
 	move->steps.stop = MOVE_STOP_VANISHED;
 	log_info("a suspended unit without a record is taken up", "move=%s kind=%s name=%s/%s", move->id, unit->kind,

@@ -17,13 +17,13 @@ static const char *api_of(const char *kind)
 	return strcmp(kind, "Pod") == 0 ? "v1" : strcmp(kind, "ReplicaSet") == 0 ? "apps/v1" : NULL;
 }
 
-static void emit(struct scheduler *s, const char *kind, const char *namespace_, const char *name, const char *uid,
-    const char *type, const char *reason, const char *note)
+static void emit(struct scheduler *s, const char *api_version, const char *kind, const char *namespace_,
+    const char *name, const char *uid, const char *type, const char *reason, const char *note)
 {
 	if (!*name)
 		return;
 	kube_emit(s->kube,
-	    &(struct kube_event){.api_version = api_of(kind),
+	    &(struct kube_event){.api_version = api_version,
 	        .kind = kind,
 	        .namespace_ = namespace_,
 	        .name = name,
@@ -79,8 +79,8 @@ void tell_unit(struct move_unit *unit, const char *reason, const char *until)
 	         : until ? "a unit is to end"
 	                 : "a unit is ended",
 	    "move=%s kind=%s name=%s/%s gpus=%s", move->id, unit->kind, unit->namespace_, unit->name, gpus);
-	emit(move->s, unit->kind, unit->namespace_, unit->name, unit->uid, back ? "Normal" : "Warning", reason,
-	    note.data);
+	emit(move->s, unit->suspends ? unit->suspends->api_version : api_of(unit->kind), unit->kind, unit->namespace_,
+	    unit->name, unit->uid, back ? "Normal" : "Warning", reason, note.data);
 	buf_free(&note);
 }
 
@@ -101,7 +101,7 @@ void tell_begun(struct move *move)
 	log_info(move->observed ? "a move would be made" : "a move begins",
 	    "move=%s for=%s/%s pods=%zu units=%zu gpus=%s cost_gpu_minutes=%.0f", move->id, move->namespace_,
 	    move->name, move->place_count, move->unit_count, gpus, move->cost / 60);
-	emit(s, move->kind, move->namespace_, move->name, move->uid, "Normal",
+	emit(s, api_of(move->kind), move->kind, move->namespace_, move->name, move->uid, "Normal",
 	    move->observed ? "MoveObserved" : "GPUsTakenFor", note.data);
 	metric_add(s->instruments.moves, 1, move->observed ? "observed" : "begun", NULL);
 	buf_free(&note);
@@ -114,6 +114,7 @@ void tell_stopped(struct move *move)
 	    move_stop_text(move->steps.stop), move->id);
 	log_warn("a move is given up", "move=%s for=%s/%s why=%s", move->id, move->namespace_, move->name,
 	    log_quote(move_stop_text(move->steps.stop)));
-	emit(move->s, move->kind, move->namespace_, move->name, move->uid, "Warning", "MoveGivenUp", note);
+	emit(move->s, api_of(move->kind), move->kind, move->namespace_, move->name, move->uid, "Warning", "MoveGivenUp",
+	    note);
 	metric_add(move->s->instruments.moves, 1, "given_up", NULL);
 }

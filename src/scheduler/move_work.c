@@ -204,7 +204,7 @@ const char *work_unit(const struct scheduler *s, const struct work *work, const 
 		return work->top ? work->top : work->owner_uid;
 	if (!owners_find(s->owners, work->owner_uid, &job))
 		return NULL; /* not shown yet: it may be Kueue's */
-	if (job.queued || (job.owner_kind && !may_be_under(job.owner_kind)))
+	if ((job.queued && !s->policy.inforce->moves.kueue) || (job.owner_kind && !may_be_under(job.owner_kind)))
 		return NULL;
 	if (work->top)
 		return work->top;

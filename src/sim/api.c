@@ -66,6 +66,8 @@ static void dispatch(struct sim_call *call)
 			serve_object(call, method);
 		else
 			serve_collection(call, method);
+	} else if (sim_route_is_group(path)) {
+		http_answer_text(call->http, 200, NULL, "{\"kind\":\"APIResourceList\",\"apiVersion\":\"v1\"}");
 	} else if (slice_is(path, "/healthz") || slice_is(path, "/readyz") || slice_is(path, "/livez")) {
 		http_answer_text(call->http, 200, "text/plain", "ok");
 	} else if (slice_is(path, "/version")) {

@@ -45,15 +45,17 @@ static bool take_group(struct slice *path, char out[64])
 	return true;
 }
 
+static bool is_in(enum sim_resource resource, const char *group)
+{
+	return strcmp(group, sim_resources[resource].group_version) == 0 ||
+	       (resource == SIM_EVENTS && strcmp(group, "events.k8s.io/v1") == 0) ||
+	       (resource == SIM_WORKLOADS && strcmp(group, "kueue.x-k8s.io/v1beta1") == 0);
+}
+
 static bool find_resource(const char *group, struct slice plural, enum sim_resource *resource)
 {
 	for (unsigned i = 0; i < SIM_RESOURCE_COUNT; i++) {
-		const struct sim_resource_info *info = &sim_resources[i];
-
-		if (!slice_is(plural, info->plural))
-			continue;
-		if (strcmp(group, info->group_version) == 0 ||
-		    (i == SIM_EVENTS && strcmp(group, "events.k8s.io/v1") == 0)) {
+		if (slice_is(plural, sim_resources[i].plural) && is_in((enum sim_resource)i, group)) {
 			*resource = (enum sim_resource)i;
 			return true;
 		}
@@ -74,6 +76,18 @@ static bool find_sub(const struct sim_route *route, struct slice sub, enum sim_s
 	else
 		return false;
 	return true;
+}
+
+bool sim_route_is_group(struct slice path)
+{
+	char group[64];
+
+	if (!take_group(&path, group) || path.len > 0)
+		return false;
+	for (unsigned i = 0; i < SIM_RESOURCE_COUNT; i++)
+		if (is_in((enum sim_resource)i, group))
+			return true;
+	return false;
 }
 
 bool sim_route_parse(struct slice path, struct sim_route *route)

@@ -17,5 +17,7 @@ struct sim_route {
 
 /* False: there is no such resource here (404). */
 bool sim_route_parse(struct slice path, struct sim_route *route);
+/* Whether it names a group and version of which there is something, and nothing of it. */
+bool sim_route_is_group(struct slice path);
 
 #endif

@@ -12,7 +12,16 @@
 
 #include "sim/version.h"
 
-enum sim_resource { SIM_NODES, SIM_PODS, SIM_JOBS, SIM_EVENTS, SIM_CONFIGMAPS, SIM_AUTOSCALERS, SIM_RESOURCE_COUNT };
+enum sim_resource {
+	SIM_NODES,
+	SIM_PODS,
+	SIM_JOBS,
+	SIM_EVENTS,
+	SIM_CONFIGMAPS,
+	SIM_AUTOSCALERS,
+	SIM_WORKLOADS,
+	SIM_RESOURCE_COUNT
+};
 
 #define SIM_OBJECTS_MAX 1000000 /* of one resource */
 #define SIM_EVENTS_MAX 10000    /* of events: the oldest go, as a real server's do by their time to live */

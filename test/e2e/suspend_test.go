@@ -146,3 +146,25 @@ func TestUndoRoleNamesTheKindsThatAreSuspended(t *testing.T) {
 		t.Errorf("granted and not used: %v", granted)
 	}
 }
+
+// Kueue's Workloads are written for moves alone, and by the guard where no
+// berth is left; nothing else of Kueue's is granted to anybody.
+func TestMovesRoleNamesKueuesWorkloads(t *testing.T) {
+	rights, err := rendered(t).Rights()
+	must(t, err)
+	granted := map[string]bool{}
+	for _, right := range rights {
+		if right.Group == "kueue.x-k8s.io" {
+			granted[right.Role+" "+right.Verb+" "+right.Resource] = true
+		}
+	}
+	wanted := []string{"berth:moves get", "berth:moves list", "berth:moves patch", "berth-guard list", "berth-guard patch"}
+	for _, right := range wanted {
+		if !granted[right+" workloads"] {
+			t.Errorf("not granted: %s workloads", right)
+		}
+	}
+	if len(granted) > len(wanted) {
+		t.Errorf("more is granted than used: %v", granted)
+	}
+}

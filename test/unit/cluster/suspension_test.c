@@ -121,14 +121,19 @@ static void test_what_moves_left(void **state)
 	arena_free(&arena);
 }
 
-static void expect_change(const char *kind, const struct suspend_change *change, const char *expected)
+static void expect_change_of(const struct suspend_kind *kind, const struct suspend_change *change, const char *expected)
 {
 	struct buf out;
 	struct suspend_object object = {.uid = "u", .version = "17"};
 	buf_init(&out, 4096);
-	suspend_change(suspend_kind_of(kind), &object, change, &out);
+	suspend_change(kind, &object, change, &out);
 	assert_string_equal(out.data, expected);
 	buf_free(&out);
+}
+
+static void expect_change(const char *kind, const struct suspend_change *change, const char *expected)
+{
+	expect_change_of(suspend_kind_of(kind), change, expected);
 }
 
 static void test_patches_of_moves(void **state)
@@ -140,9 +145,46 @@ static void test_patches_of_moves(void **state)
 	expect_change("Job", &(struct suspend_change){.spec = true},
 	    "{\"metadata\":{\"uid\":\"u\",\"resourceVersion\":\"17\",\"labels\":{\"berth.dev/suspended-by\":null},"
 	    "\"annotations\":{\"berth.dev/suspended-since\":null}},\"spec\":{\"suspend\":false}}");
+	expect_change_of(suspend_workload(), &(struct suspend_change){.mark = "m-1", .since = "s", .spec = true},
+	    "{\"metadata\":{\"uid\":\"u\",\"resourceVersion\":\"17\",\"labels\":{\"berth.dev/suspended-by\":\"m-1\"},"
+	    "\"annotations\":{\"berth.dev/suspended-since\":\"s\"}},\"spec\":{\"active\":false}}");
+	expect_change_of(suspend_workload(), &(struct suspend_change){.spec = true},
+	    "{\"metadata\":{\"uid\":\"u\",\"resourceVersion\":\"17\",\"labels\":{\"berth.dev/suspended-by\":null},"
+	    "\"annotations\":{\"berth.dev/suspended-since\":null}},\"spec\":{\"active\":true}}");
 	expect_change("Job", &(struct suspend_change){.reverts = 1},
 	    "{\"metadata\":{\"uid\":\"u\",\"resourceVersion\":\"17\",\"labels\":{\"berth.dev/suspended-by\":null},"
 	    "\"annotations\":{\"berth.dev/suspended-since\":null,\"berth.dev/resumed-by-others\":\"1\"}}}");
+}
+
+/* It runs unless it says that it does not, and Kueue's own name on it bars nothing. */
+static void test_workloads(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *spec;
+		bool suspended;
+	} cases[] = {{"{}", false}, {"{\"active\":true}", false}, {"{\"active\":false,\"managedBy\":\"x\"}", true},
+	    {"{\"suspend\":true}", false}};
+	char json[512];
+	struct suspend_object object;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct arena arena;
+		arena_init(&arena, 256);
+		snprintf(json, sizeof json,
+		    "{\"metadata\":{\"name\":\"w\",\"namespace\":\"n\",\"uid\":\"u\",\"labels\":{\"kueue.x-k8s.io/"
+		    "queue-name\":"
+		    "\"q\"}},\"spec\":%s}",
+		    cases[i].spec);
+		assert_true(suspend_read(slice_of(json), suspend_workload(), &arena, &object));
+		assert_int_equal(object.suspended, cases[i].suspended);
+		assert_false(object.queued || object.managed || object.barred);
+		arena_free(&arena);
+	}
+	assert_null(suspend_kind_of("Workload")); /* others have kinds of that name */
+	assert_ptr_equal(suspend_kind_named("kueue.x-k8s.io/v1beta2", "Workload"), suspend_workload());
+	assert_ptr_equal(suspend_kind_named("kueue.x-k8s.io/v1beta1", "Workload"), suspend_workload()->older);
+	assert_ptr_equal(suspend_kind_named("batch/v1", "Job"), suspend_kind_of("Job"));
+	assert_null(suspend_kind_named("scheduling.k8s.io/v1alpha1", "Workload"));
 }
 
 static void test_what_cannot_be_read(void **state)
@@ -227,6 +269,7 @@ int main(void)
 	    cmocka_unit_test(test_what_is_not_to_be_moved),
 	    cmocka_unit_test(test_what_moves_left),
 	    cmocka_unit_test(test_patches_of_moves),
+	    cmocka_unit_test(test_workloads),
 	    cmocka_unit_test(test_what_cannot_be_read),
 	    cmocka_unit_test(test_patches),
 	    cmocka_unit_test(test_kinds),

@@ -48,7 +48,7 @@ static const char full[] =
     "weight: 2}\n"
     "unlisted: {limit: {big: 0}}\n"
     "gate: {classes: [dev], releaseAfter: 90s, scaleUpAfter: 500m}\n"
-    "moves: {mode: act, cooldown: 90m, perUnitAndDay: 3, giveBackAfter: 20m}\n"
+    "moves: {mode: act, cooldown: 90m, perUnitAndDay: 3, giveBackAfter: 20m, kueue: workload}\n"
     "headroom:\n"
     "- {for: dev, pool: big, gpus: 48, inChunksOf: 12, margin: 13, lendTo: [other],\n"
     "    when: {days: tue-thu, from: '07:30', to: '19:00', timeZone: Asia/Kolkata},\n"
@@ -174,6 +174,7 @@ static void test_gangs(void **state)
 	assert_int_equal(policy->scale_up_after_ns, INT64_C(30000000000000));
 	assert_int_equal(policy->moves.mode, MOVES_ACT);
 	assert_int_equal(policy->moves.cooldown_ns, INT64_C(5400000000000));
+	assert_true(policy->moves.kueue);
 	policy_free(policy);
 	policy = load_valid(HEAD TAIL);
 	assert_false(policy->gates);
@@ -183,6 +184,7 @@ static void test_gangs(void **state)
 	assert_int_equal(policy->moves.cooldown_ns, INT64_C(3600000000000));
 	assert_int_equal(policy->moves.give_back_after_ns, INT64_C(600000000000));
 	assert_int_equal(policy->moves.per_unit_and_day, 2);
+	assert_false(policy->moves.kueue);
 	policy_free(policy);
 }
 
@@ -407,8 +409,8 @@ static struct buf dump(const char *text)
 		dump_class(&out, &policy->classes[i]);
 	buf_printf(&out, "fallback %u gates %d %" PRId64 " %" PRId64 "\n", policy->fallback, policy->gates,
 	    policy->release_after_ns, policy->scale_up_after_ns);
-	buf_printf(&out, "moves %d %" PRId64 " %u %" PRId64 "\n", policy->moves.mode, policy->moves.cooldown_ns,
-	    policy->moves.per_unit_and_day, policy->moves.give_back_after_ns);
+	buf_printf(&out, "moves %d %" PRId64 " %u %" PRId64 " %d\n", policy->moves.mode, policy->moves.cooldown_ns,
+	    policy->moves.per_unit_and_day, policy->moves.give_back_after_ns, policy->moves.kueue);
 	for (size_t t = 0; t < policy->team_count; t++) {
 		const struct policy_team *team = &policy->teams[t];
 
@@ -561,11 +563,12 @@ static const struct change {
         "health:\n  avoid: [{nodeCondition: Bad, is: 'True'}, {taintKey: ill}]\n"
         "  quarantine: {afterFailedStarts: 4, within: 5m, release: 2h}\n",
         ""},
-    {"moves", "moves: {mode: act, cooldown: 90m, perUnitAndDay: 3, giveBackAfter: 20m}\n", ""},
+    {"moves", "moves: {mode: act, cooldown: 90m, perUnitAndDay: 3, giveBackAfter: 20m, kueue: workload}\n", ""},
     {"moves.mode", "mode: act", "mode: observe"},
     {"moves.cooldown", "90m", "1h31m"},
     {"moves.perUnitAndDay", "perUnitAndDay: 3", "perUnitAndDay: 4"},
     {"moves.giveBackAfter", "20m", "21m"},
+    {"moves.kueue", "kueue: workload", "kueue: never"},
     {"teams", "- {name: lab, guaranteed: {big: 16}, limit: {big: 64}}\n", "- {name: lab}\n- {name: more}\n"},
     {"teams.name", "name: llm", "name: lmm"},
     {"teams.namespaces", "[llm, 'llm-*']", "[llm]"},

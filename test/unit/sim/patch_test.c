@@ -101,6 +101,12 @@ static void paths_are_read(void **state)
 	assert_string_equal(route.namespace_, "");
 	assert_true(sim_route_parse(slice_of("/apis/events.k8s.io/v1/namespaces/d/events"), &route));
 	assert_int_equal(route.resource, SIM_EVENTS);
+	assert_true(sim_route_parse(slice_of("/apis/kueue.x-k8s.io/v1beta1/namespaces/d/workloads"), &route));
+	assert_int_equal(route.resource, SIM_WORKLOADS);
+	assert_true(sim_route_is_group(slice_of("/apis/kueue.x-k8s.io/v1beta2")));
+	assert_false(sim_route_is_group(slice_of("/apis/kueue.x-k8s.io/v1beta2/workloads")));
+	assert_false(
+	    sim_route_is_group(slice_of("/apis/jobset.x-k8s.io/v1alpha2")) || sim_route_is_group(slice_of("/apis")));
 	assert_true(sim_route_parse(slice_of("/api/v1/nodes/n/status"), &route));
 	assert_int_equal(route.sub, SIM_SUB_STATUS);
 }
