@@ -34,6 +34,7 @@ func berthRole() *rbacv1.ClusterRole {
 			rule("trainer.kubeflow.org", "*", "patch"),
 			rule("kubeflow.org", "*", "patch"),
 			rule("ray.io", "*", "patch"),
+			rule("kueue.x-k8s.io", "workloads", "patch"),
 			rule("coordination.k8s.io", "leases", "create", "patch"),
 			rule("", "configmaps", "create", "patch"),
 			rule("", "events", "create", "patch"),
