@@ -9,7 +9,7 @@
 /* Fields by the APIs' types of these releases: batch/v1 of Kubernetes 1.36; JobSet v0.10; Kubeflow training operator
  * v1.9 (runPolicy of the common types, and of MPIJob v2beta1); Kubeflow trainer v2.0; KubeRay v1.4, whose validation
  * refuses a suspended RayJob that would leave its cluster behind, or that runs on a cluster not its own. managedBy
- * stands beside suspend. */
+ * stands beside suspend. Kueue's Workload is the same in both of its versions: active unless it says otherwise. */
 #define TRAINING_OPERATOR "kubeflow.org/training-operator"
 #define KUBERAY_OPERATOR "ray.io/kuberay-operator"
 static const struct suspend_kind workload_before_v1beta2 = {

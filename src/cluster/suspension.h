@@ -36,7 +36,8 @@ struct suspend_kind {
 const struct suspend_kind *suspend_kinds(size_t *count);
 /* NULL: pods of such an owner, or of an owner of that kind's objects, are not known to be suspended by it. */
 const struct suspend_kind *suspend_kind_of(const char *kind);
-/* What Kueue makes of an owner that it manages, and finds that by. No pod's owner itself. */
+/* Kueue's Workload of an owner that it manages, deactivated in the owner's place. It controls nothing itself, and
+ * others have kinds of that name: suspend_kind_of does not find it. */
 const struct suspend_kind *suspend_workload(void);
 /* Of all, Workloads and older versions included, or NULL. */
 const struct suspend_kind *suspend_kind_named(const char *api_version, const char *kind);

@@ -9,10 +9,10 @@
 #include "cluster/suspension.h"
 #include "scheduler/internal.h"
 
-#define MOVES_MAX 64        /* at a time */
-#define MOVE_PODS_MAX 1024  /* waiting pods of one move */
-#define MOVE_UNITS_MAX 1024 /* units of one move */
-#define MOVE_RECORD_VERSION 1
+#define MOVES_MAX 64              /* at a time */
+#define MOVE_PODS_MAX 1024        /* waiting pods of one move */
+#define MOVE_UNITS_MAX 1024       /* units of one move */
+#define MOVE_RECORD_VERSION 1     /* of its form */
 #define MOVE_RECORD_MAX (1 << 19) /* bytes; of a ConfigMap there is 1 MiB */
 #define MOVE_ID_MAX 40
 #define MOVE_DAY_NS (86400 * NS_PER_S)
@@ -102,7 +102,6 @@ struct move_unit {
 	char *version;
 	unsigned reverts, depth;
 	bool found, suspended, ours, alone; /* alone: not to be touched */
-	bool queued;                        /* Kueue manages it, or a part of it */
 	char *asked_uid;                    /* of the owner that was asked last */
 	const struct suspend_kind *asked;
 

@@ -48,7 +48,6 @@ static void note_moves(struct move_unit *unit, const char *text)
 static bool note_asked(struct move_unit *unit, const struct suspend_object *object)
 {
 	unit->suspends = unit->asked;
-	unit->queued |= object->queued;
 	set(&unit->kind, unit->asked->kind);
 	set(&unit->name, object->name);
 	set(&unit->uid, object->uid);
@@ -71,8 +70,8 @@ static void note_last(struct move_unit *unit)
 
 static void note_chain(struct move_unit *unit, const struct suspend_object *object)
 {
-	const char *why = unit_bar(object, unit->move->s->policy.inforce->moves.kueue);
 	const struct suspend_kind *above = suspend_kind_of(object->owner_kind);
+	const char *why = unit_bar(object, unit->move->s->policy.inforce->moves.kueue && !above);
 	if (!note_asked(unit, object))
 		return;
 	if (!why && object->owner_kind && !above && strcmp(object->owner_kind, "CronJob") != 0)
@@ -83,9 +82,7 @@ static void note_chain(struct move_unit *unit, const struct suspend_object *obje
 		ask(unit, above, object->owner_name, object->owner_uid);
 	else if (above)
 		unit_leave_alone(unit, unit_cooled(unit), "its owners cannot be told");
-	else if (unit->queued && !object->queued)
-		unit_leave_alone(unit, unit_cooled(unit), "Kueue suspends and resumes a part of it");
-	else if (unit->queued)
+	else if (object->queued)
 		ask_workload(unit, suspend_workload());
 	else
 		note_last(unit);

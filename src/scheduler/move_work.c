@@ -192,6 +192,12 @@ static bool may_be_under(const char *kind)
 	return strcmp(kind, "CronJob") == 0 || suspend_kind_of(kind);
 }
 
+/* Nothing above it suspends it. */
+static bool is_top(const struct owners_job *job)
+{
+	return !job->owner_kind || !suspend_kind_of(job->owner_kind);
+}
+
 const char *work_unit(const struct scheduler *s, const struct work *work, const char **kind)
 {
 	struct owners_job job;
@@ -204,11 +210,13 @@ const char *work_unit(const struct scheduler *s, const struct work *work, const 
 		return work->top ? work->top : work->owner_uid;
 	if (!owners_find(s->owners, work->owner_uid, &job))
 		return NULL; /* not shown yet: it may be Kueue's */
-	if ((job.queued && !s->policy.inforce->moves.kueue) || (job.owner_kind && !may_be_under(job.owner_kind)))
+	/* Below what Kueue does not manage, what it manages is its own alone. */
+	if ((job.queued && !(s->policy.inforce->moves.kueue && is_top(&job))) ||
+	    (job.owner_kind && !may_be_under(job.owner_kind)))
 		return NULL;
 	if (work->top)
 		return work->top;
-	if (!job.owner_kind || !job.owner_uid || !suspend_kind_of(job.owner_kind))
+	if (is_top(&job) || !job.owner_uid)
 		return work->owner_uid;
 	*kind = job.owner_kind;
 	return job.owner_uid;

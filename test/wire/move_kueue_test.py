@@ -165,16 +165,6 @@ class OptedIn(KueueTest):
         self.nothing_happens()
         self.jobs_are_as_they_were()
 
-    def test_a_job_below_what_kueue_does_not_manage_is_left(self):
-        jobs = [self.cluster.job(f"job-{n}", owner="JobSet") for n in NAMES]
-        for name, job in zip(NAMES, jobs):
-            self.standing(f"train-{name}", name, job)
-            self.patch_job(f"job-{name}", {"metadata": {"labels": {"kueue.x-k8s.io/queue-name": "q"}}})
-            self.make_workload(name, job["metadata"]["uid"])
-        self.web()
-        self.why()
-        self.nothing_happens()
-
     def test_a_dry_run_that_is_refused_ends_nothing(self):
         self.full()
         self.cluster.faults({"rules": [{"method": "PATCH", "path": "workloads/job-n", "status": 422, "times": 3}]})
@@ -210,6 +200,27 @@ class NotOptedIn(KueueTest):
     def test_what_kueue_manages_is_left_alone(self):
         self.full()
         self.nobody_moves()
+
+
+class Observed(KueueTest):
+    policy = KUEUE.replace("mode: act", "mode: observe")
+
+    def below(self, owner):
+        for name in NAMES:
+            job = self.cluster.job(f"job-{name}", owner=owner)
+            self.patch_job(f"job-{name}", {"metadata": {"labels": {"kueue.x-k8s.io/queue-name": "q"}}})
+            self.standing(f"train-{name}", name, job)
+        self.web()
+
+    def test_the_topmost_is_a_unit(self):
+        self.below("CronJob")
+        wait_for(lambda: self.moves()["moves"], what="the move")
+
+    def test_a_part_of_what_kueue_does_not_manage_is_left(self):
+        self.below("JobSet")
+        self.why()
+        time.sleep(1)
+        self.assertEqual(self.moves()["moves"], [])
 
 
 class Killed(KueueTest):
