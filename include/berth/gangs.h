@@ -92,6 +92,7 @@ struct gang {
 	struct gang_hole *holes;
 	uint64_t holes_made;
 	int32_t quorum, size;    /* as the pods say, the eldest first; 0 = not said. See gang_quorum */
+	bool discord;            /* the pods do not all say the same */
 	struct gang_terms terms; /* as its object says, which counts first; in terms_arena */
 	struct arena terms_arena;
 	bool unreadable; /* its object cannot be read: what the pods say is not to be relied on */
@@ -148,6 +149,10 @@ void gangs_free(struct gangs *gangs);
  * member had before is freed if it was owned. Marks the gang changed where anything counts differently. */
 struct gang_member *gangs_put(struct gangs *gangs, struct pod *pod, enum gang_member_state state, int64_t now_ns);
 struct gang_member *gangs_find(const struct gangs *gangs, struct slice uid);
+/* For the registry alone: a member's pod, new or in place of an older one, is heard; a member went, `pod` was its pod.
+ * True where the size or quorum that the pods say is another now. */
+bool gang_listen(struct gang *gang, const struct pod *pod, const struct pod *older);
+bool gang_forget(struct gang *gang, const struct pod *pod);
 /* What the gang's object says, copied. NULL: nothing, for it is not there or, with `unreadable`, cannot be read; what
  * it said before stays in force for a gang that was planned by it. */
 void gangs_hear(struct gangs *gangs, struct gang *gang, const struct gang_terms *terms, bool unreadable);

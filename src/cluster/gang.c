@@ -247,6 +247,8 @@ void gang_keep(const struct gang_notes *notes, struct arena *arena, struct pod *
 		gang->source = object_of_kind(GANG_KUBEFLOW, pod->owner_kinds[0]);
 	gang->source_name = field_text(arena, name->value);
 	gang->group = text(&weighing, GANG_ROLE_GROUP);
+	if (!gang->group)
+		gang->group = text(&weighing, GANG_ROLE_LATE); /* mpi-operator writes the role alone */
 	gang->name = full_name(&weighing, gang);
 	gang->terms.size = number(&weighing, GANG_ROLE_SIZE, 1, 0);
 	gang->terms.quorum = find(&weighing, GANG_ROLE_LEADS) ? 1 : number(&weighing, GANG_ROLE_QUORUM, 1, 0);

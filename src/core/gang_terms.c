@@ -6,6 +6,11 @@
 
 #define TERMS_ARENA 256
 
+static bool is_elder(const struct pod *a, const struct pod *b)
+{
+	return !b || a->created_ns < b->created_ns || (a->created_ns == b->created_ns && strcmp(a->uid, b->uid) < 0);
+}
+
 size_t gang_size(const struct gang *gang)
 {
 	int32_t size = gang->terms.size > 0 || gang->unreadable ? gang->terms.size : gang->size;
@@ -32,11 +37,6 @@ static const struct gang_place *place_in(const struct gang_terms *terms, const c
 {
 	const struct gang_group_terms *of_group = gang_terms_group(terms, group);
 	return group ? (of_group ? &of_group->place : NULL) : &terms->place;
-}
-
-static bool is_elder(const struct pod *a, const struct pod *b)
-{
-	return !b || a->created_ns < b->created_ns || (a->created_ns == b->created_ns && strcmp(a->uid, b->uid) < 0);
 }
 
 /* What the eldest pod says that says anything at all. */
@@ -127,6 +127,60 @@ void gangs_weigh(struct gang_member *member, int64_t gpus)
 	if (gang->count == 1 || gpus < gang->gpus_least)
 		gang->gpus_least = gpus;
 	tell_gpus(gang);
+}
+
+/* --- what its pods say of its size --- */
+
+static bool says_same(const struct pod *a, const struct pod *b)
+{
+	const struct gang_terms *left = &a->gang->terms, *right = &b->gang->terms;
+	return left->size == right->size && left->quorum == right->quorum;
+}
+
+/* What nobody says any more stays as it was said last. */
+static bool ask_eldest(struct gang *gang)
+{
+	const struct pod *of_size = NULL, *of_quorum = NULL;
+	int32_t size = gang->size, quorum = gang->quorum;
+	gang->discord = false;
+	for (size_t i = 0; i < gang->count; i++) {
+		const struct pod *pod = gang->members[i]->pod;
+		gang->discord |= !says_same(pod, gang->members[0]->pod);
+		if (pod->gang->terms.size > 0 && is_elder(pod, of_size))
+			of_size = pod;
+		if (pod->gang->terms.quorum > 0 && is_elder(pod, of_quorum))
+			of_quorum = pod;
+	}
+	gang->size = of_size ? of_size->gang->terms.size : size;
+	gang->quorum = of_quorum ? of_quorum->gang->terms.quorum : quorum;
+	if (gang->size == size && gang->quorum == quorum)
+		return false;
+	gang->tried_at = UINT64_MAX;
+	tell_gpus(gang);
+	return true;
+}
+
+static bool says_another(const struct gang *gang, const struct pod *pod)
+{
+	const struct gang_terms *terms = &pod->gang->terms;
+	return (terms->size > 0 && terms->size != gang->size) || (terms->quorum > 0 && terms->quorum != gang->quorum);
+}
+
+bool gang_listen(struct gang *gang, const struct pod *pod, const struct pod *older)
+{
+	if (pod->created_ns < gang->created_ns)
+		gang->created_ns = pod->created_ns;
+	if (pod->priority > gang->priority)
+		gang->priority = pod->priority;
+	gang->discord |= gang->count > 1 && !says_same(pod, gang->members[0]->pod);
+	return (older ? !says_same(pod, older) : says_another(gang, pod)) && ask_eldest(gang);
+}
+
+bool gang_forget(struct gang *gang, const struct pod *pod)
+{
+	/* One that turned out to be a single has none. */
+	bool said = pod->gang && (pod->gang->terms.size > 0 || pod->gang->terms.quorum > 0);
+	return said && gang->discord && gang->count > 0 && ask_eldest(gang);
 }
 
 /* --- its object --- */

@@ -142,21 +142,6 @@ static struct gang *gang_of(struct gangs *gangs, const struct pod *pod, int64_t 
 	return gang;
 }
 
-/* The eldest pod's word counts where two differ. */
-static void take_terms(struct gang *gang, const struct pod *pod)
-{
-	const struct gang_terms *terms = &pod->gang->terms;
-	bool elder = pod->created_ns < gang->created_ns;
-	if (elder)
-		gang->created_ns = pod->created_ns;
-	if (pod->priority > gang->priority)
-		gang->priority = pod->priority;
-	if (terms->size > 0 && (elder || gang->size == 0))
-		gang->size = terms->size;
-	if (terms->quorum > 0 && (elder || gang->quorum == 0))
-		gang->quorum = terms->quorum;
-}
-
 static void count(struct gang *gang, const struct gang_member *member, bool in)
 {
 	size_t one = in ? 1 : SIZE_MAX; /* unsigned: minus one */
@@ -207,7 +192,7 @@ static struct gang_member *add(struct gangs *gangs, struct pod *pod, enum gang_m
 	gang->members[gang->count++] = member;
 	count(gang, member, true);
 	map_put(&gangs->by_uid, slice_of(pod->uid), member);
-	take_terms(gang, pod);
+	gang_listen(gang, pod, NULL);
 	gang->tried_at = UINT64_MAX;
 	gangs_mark(gangs, gang);
 	return member;
@@ -223,18 +208,18 @@ struct gang_member *gangs_put(struct gangs *gangs, struct pod *pod, enum gang_me
 	if (!member)
 		return add(gangs, pod, state, now_ns);
 	if (member->pod != pod) {
-		map_remove(&gangs->by_uid, slice_of(member->pod->uid)); /* the key's text goes with the old pod */
+		struct pod *older = member->pod;
+		map_remove(&gangs->by_uid, slice_of(older->uid)); /* the key's text goes with the old pod */
 		count(member->gang, member, false);
-		if (pod->deleting != member->pod->deleting)
+		member->pod = pod;
+		if (gang_listen(member->gang, pod, older) || pod->deleting != older->deleting)
 			gangs_mark(gangs, member->gang);
 		if (member->owned)
-			pod_free(member->pod);
-		member->pod = pod;
+			pod_free(older);
 		member->owned = false;
 		count(member->gang, member, true);
 		map_put(&gangs->by_uid, slice_of(pod->uid), member);
 	}
-	take_terms(member->gang, pod);
 	gangs_set(gangs, member, state);
 	return member;
 }
@@ -274,6 +259,7 @@ void gangs_remove(struct gangs *gangs, struct gang_member *member)
 	gang->members[member->at]->at = member->at;
 	map_remove(&gangs->by_uid, slice_of(member->pod->uid));
 	gang->gpus -= member->gpus;
+	gang_forget(gang, member->pod);
 	member_free(member);
 	gangs_mark(gangs, gang);
 }

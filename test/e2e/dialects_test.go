@@ -206,7 +206,7 @@ var dialects = map[string]func(*dialectGang){
 		owner := g.object(kindMPIJob, map[string]any{"mpiReplicaSpecs": map[string]any{
 			"Launcher": map[string]any{"replicas": int64(1)}, "Worker": map[string]any{"replicas": int64(g.size)}}})
 		labels := map[string]string{"training.kubeflow.org/job-name": g.name, "training.kubeflow.org/job-role": "worker",
-			"training.kubeflow.org/replica-type": "worker"}
+			"training.kubeflow.org/operator-name": "mpi-operator"}
 		g.each(owner, labels, nil, indexLabel("training.kubeflow.org/replica-index"))
 		// The launcher is made once the workers run.
 		launcher := g.pod(g.name+"-launcher", owner, map[string]string{"training.kubeflow.org/job-name": g.name,

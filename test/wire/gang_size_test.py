@@ -10,7 +10,7 @@ from harness import NAMES, Daemon, node, pod, wait_for
 INCOMPLETE = "members of the gang are missing"
 UNKNOWN = "nothing says how many members the gang has"
 
-# plural → (API, kind) as the operators' own definitions have them.
+# plural (and whose it is, where several have it) → (API, kind) as the operators' own definitions have them.
 CUSTOM = {
     "podgroups": ("scheduling.x-k8s.io/v1alpha1", "PodGroup"),
     "leaderworkersets": ("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet"),
@@ -45,6 +45,7 @@ class Objects(unittest.TestCase):
     """An API server that has as many kinds as the test wants."""
 
     served = ()
+    kinds = CUSTOM
 
     def setUp(self):
         self.api = FakeApi()
@@ -53,8 +54,8 @@ class Objects(unittest.TestCase):
         self.refused, self.failing = set(), set()
         self.api.hook = self.hook
         self.paths = {}
-        for plural, (api, kind) in CUSTOM.items():
-            path = f"/apis/{api}/{plural}"
+        for plural, (api, kind) in self.kinds.items():
+            path = f"/apis/{api}/{plural.split('@')[0]}"
             self.paths[path] = plural
             KINDS[path] = (plural, kind + "List")
             self.addCleanup(KINDS.pop, path)
@@ -77,14 +78,18 @@ class Objects(unittest.TestCase):
 
     def listed(self):
         """Before, members of gangs are answered 503."""
-        lines = [line for line in self.daemon.ready()[1].splitlines() if not any(f" {plural}." in line for plural in self.failing)]
+        lines = [line for line in self.daemon.ready()[1].splitlines() if not any(self.named(plural) in line for plural in self.failing)]
         return "not done" not in "".join(lines) and all(
-            any(f" {plural}." in line for line in lines) for plural in self.has - self.failing)
+            any(self.named(plural) in line for line in lines) for plural in self.has - self.failing)
+
+    def named(self, plural):
+        """As a line of /readyz has it."""
+        return f" {plural.split('@')[0]}.{self.kinds[plural][0].split('/')[0]}:"
 
     def hook(self, handler, method, path, query, body):
         plural = self.paths.get(path) or ("jobs" if path == "/apis/batch/v1/jobs" else None)
         if path == "/apis":
-            versions = [CUSTOM[plural][0] for plural in self.has] + ["batch/v1"]
+            versions = [self.kinds[plural][0] for plural in self.has] + ["batch/v1"]
             groups = [{"name": v.split("/")[0], "versions": [{"groupVersion": v}]} for v in versions]
             return self.api.say(handler, 200, {"kind": "APIGroupList", "groups": groups})
         if plural in self.failing:

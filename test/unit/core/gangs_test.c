@@ -314,6 +314,23 @@ static void test_the_eldest_pod_says_the_size(void **state)
 	gangs_free(gangs);
 }
 
+static void test_pods_that_change_their_word_are_heard(void **state)
+{
+	(void)state;
+	struct gangs *gangs = gangs_new();
+	struct gang_member *first = gangs_put(gangs, make("a", "g", 4, 5), GANG_LOOSE, 0);
+	first->owned = true;
+	gangs_put(gangs, make("b", "g", 2, 10), GANG_LOOSE, 0)->owned = true;
+	struct gang *gang = first->gang;
+	gangs_put(gangs, make("a", "g", 3, 5), GANG_LOOSE, 0)->owned = true;
+	assert_int_equal(gang_quorum(gang), 3);
+	gangs_remove(gangs, first);
+	assert_int_equal(gang_quorum(gang), 2);
+	gangs_put(gangs, make("b", "g", 0, 10), GANG_LOOSE, 0)->owned = true;
+	assert_int_equal(gang_quorum(gang), 2); /* what was said last, as nobody says anything */
+	gangs_free(gangs);
+}
+
 static void test_the_object_counts_before_the_pods(void **state)
 {
 	(void)state;
@@ -520,6 +537,7 @@ int main(void)
 	    cmocka_unit_test(test_a_hole_keeps_the_burst_from_starting),
 	    cmocka_unit_test(test_an_empty_gang_is_forgotten_when_its_last_hole_is),
 	    cmocka_unit_test(test_the_eldest_pod_says_the_size),
+	    cmocka_unit_test(test_pods_that_change_their_word_are_heard),
 	    cmocka_unit_test(test_the_object_counts_before_the_pods),
 	    cmocka_unit_test(test_an_object_that_cannot_be_read_leaves_the_size_unknown),
 	    cmocka_unit_test(test_a_planned_gang_keeps_the_terms_of_an_object_that_went),
