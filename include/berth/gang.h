@@ -74,6 +74,7 @@ struct gang_group_terms {
 
 struct gang_terms {
 	int32_t quorum, size; /* members without which none is of use; members expected. 0 = not said */
+	bool led;             /* those beyond the quorum are made once it stands, and are of no use but together */
 	struct gang_place place;
 	size_t group_count;
 	struct gang_group_terms *groups;

@@ -105,6 +105,14 @@ static bool is_launcher(const struct weighing *weighing)
 	       (weighing->dialect == GANG_KUBEFLOW && group && slice_is(group->value, "launcher"));
 }
 
+/* Kueue's mark of a group whose pods are made one after the other, as those of a StatefulSet are. */
+static bool serves(const struct weighing *weighing)
+{
+	const struct gang_note *said = find(weighing, GANG_ROLE_SERVES);
+
+	return said && slice_is(said->value, "true");
+}
+
 /* A label that came with a copied template says nothing: a member is of the controller that its dialect has, of the
  * dialect's object itself, or of none at all. */
 static bool is_member(const struct weighing *weighing)
@@ -113,7 +121,7 @@ static bool is_member(const struct weighing *weighing)
 	const char *kind = weighing->pod->owner_kind_count ? weighing->pod->owner_kinds[0] : NULL;
 
 	if (row->reference)
-		return true;
+		return !serves(weighing);
 	if (weighing->dialect == GANG_INDEXED_JOB)
 		return kind && strcmp(kind, row->controller) == 0 && find(weighing, GANG_ROLE_RANK);
 	if (kind && (!row->controller || strcmp(kind, row->controller) != 0) &&

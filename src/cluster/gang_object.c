@@ -190,6 +190,14 @@ static void keep_sums(struct making *making, struct sums sums)
 	making->made->terms.quorum = (int32_t)sums.quorum;
 }
 
+/* With an exclusive topology the webhook of JobSet refuses all pods of a Job but the first until that is bound. */
+static bool is_led(const struct gang_walk *walk, const struct gang_raw *job)
+{
+	bool selected = job->text[GANG_VALUE_SELECTED].at || walk->all.text[GANG_VALUE_SELECTED].at;
+
+	return !selected && (job->text[GANG_VALUE_EXCLUSIVE].len || walk->all.text[GANG_VALUE_EXCLUSIVE].len);
+}
+
 /* Jobs that are made only when others are ready or done cannot be waited for: they are gangs of their own. */
 static void make_jobset(struct making *making)
 {
@@ -202,13 +210,18 @@ static void make_jobset(struct making *making)
 		struct gang_group_terms *group = making->made->terms.groups + making->made->terms.group_count;
 		int64_t parallelism = number_of(raw, GANG_VALUE_PARALLELISM, 1);
 		int64_t completions = number_of(raw, GANG_VALUE_COMPLETIONS, parallelism);
-		int64_t size =
-		    number_of(raw, GANG_VALUE_REPLICAS, 1) * (parallelism < completions ? parallelism : completions);
-		bool late = raw->flag[GANG_VALUE_DEPENDS] || (in_order && i > 0);
+		int64_t jobs = number_of(raw, GANG_VALUE_REPLICAS, 1);
+		int64_t size = jobs * (parallelism < completions ? parallelism : completions);
+		bool late = raw->flag[GANG_VALUE_DEPENDS] || (in_order && i > 0),
+		     led = size > jobs && is_led(walk, raw);
 
-		add_sized(making, text_of(making->arena, raw, GANG_VALUE_NAME), size, late ? 0 : size, completions,
-		    late ? &apart : &sums);
+		add_sized(making, text_of(making->arena, raw, GANG_VALUE_NAME), size,
+		    led    ? jobs
+		    : late ? 0
+		           : size,
+		    completions, late ? &apart : &sums);
 		group->late = late;
+		making->made->terms.led |= led && !late;
 	}
 	keep_sums(making, apart); /* for its trouble */
 	keep_sums(making, sums);

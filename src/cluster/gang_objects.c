@@ -146,7 +146,9 @@ static enum gang_answer answer(
 		*terms = (struct gang_terms){.quorum = group->quorum, .size = group->size, .place = group->place};
 	}
 	if (group && group->late) {
-		terms->quorum = terms->size = group->size;
+		terms->size = group->size;
+		terms->quorum = group->quorum > 0 ? group->quorum : group->size;
+		terms->led = terms->quorum < terms->size;
 		terms->group_count = 1;
 		terms->groups = said->terms.groups + (group - said->terms.groups);
 		return GANG_ANSWER_STAGE;

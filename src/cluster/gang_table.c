@@ -86,6 +86,11 @@ const struct gang_object_row gang_object_rows[GANG_OBJECT_COUNT] = {
 	{                                                                                                              \
 		GANG_OBJECT_##object, at ".topologyConstraint.preferredTopologyLevel", GANG_VALUE_PREFER               \
 	}
+#define EXCLUSIVE(at)                                                                                                  \
+	{GANG_OBJECT_JOBSET, at ".annotations@alpha.jobset.sigs.k8s.io/exclusive-topology", GANG_VALUE_EXCLUSIVE},     \
+	{                                                                                                              \
+		GANG_OBJECT_JOBSET, at ".annotations@alpha.jobset.sigs.k8s.io/node-selector", GANG_VALUE_SELECTED      \
+	}
 #define REPLICAS(object, specs)                                                                                        \
 	{GANG_OBJECT_##object, ".spec." specs ".*.replicas", GANG_VALUE_REPLICAS},                                     \
 	{                                                                                                              \
@@ -113,6 +118,8 @@ const struct gang_path gang_path_rows[] = {
     {GANG_OBJECT_KAI_POD_GROUP, ".spec.subGroups[].minMember", GANG_VALUE_QUORUM},
     {GANG_OBJECT_KAI_POD_GROUP, ".spec.subGroups[].parent", GANG_VALUE_PARENT},
     LEVELS(KAI_POD_GROUP, ".spec.subGroups[]"),
+    EXCLUSIVE(".metadata"),
+    EXCLUSIVE(".spec.replicatedJobs[].template.metadata"),
     {GANG_OBJECT_JOBSET, ".spec.replicatedJobs[].name", GANG_VALUE_NAME},
     {GANG_OBJECT_JOBSET, ".spec.replicatedJobs[].replicas", GANG_VALUE_REPLICAS},
     {GANG_OBJECT_JOBSET, ".spec.replicatedJobs[].dependsOn", GANG_VALUE_DEPENDS},

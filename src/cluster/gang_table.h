@@ -12,6 +12,7 @@ enum gang_role {
 	GANG_ROLE_OUT,        /* "no gang", unless its value is "false" */
 	GANG_ROLE_NAME,       /* the gang's name, or that of its object */
 	GANG_ROLE_NAME_MORE,  /* the gang's name goes on with it: one of several gangs of one object */
+	GANG_ROLE_SERVES,     /* the group's pods come and go, each by itself: says "true" where it is no gang */
 	GANG_ROLE_SIZE,       /* members */
 	GANG_ROLE_QUORUM,     /* members without which none is of use */
 	GANG_ROLE_LEADS,      /* the others are made only when the first runs: a quorum of 1 */
@@ -68,6 +69,7 @@ enum gang_scope {
 	X("gang.scheduling.koordinator.sh/min-available", KOORDINATOR, QUORUM, OWN, NONE)                              \
 	X("gang.scheduling.koordinator.sh/network-topology-index", KOORDINATOR, RANK, OWN, NONE)                       \
 	X("kueue.x-k8s.io/pod-group-name", KUEUE, NAME, OWN, NONE)                                                     \
+	X("kueue.x-k8s.io/pod-group-serving", KUEUE, SERVES, OWN, NONE)                                                \
 	X("kueue.x-k8s.io/pod-group-total-count", KUEUE, SIZE, OWN, NONE)                                              \
 	X("kueue.x-k8s.io/pod-group-pod-index", KUEUE, RANK, OWN, NONE)                                                \
 	X("kueue.x-k8s.io/pod-group-pod-index-label", KUEUE, RANK_LABEL, OWN, NONE)                                    \
@@ -156,6 +158,8 @@ enum gang_value {
 	GANG_VALUE_MODE,
 	GANG_VALUE_TIER_NAME,
 	GANG_VALUE_PARENT,
+	GANG_VALUE_EXCLUSIVE, /* a job's pods are made once its first is bound, … */
+	GANG_VALUE_SELECTED,  /* … but where they are told their nodes beforehand */
 	GANG_TEXT_END,
 	GANG_VALUE_SUSPEND = GANG_TEXT_END,
 	GANG_VALUE_ELASTIC,
@@ -167,7 +171,7 @@ enum gang_value {
 struct gang_path {
 	enum gang_object object; /* GANG_OBJECT_NONE: of every kind */
 	const char *path;        /* "#": the elements of an array; "[]": the same, each a sub-group; ".*": any key, each
-	                            a sub-group of that name */
+	                            a sub-group of that name; "@": a key as it stands, whatever is in it */
 	enum gang_value value;
 };
 

@@ -29,7 +29,7 @@ static const struct gang_path *find_path(const struct stepping *step, size_t len
 			continue;
 		if (row->path[len] == '\0')
 			return row;
-		if (strchr(".[#", row->path[len]))
+		if (strchr(".[#@", row->path[len]))
 			*next = row->path[len] == '.' && row->path[len + 1] == '*' ? '*' : row->path[len];
 	}
 	return NULL;
@@ -115,15 +115,15 @@ static void walk_at(struct stepping *step, size_t len, struct gang_raw *into)
 		if (reader_array(step->json))
 			while (reader_next(step->json))
 				walk_at(step, inner, next == '#' ? into : open_group(step->walk));
-	} else if (next == '.' || next == '*') {
+	} else if (next == '.' || next == '*' || next == '@') {
 		if (!reader_object(step->json))
 			return;
 		while (reader_key(step->json, &key)) {
-			size_t inner = append(step, len, slice_of("."));
+			size_t inner = append(step, len, slice_of(next == '@' ? "@" : "."));
 			struct gang_raw *inside = into;
 
 			if (next != '*')
-				inner = inner && !is_odd(key) ? append(step, inner, key) : 0;
+				inner = inner && (next == '@' || !is_odd(key)) ? append(step, inner, key) : 0;
 			else if (inner && (inner = append(step, inner, slice_of("*")))) {
 				inside = open_group(step->walk);
 				inside->text[GANG_VALUE_NAME] = key;

@@ -40,7 +40,7 @@ static bool same_place(const struct gang_place *a, const struct gang_place *b)
 
 bool gang_terms_same(const struct gang_terms *a, const struct gang_terms *b)
 {
-	if (a->quorum != b->quorum || a->size != b->size || a->group_count != b->group_count ||
+	if (a->quorum != b->quorum || a->size != b->size || a->led != b->led || a->group_count != b->group_count ||
 	    !same_place(&a->place, &b->place))
 		return false;
 	for (size_t i = 0; i < a->group_count; i++) {

@@ -200,10 +200,10 @@ static void drop_lost_holes(struct scheduler *s, struct gang *gang)
 	}
 }
 
-/* A leader's workers are made once it stands, and are of no use but together. */
+/* Workers of leaders are made once these stand, and are of no use but together. */
 static bool is_led(const struct gang *gang)
 {
-	return gang->dialect == GANG_LWS && gang_quorum(gang) == 1;
+	return gang->terms.led || (gang->dialect == GANG_LWS && gang_quorum(gang) == 1);
 }
 
 bool gang_fill(struct scheduler *s, struct gang *gang)

@@ -194,6 +194,15 @@ class Groups(Forms):
         self.come([says(f"{group}-{i}", {"pod-group-name": "pg"}, {"kai.scheduler/subgroup-name": group})
                    for group, i in (("prefill", 0), ("prefill", 1), ("decode", 0))])
 
+    def test_kueue_of_a_stateful_set(self):
+        """Whose pods are made one after the other."""
+        self.start()
+        said = {"kueue.x-k8s.io/pod-group-total-count": "3", "kueue.x-k8s.io/pod-group-fast-admission": "true",
+                "kueue.x-k8s.io/pod-group-serving": "true", "kueue.x-k8s.io/pod-group-pod-index-label": "apps.kubernetes.io/pod-index"}
+        labels = {"kueue.x-k8s.io/pod-group-name": "statefulset-web", "apps.kubernetes.io/pod-index": "0"}
+        self.goes(self.pods(owned(says("web-0", said, labels), "StatefulSet", "web"))[0])
+        self.assertEqual(self.daemon.state()["gangs"], [])
+
     def test_koordinator(self):
         self.start()
         self.come([says(n, {"gang.scheduling.koordinator.sh/name": "g", "gang.scheduling.koordinator.sh/min-available": "2"}) for n in "ab"])
@@ -267,6 +276,44 @@ class Operators(Forms):
             {"name": "work", "replicas": 2, "template": {"spec": {"parallelism": 2, "completions": 2}}}]})
         self.start()
         self.come([self.jobset_pod("driver", 0, 0)] + [self.jobset_pod("work", j, i) for j in range(2) for i in range(2)])
+
+    def exclusive(self, spec, annotations=None):
+        self.has.add("jobsets")
+        self.api.put("jobsets", {"metadata": {"name": "set", "namespace": "team", "annotations": annotations or {}}, "spec": spec})
+        self.start()
+
+    def bound(self, things):
+        calls = [self.daemon.spawn_bind(t, self.daemon.entry(t)["node"]) for t in things]
+        for thread, answer in calls:
+            thread.join()
+            self.assertEqual(answer, [(200, {"Error": ""})])
+
+    def test_a_jobset_with_an_exclusive_topology(self):
+        """Its webhook lets the others of a Job come once the first is bound."""
+        self.exclusive({"replicatedJobs": [{"name": "work", "replicas": 2, "template": {"spec": {"parallelism": 3, "completions": 3}}}]},
+                       {"alpha.jobset.sigs.k8s.io/exclusive-topology": "example.com/rack"})
+        leaders = [self.jobset_pod("work", job, 0) for job in range(2)]
+        self.come(leaders)
+        self.bound(leaders)
+        others = [self.jobset_pod("work", job, i) for job in range(2) for i in (1, 2)]
+        self.come(others)
+        self.bound(others)
+
+    def test_an_exclusive_topology_of_one_of_its_jobs(self):
+        template = {"metadata": {"annotations": {"alpha.jobset.sigs.k8s.io/exclusive-topology": "example.com/rack"}},
+                    "spec": {"parallelism": 2, "completions": 2}}
+        self.exclusive({"replicatedJobs": [{"name": "work", "replicas": 1, "template": template},
+                                           {"name": "side", "replicas": 1, "template": {"spec": {"parallelism": 2, "completions": 2}}}]})
+        first = [self.jobset_pod("work", 0, 0), self.jobset_pod("side", 0, 0), self.jobset_pod("side", 0, 1)]
+        self.come(first)
+        self.bound(first)
+        self.go(self.pods(self.jobset_pod("work", 0, 1)))
+
+    def test_an_exclusive_topology_by_node_selectors(self):
+        """All pods come at once."""
+        self.exclusive({"replicatedJobs": [{"name": "work", "replicas": 1, "template": {"spec": {"parallelism": 3, "completions": 3}}}]},
+                       {"alpha.jobset.sigs.k8s.io/exclusive-topology": "example.com/rack", "alpha.jobset.sigs.k8s.io/node-selector": "true"})
+        self.come([self.jobset_pod("work", 0, i) for i in range(3)])
 
     def test_a_train_job(self):
         """Its JobSet has initializers that run before."""

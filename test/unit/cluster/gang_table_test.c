@@ -76,6 +76,8 @@ static void put_words(struct buf *out, enum gang_dialect dialect, enum gang_role
 		buf_printf(out, "%s`%s`", first ? " " : ", ", word->text);
 		if (word->role == GANG_ROLE_LEADS)
 			buf_text(out, " (quorum 1)");
+		if (word->role == GANG_ROLE_SERVES)
+			buf_text(out, " (`true`: it is no gang)");
 		if (word->role == GANG_ROLE_LATE)
 			buf_text(out, " (a launcher does not count)");
 		first = false;
@@ -92,7 +94,7 @@ static void put_dialects(struct buf *out)
 		enum gang_dialect dialect = (enum gang_dialect)i;
 
 		buf_printf(out, "| %s |", gang_dialect_rows[i].name);
-		put_words(out, dialect, GANG_ROLE_NAME, GANG_ROLE_NAME_MORE);
+		put_words(out, dialect, GANG_ROLE_NAME, GANG_ROLE_SERVES);
 		put_words(out, dialect, GANG_ROLE_SIZE, GANG_ROLE_LATE);
 		put_words(out, dialect, GANG_ROLE_GROUP, GANG_ROLE_PART);
 		put_words(out, dialect, GANG_ROLE_RANK, GANG_ROLE_RANK_LABEL);
