@@ -107,6 +107,7 @@ struct pod {
 	int64_t gang_gpus;                        /* that its gang asks for in all; 0 = not known, or no gang */
 	enum reason trouble; /* REASON_CODE_FITS, or why the pod cannot be placed whatever the fleet: BAD_ANNOTATION,
 	                        BAD_REQUEST */
+	const char *trouble_key; /* constant text: the annotation or label that cannot be read, or NULL */
 
 	/* Where it may go. */
 	size_t node_selector_count;

@@ -182,12 +182,16 @@ void explain_gang(const json_t *gang)
 	int64_t held = number_of(gang, "heldNodes");
 	print_head(gang);
 	print_object(json_object_get(gang, "object"));
+	if (json_object_get(gang, "sizeTrouble"))
+		printf("  %s\n", text_of(gang, "sizeTrouble"));
 	print_counts(gang);
 	print_groups(json_object_get(gang, "groups"));
 	if (explain_gang_waits(gang))
 		print_names(json_object_get(gang, "members"));
 	else
 		print_places(gang);
+	if (json_object_get(gang, "levelMissing"))
+		printf("  %s\n", text_of(gang, "levelMissing"));
 	print_levels(gang);
 	print_blocking(gang);
 	if (json_object_get(gang, "teamBound"))

@@ -82,6 +82,7 @@ static int32_t number(const struct weighing *weighing, enum gang_role role, int3
 	if (read_count(note->value, &value) && value >= least)
 		return value;
 	weighing->pod->trouble = REASON_CODE_BAD_ANNOTATION;
+	weighing->pod->trouble_key = gang_word_rows[note->word].text;
 	return otherwise;
 }
 
@@ -192,6 +193,7 @@ static void keep_rank(const struct weighing *weighing, struct pod_gang *gang)
 	if (gang->rank < 0 && labelled && !read_count(slice_of(labelled), &gang->rank)) {
 		gang->rank = -1;
 		weighing->pod->trouble = REASON_CODE_BAD_ANNOTATION;
+		weighing->pod->trouble_key = gang_word_rows[find(weighing, GANG_ROLE_RANK_LABEL)->word].text;
 	}
 	gang->part = number(weighing, GANG_ROLE_PART, 0, -1);
 	if (gang->rank < 0 && gang->part >= 0) { /* parts of one pod each */

@@ -384,13 +384,17 @@ static void keep_said(const struct reading *reading, struct arena *arena, struct
 	quantity_nano bytes;
 
 	pod->class_name = kept_text(arena, first_of(annotation->class_name, label->class_name));
-	if (!read_dtypes(dtype, &pod->dtypes))
+	if (!read_dtypes(dtype, &pod->dtypes)) {
 		pod->trouble = REASON_CODE_BAD_ANNOTATION;
+		pod->trouble_key = "berth.dev/dtype";
+	}
 	if (memory.len > 0) {
-		if (quantity_parse_nano(memory, &bytes) && bytes > 0)
+		if (quantity_parse_nano(memory, &bytes) && bytes > 0) {
 			pod->gpu_memory_bytes = quantity_nano_value(bytes);
-		else
+		} else {
 			pod->trouble = REASON_CODE_BAD_ANNOTATION;
+			pod->trouble_key = "berth.dev/gpu-memory";
+		}
 	}
 }
 

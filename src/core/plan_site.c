@@ -379,6 +379,7 @@ static void judge_shapes(struct gathering *gathering)
 		if (need->reason != REASON_CODE_FITS && shape->members > 0 && problem->reason == REASON_CODE_FITS) {
 			problem->reason = need->reason;
 			problem->blocking = (size_t)shape->first;
+			problem->blocking_reason = problem->reason;
 		}
 		for (uint32_t c = 0; c < problem->columns; c++)
 			for (size_t g = 0; g < need->gpu_count; g++)

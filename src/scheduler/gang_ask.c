@@ -13,21 +13,25 @@ static int level_named(const struct policy *policy, const char *name)
 }
 
 /* A level that is not the policy's cannot be had. */
-static bool take_level(const struct policy *policy, const char *name, int *level)
+static bool take_level(const struct policy *policy, const char *name, int *level, struct gang_asking *asking)
 {
-	if (name)
-		*level = level_named(policy, name);
-	return !name || *level != PLAN_NO_LEVEL;
+	if (!name)
+		return true;
+	*level = level_named(policy, name);
+	if (*level == PLAN_NO_LEVEL)
+		asking->unknown_level = name;
+	return *level != PLAN_NO_LEVEL;
 }
 
 /* A preference for a level that the policy does not have is none. */
-static bool read_place(const struct policy *policy, const struct gang_place *place, struct plan_topology *topology)
+static bool read_place(const struct policy *policy, const struct gang_place *place, struct plan_topology *topology,
+    struct gang_asking *asking)
 {
 	topology->segment = place->segment_at && place->segment > 0 ? (size_t)place->segment : topology->segment;
 	if (place->prefer && level_named(policy, place->prefer) != PLAN_NO_LEVEL)
 		topology->prefer = level_named(policy, place->prefer);
-	return take_level(policy, place->require, &topology->require) &&
-	       take_level(policy, place->segment_at, &topology->segment_level);
+	return take_level(policy, place->require, &topology->require, asking) &&
+	       take_level(policy, place->segment_at, &topology->segment_level, asking);
 }
 
 int gang_level(const struct scheduler *s, const struct gang *gang)
@@ -85,7 +89,7 @@ static bool ask_groups(const struct scheduler *s, const struct gang *gang, struc
 		size_t wanted = terms && terms->quorum > 0 ? (size_t)terms->quorum : 0;
 		if (wanted < group->quorum)
 			group->quorum = wanted;
-		if (!read_place(s->policy.inforce, &place, &group->topology))
+		if (!read_place(s->policy.inforce, &place, &group->topology, asking))
 			return false;
 	}
 	if (asking->request.group_count == 1 && !*asking->groups[0].name)
@@ -108,7 +112,29 @@ bool gang_ask(const struct scheduler *s, const struct gang *gang, size_t quorum,
 		request->topology.prefer = class_->gang.prefer;
 	}
 	ask_members(s, gang, asking);
-	return read_place(s->policy.inforce, &place, &request->topology) && ask_groups(s, gang, asking);
+	return read_place(s->policy.inforce, &place, &request->topology, asking) && ask_groups(s, gang, asking);
+}
+
+static int level_asked(const struct plan_topology *topology)
+{
+	return topology->require != PLAN_NO_LEVEL ? topology->require
+	       : topology->segment > 0            ? topology->segment_level
+	                                          : PLAN_NO_LEVEL;
+}
+
+bool gang_level_line(const struct scheduler *s, const struct gang_asking *asking, struct buf *out)
+{
+	const struct plan_request *request = &asking->request;
+	int level = level_asked(&request->topology);
+	for (size_t i = 0; i < request->group_count && level == PLAN_NO_LEVEL; i++)
+		level = level_asked(&request->groups[i].topology);
+	bool known = level >= 0 && level < (int)s->policy.inforce->level_count;
+	if (asking->unknown_level)
+		buf_printf(out, "the policy's topology has no level %s", asking->unknown_level);
+	else if (known)
+		buf_printf(out, "level %s is told by the node label %s, under the levels before it",
+		    s->policy.inforce->levels[level].name, s->policy.inforce->levels[level].node_label);
+	return asking->unknown_level || known;
 }
 
 void gang_asked(struct gang_asking *asking)

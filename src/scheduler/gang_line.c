@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cluster/gang_table.h"
 #include "scheduler/gang_news.h"
 
 #define GIB (INT64_C(1) << 30)
@@ -21,6 +22,10 @@ void gang_shortage_line(const struct gang_shortage *shortage, size_t quorum, str
 {
 	if (shortage->bound[0] != '\0') {
 		buf_text(out, shortage->bound);
+		return;
+	}
+	if (shortage->missing[0] != '\0') {
+		buf_text(out, shortage->missing);
 		return;
 	}
 	if (shortage->level[0] == '\0') {
@@ -49,13 +54,32 @@ static const char *ordinal(size_t number)
 	return number / 10 % 10 == 1 || last > 3 ? endings[0] : endings[last];
 }
 
+bool gang_size_trouble(const struct gang *gang, struct buf *out)
+{
+	for (size_t i = 0; i < gang->count; i++) {
+		const struct pod *pod = gang->members[i]->pod;
+		int word = pod->trouble_key ? gang_word_of(slice_of(pod->trouble_key)) : -1;
+		if (word < 0 ||
+		    (gang_word_rows[word].role != GANG_ROLE_SIZE && gang_word_rows[word].role != GANG_ROLE_QUORUM))
+			continue;
+		buf_printf(out, "%s of %s cannot be read", pod->trouble_key, pod->name);
+		return true;
+	}
+	return false;
+}
+
 static void write_unknown(struct scheduler *s, const struct gang *gang, struct buf *out)
 {
 	const char *name, *error, *kind = gang_source_kind(s, gang, &name, &error);
 	size_t present = gang_present(gang);
 	buf_printf(out, "%zu member%s present, of how many is not known", present, present == 1 ? "" : "s");
+	struct buf trouble;
+	buf_init(&trouble, GANG_LINE_MAX);
 	if (kind)
 		buf_printf(out, ": %s %s, %s", kind, name, error);
+	else if (gang_size_trouble(gang, &trouble))
+		buf_printf(out, ": %s", trouble.data);
+	buf_free(&trouble);
 }
 
 /* Sub-groups that members are missing of, though the gang as a whole may have enough. */

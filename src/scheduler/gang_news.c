@@ -65,13 +65,25 @@ static void note_blocking(const struct scheduler *s, const struct plan_request *
 		shortage->amount = INT64_MAX;
 }
 
-void gang_news_shortage(struct scheduler *s, const struct gang *gang, enum reason why,
-    const struct plan_request *request, const struct plan *plan)
+static void note_level(const struct scheduler *s, const struct gang_asking *asking, struct gang_shortage *shortage)
 {
+	struct buf line;
+	buf_init(&line, sizeof shortage->missing - 1);
+	if (gang_level_line(s, asking, &line))
+		snprintf(shortage->missing, sizeof shortage->missing, "%s", line.data);
+	buf_free(&line);
+}
+
+void gang_news_shortage(struct scheduler *s, const struct gang *gang, enum reason why, const struct gang_asking *asking,
+    const struct plan *plan)
+{
+	const struct plan_request *request = &asking->request;
 	struct gang_news *news = gang_news_of(s, gang);
 	struct gang_shortage *shortage = &news->shortage;
 	*shortage = (struct gang_shortage){.why = why};
 	news->due[GANG_EVENT_WAITING] |= gang->state == GANG_QUEUED;
+	if (why == REASON_CODE_LEVEL_MISSING)
+		note_level(s, asking, shortage);
 	if (plan && why == REASON_CODE_TEAM_LIMIT && plan->bound.team != TEAM_NONE)
 		team_bound_line(s, &plan->bound, shortage->bound);
 	if (!plan || !plan->fleet.domain)

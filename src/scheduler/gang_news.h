@@ -6,6 +6,7 @@
 #ifndef SCHEDULER_GANG_NEWS_H
 #define SCHEDULER_GANG_NEWS_H
 
+#include "scheduler/gang_ask.h"
 #include "scheduler/team.h"
 
 #define GANG_LINE_MAX 1280
@@ -18,10 +19,11 @@ struct gang_shortage {
 	char level[GANG_LEVEL_TEXT_MAX], domain[GANG_DOMAIN_TEXT_MAX]; /* the best one; "" in the fleet */
 	size_t takes, lacks;                                           /* members */
 	enum reason blocking;
-	char pod[GANG_DOMAIN_TEXT_MAX]; /* that is left standing, or "" */
-	const char *resource;           /* what is short, or NULL */
-	int64_t amount;                 /* of it, for the members that the domain lacks */
-	char bound[TEAM_LINE_MAX];      /* what the team may not go over, or "" */
+	char pod[GANG_DOMAIN_TEXT_MAX];    /* that is left standing, or "" */
+	const char *resource;              /* what is short, or NULL */
+	int64_t amount;                    /* of it, for the members that the domain lacks */
+	char bound[TEAM_LINE_MAX];         /* what the team may not go over, or "" */
+	char missing[GANG_LEVEL_LINE_MAX]; /* which level the topology lacks, or "" */
 };
 
 /* X(id, "Reason", "Type", "Action") */
@@ -59,6 +61,8 @@ struct gang_news *gang_news_of(struct scheduler *s, const struct gang *gang);
 
 /* gang_line.c: one line with numbers. `position` in line from 1 on, 0 = not in line. */
 void gang_line(struct scheduler *s, const struct gang *gang, size_t position, struct buf *out);
+/* "berth.dev/gang-size of worker-0 cannot be read"; false where nothing of the kind is in the way. */
+bool gang_size_trouble(const struct gang *gang, struct buf *out);
 /* "best block b2 holds 6 of 8 pods, lacks 16 nvidia.com/gpu" */
 void gang_shortage_line(const struct gang_shortage *shortage, size_t quorum, struct buf *out);
 

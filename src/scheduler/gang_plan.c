@@ -99,7 +99,7 @@ static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum, 
 	size_t done = gang->in_state[GANG_DONE];
 	if (!gang_ask(s, gang, quorum > done ? quorum - done : 0, &asking)) {
 		in_vain(s, gang, REASON_CODE_LEVEL_MISSING, began);
-		gang_news_shortage(s, gang, REASON_CODE_LEVEL_MISSING, NULL, NULL);
+		gang_news_shortage(s, gang, REASON_CODE_LEVEL_MISSING, asking, NULL);
 		gang_asked(asking);
 		return false;
 	}
@@ -121,11 +121,22 @@ static bool plan_members(struct scheduler *s, struct gang *gang, size_t quorum, 
 		in_vain(s, gang, plan.reason, began);
 		if (before)
 			gang->tried_at = before->tried_at; /* the rest of it, once that gang has seen it */
-		gang_news_shortage(s, gang, plan.reason, &asking->request, &plan);
+		gang_news_shortage(s, gang, plan.reason, asking, &plan);
 	}
 	plan_free(&plan);
 	gang_asked(asking);
 	return found;
+}
+
+static void write_level_line(const struct scheduler *s, const struct gang_asking *asking, struct buf *out)
+{
+	struct buf line;
+	buf_init(&line, GANG_LEVEL_LINE_MAX);
+	if (gang_level_line(s, asking, &line)) {
+		buf_text(out, ",\"levelMissing\":");
+		buf_json_string(out, buf_slice(&line));
+	}
+	buf_free(&line);
 }
 
 /* By a plan made now, of which nothing is taken. */
@@ -136,10 +147,13 @@ void gang_explain(struct scheduler *s, const struct gang *gang, struct buf *out)
 	if (gang->state != GANG_QUEUED)
 		return;
 	if (!gang_ask(s, gang, gang_quorum(gang), &asking)) {
+		write_level_line(s, asking, out);
 		gang_asked(asking);
 		return;
 	}
 	plan_gang(s->fleet, &asking->request, &plan);
+	if (plan.reason == REASON_CODE_LEVEL_MISSING)
+		write_level_line(s, asking, out);
 	if (plan.reason != REASON_CODE_FITS)
 		gang_write_shortage(s, &asking->request, &plan, out);
 	plan_free(&plan);

@@ -5,6 +5,7 @@
 
 #include "berth/plan.h"
 #include "cluster/gang_table.h"
+#include "scheduler/gang_news.h"
 #include "scheduler/json.h"
 #include "scheduler/team.h"
 
@@ -296,9 +297,21 @@ static void write_deadlines(const struct scheduler *s, const struct gang *gang, 
 	buf_char(out, ']');
 }
 
+static void write_size_trouble(const struct gang *gang, struct buf *out)
+{
+	struct buf trouble;
+	buf_init(&trouble, GANG_LINE_MAX);
+	if (gang_quorum(gang) == 0 && gang_size_trouble(gang, &trouble)) {
+		buf_char(out, ',');
+		member(out, "sizeTrouble", trouble.data);
+	}
+	buf_free(&trouble);
+}
+
 void gang_write_members(const struct scheduler *s, const struct gang *gang, struct buf *out)
 {
 	write_source(s, gang, out);
+	write_size_trouble(gang, out);
 	write_groups(gang, out);
 	if (waits(gang)) {
 		buf_char(out, ',');

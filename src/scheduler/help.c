@@ -47,6 +47,16 @@ static void help_class(
 	say(help, &line);
 }
 
+static void help_annotation(struct help *help, const struct pod *pod)
+{
+	struct buf line;
+	if (!pod->trouble_key)
+		return;
+	buf_init(&line, LINE_MAX_BYTES);
+	buf_printf(&line, "what cannot be read is %s", pod->trouble_key);
+	say(help, &line);
+}
+
 static void help_limit(struct help *help, const struct decision *decision, const struct shortage *shortage)
 {
 	struct buf line;
@@ -164,6 +174,9 @@ void help_write(const struct scheduler *s, const struct pod *pod, const struct d
 	case REASON_CODE_CLASS_UNKNOWN:
 	case REASON_CODE_CLASS_NOT_FOR_POD:
 		help_class(&help, policy, pod, decision);
+		break;
+	case REASON_CODE_BAD_ANNOTATION:
+		help_annotation(&help, pod);
 		break;
 	case REASON_CODE_TOO_MANY_GPUS:
 		help_limit(&help, decision, shortage);

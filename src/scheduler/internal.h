@@ -511,9 +511,10 @@ struct gang **gang_line_up(const struct scheduler *s, size_t *count);
 
 /* gang_news.c: what people are told unasked */
 void gang_news_entered(struct scheduler *s, const struct gang *gang, enum gang_state from);
-/* A plan failed; without request and plan where nothing could be asked for. */
-void gang_news_shortage(struct scheduler *s, const struct gang *gang, enum reason why,
-    const struct plan_request *request, const struct plan *plan);
+/* A plan failed; without the plan where nothing could be asked for. */
+struct gang_asking;
+void gang_news_shortage(struct scheduler *s, const struct gang *gang, enum reason why, const struct gang_asking *asking,
+    const struct plan *plan);
 void gang_news_on_timer(uv_timer_t *timer);
 void gang_news_close(struct scheduler *s);
 

@@ -113,7 +113,7 @@ class Missing(Places):
         self.waits(self.seen(things[0]), "TopologyLevelMissing")
         code, text = self.run_berth("explain", "team/g-0")
         self.assertEqual(code, 1)
-        self.assertIn("TopologyLevelMissing", text)
+        self.assertIn("  level rack is told by the node label example.com/nowhere, under the levels before it\n", text)
 
 
 class Constrained(Places):

@@ -79,6 +79,34 @@ GangIncomplete: members of the gang are missing
   there are: a, b, c, d, e
 """)
 
+    def test_a_size_that_cannot_be_read(self):
+        self.seen(self.member("a", size="four"))
+        code, gang, text = self.explained("a")
+        self.assertEqual((code, gang["code"], gang["sizeTrouble"]),
+                         (1, "GangSizeUnknown", "berth.dev/gang-size of a cannot be read"))
+        self.assertEqual(text, """\
+gang team/g  gathering for N s
+GangSizeUnknown: nothing says how many members the gang has
+  berth.dev/gang-size of a cannot be read
+  members: 1 present
+  there are: a
+""")
+        self.assertIn("\nwhat cannot be read is berth.dev/gang-size\n", self.run_berth("explain", "team/a")[1])
+
+    def test_what_no_node_can_help(self):
+        self.seen(self.cluster.pod("m", annotations=says("m", 1, **{"berth.dev/class": "none"})))
+        self.in_state("m", "queued")
+        self.assertIn("  blocking: m, the pod names a class that the policy does not have\n", self.explained("m")[2])
+
+    def test_a_level_that_the_policy_does_not_have(self):
+        said = {"kai.scheduler/topology-required-placement": "example.com/row"}
+        self.seen(self.cluster.pod("a", annotations=says("g", 1, **said)))
+        self.in_state("a", "queued")
+        _, gang, text = self.explained("a")
+        self.assertEqual((gang["code"], gang["levelMissing"]),
+                         ("TopologyLevelMissing", "the policy's topology has no level example.com/row"))
+        self.assertIn("\n  the policy's topology has no level example.com/row\n", text)
+
     def test_names_are_bounded_in_the_text_and_complete_in_json(self):
         names = [f"m{i:02d}" for i in range(20)]
         for i, name in enumerate(reversed(names)):

@@ -182,6 +182,36 @@ class Topology(unittest.TestCase):
         self.assertEqual(answer["levels"][1], {"level": "nvlink", "pool": "h100", "domains": 2, "inside": 4, "outside": 1,
                                                "cutOff": 0, "smallest": 2, "largest": 2})
 
+    def test_presets(self):
+        """Labels as each source writes them, wide to narrow, for two racks of one spine."""
+        new, old = "fabric.topograph.run/", "network.topology.nvidia.com/"
+        cases = (
+            ("{preset: topograph, levels: [core, spine, leaf, accelerator]}",
+             (new + "tier-2", new + "tier-1", new + "tier-0", "accelerator.topograph.run/domain")),
+            ("{preset: topograph, levels: [core, spine, leaf, accelerator]}", tuple(old + n for n in ("core", "spine", "leaf", "accelerator"))),
+            ("{preset: topograph, levels: [core, spine, leaf]}", tuple(old + n for n in ("datacenter", "spine", "block"))),
+            ("{preset: topograph}", (new + "tier-1", new + "tier-0")),
+            ("{preset: nvlink}", ("nvidia.com/gpu.clique",)),
+            ("{preset: aws}", tuple(f"topology.k8s.aws/network-node-layer-{i}" for i in (1, 2, 3))),
+            ("{preset: gcp}", tuple(f"cloud.google.com/gce-topology-{n}" for n in ("block", "subblock"))),
+            ("{preset: oci}", tuple(f"oci.oraclecloud.com/host.{n}" for n in ("network_block_id", "rack_id"))),
+            ("{preset: coreweave, levels: [fabric, superpod, leafgroup, rack]}",
+             tuple(f"ib.coreweave.cloud/{n}" for n in ("fabric", "superpod", "leafgroup")) + ("node.coreweave.cloud/rack",)),
+            ("{preset: zone}", ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")),
+        )
+        for preset, keys in cases:
+            with self.subTest(preset, keys=keys):
+                policy = HEAD + f"topology: [{preset}]\npools: [{{name: h100, gpu: H100}}]\nclasses: [{{name: c}}]\nfallback: c\n"
+                nodes = []
+                for i in range(5):
+                    labels = {key: "all" for key in keys[:-1]} | {keys[-1]: f"rack-{i // 2}.{i}" if "clique" in keys[-1] else f"rack-{i // 2}"}
+                    nodes.append(node(f"n{i}", labels=labels if i < 4 else {}))
+                code, out, errors = self.check(nodes, "-o", "json", policy=policy)
+                self.assertEqual((code, errors), (0, ""), out)
+                levels = json.loads(out)["levels"]
+                self.assertEqual([(l["domains"], l["inside"], l["outside"]) for l in levels],
+                                 [(1, 4, 1)] * (len(keys) - 1) + [(2, 4, 1)])
+
     def test_problems(self):
         nodes = [self.labelled(f"{i}", "h100", "ab"[i % 2], f"uuid{i // 2}.1") for i in range(4)]
         nodes.append(self.labelled("l", "l4", None, "uuid9.1"))
