@@ -126,13 +126,15 @@ struct gang {
 	enum reason why;       /* of the last plan that failed, or FITS */
 	uint64_t tried_at;     /* the caller's: the fleet's improvements when it was planned last in vain */
 	int64_t not_before_ns; /* the caller's: no other try sooner */
-	int32_t priority;      /* the highest of its members */
-	bool claims;           /* the caller's: it may find room that its team is guaranteed */
-	size_t team_rank;      /* the caller's: among the teams that borrow */
-	int64_t limited_ns;    /* the caller's: when its team's limit stood in its way last; 0 = never */
-	size_t class_order;    /* the caller's: of its first member's class */
-	int64_t created_ns;    /* of its eldest member */
-	bool changed;          /* is in the chain */
+	/* The caller's: a write on a member was refused; when the next is sent, 0 = none waits, and after how long. */
+	int64_t tell_after_ns, tell_pause_ns;
+	int32_t priority;   /* the highest of its members */
+	bool claims;        /* the caller's: it may find room that its team is guaranteed */
+	size_t team_rank;   /* the caller's: among the teams that borrow */
+	int64_t limited_ns; /* the caller's: when its team's limit stood in its way last; 0 = never */
+	size_t class_order; /* the caller's: of its first member's class */
+	int64_t created_ns; /* of its eldest member */
+	bool changed;       /* is in the chain */
 	struct gang *next_changed;
 };
 

@@ -10,6 +10,7 @@
 #include "berth/decide.h"
 #include "berth/fleet.h"
 
+#define WAITING_UNWOKEN_MAX 12
 #define WAITING_TURN_NS INT64_C(5000000000) /* what is not taken within it goes to the next */
 
 struct waiting_pod {
@@ -17,7 +18,8 @@ struct waiting_pod {
 	enum reason reason;
 	int64_t since_ns, rejected_ns; /* first and latest rejection, caller's clock */
 	int64_t since_wall_ns;
-	unsigned wakes; /* since the latest rejection: at most 2 (one, and once more when it was not asked again) */
+	unsigned wakes;   /* since the latest rejection: at most 2 (one, and once more when it was not asked again) */
+	unsigned unwoken; /* since then: wakes that were none, and are not among these */
 	uint64_t woken_total;   /* over its life; goes into the annotation */
 	int64_t turn_ends_ns;   /* while it has a turn; 0 = none */
 	struct node *turn_node; /* what the turn is for; NULL once that node is gone */
@@ -36,6 +38,9 @@ struct waiting_pod *waiting_put(
  * did). */
 void waiting_renew(struct waiting *waiting, struct pod *pod);
 struct waiting_pod *waiting_find(const struct waiting *waiting, struct slice uid);
+/* It was not woken after all: what was written failed. Woken once more when its turn ends, until that has failed
+ * WAITING_UNWOKEN_MAX times. */
+void waiting_unwoken(struct waiting *waiting, struct slice uid);
 /* The pod was accepted, bound or deleted. */
 void waiting_remove(struct waiting *waiting, struct slice uid);
 size_t waiting_count(const struct waiting *waiting);

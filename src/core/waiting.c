@@ -130,7 +130,7 @@ struct waiting_pod *waiting_put(
 	waiter->public.pod = pod;
 	waiter->public.reason = reason;
 	waiter->public.rejected_ns = now_ns;
-	waiter->public.wakes = 0;
+	waiter->public.wakes = waiter->public.unwoken = 0;
 	if (waiter->public.woken_total < woken_before(pod))
 		waiter->public.woken_total = woken_before(pod);
 	map_put(&waiting->by_uid, uid, waiter);
@@ -156,6 +156,15 @@ struct waiting_pod *waiting_find(const struct waiting *waiting, struct slice uid
 {
 	struct waiter *waiter = map_get(&waiting->by_uid, uid);
 	return waiter ? &waiter->public : NULL;
+}
+
+void waiting_unwoken(struct waiting *waiting, struct slice uid)
+{
+	struct waiting_pod *pod = waiting_find(waiting, uid);
+	if (!pod || pod->wakes == 0 || pod->unwoken == WAITING_UNWOKEN_MAX)
+		return;
+	pod->unwoken++;
+	pod->wakes--;
 }
 
 void waiting_remove(struct waiting *waiting, struct slice uid)

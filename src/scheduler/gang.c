@@ -173,6 +173,7 @@ void gang_let_go(struct scheduler *s, struct gang *gang)
 		gang_unplace(s, member);
 		member->writing = false;
 	}
+	gang->tell_after_ns = gang->tell_pause_ns = 0;
 	gang_drop_holes(s, gang);
 	gang->tried_at = UINT64_MAX;
 	if (gang->not_before_ns < clock_now() + AGAIN_NS)
@@ -373,7 +374,7 @@ static void pass(struct scheduler *s)
 	if (more || s->gangs->changed)
 		uv_timer_start(&s->gang_timer, gang_on_timer, LINE_MS, 0);
 	else if (s->gangs->by_key.count > s->gangs->in_state[GANG_WHOLE] + s->gangs->in_state[GANG_GATHERING] ||
-	         gang_undo_busy(s))
+	         gang_undo_busy(s) || s->gang_tell_due || s->ungate_after_ns != 0)
 		uv_timer_start(&s->gang_timer, gang_on_timer, TICK_MS, 0);
 }
 
@@ -381,7 +382,8 @@ static void pass(struct scheduler *s)
 static void show_to_autoscalers(struct scheduler *s, const struct gang *gang, int64_t now)
 {
 	int64_t after = s->policy.inforce->scale_up_after_ns;
-	if (gang->state != GANG_QUEUED || after <= 0 || now - gang_without_room_since(gang, now) < after)
+	if (gang->state != GANG_QUEUED || after <= 0 || gang->tell_after_ns != 0 ||
+	    now - gang_without_room_since(gang, now) < after)
 		return;
 	for (size_t i = 0; i < gang->count; i++)
 		if (gang->members[i]->state == GANG_GATED)
@@ -397,11 +399,17 @@ void gang_on_timer(uv_timer_t *timer)
 		return; /* called again when the role changes */
 	gang_check_nodes(s);
 	gang_undo_tick(s);
+	s->gang_tell_due = false;
 	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));) {
+		gang_tell_again(s, gang, now);
 		if (now >= gang->deadline_ns || (gang->state != GANG_QUEUED && gang->placed < gang_present(gang)))
 			gangs_mark(s->gangs, gang);
 		gang_refused_forgive(gang, now);
 		show_to_autoscalers(s, gang, now);
+	}
+	if (s->ungate_after_ns != 0 && now >= s->ungate_after_ns) {
+		s->ungate_after_ns = 0;
+		gang_sweep(s);
 	}
 	gang_hold(s, now);
 	s->gang_line_due |= s->gangs->in_state[GANG_QUEUED] > 0;

@@ -10,6 +10,9 @@
 #include "scheduler/internal.h"
 
 #define PLAN_TEXT_MAX 1024
+/* Between writes on a gang whose members may not be written: the first pause, doubled up to the last. */
+#define TELL_FIRST_NS (250 * NS_PER_MS)
+#define TELL_MAX_NS (10 * NS_PER_S)
 #define NO_LINE "\"" GATE_LINE "\":null" /* takes it away */
 
 struct gang_write {
@@ -25,10 +28,37 @@ static void write_free(struct gang_write *write)
 	free(write);
 }
 
-/* Nobody of that name and UID is there any more, or the object is such that no repetition helps. */
-static bool is_final(const struct kube_answer *answer)
+/* Twice as long as the one before; of several that fail during one, the first counts. */
+static void pause_writes(int64_t *after_ns, int64_t *pause_ns)
 {
-	return answer->code == 0 && (answer->status == 404 || answer->status == 409 || answer->status == 422);
+	int64_t now = clock_now(), pause = 2 * *pause_ns;
+	if (*after_ns > now)
+		return;
+	*pause_ns = pause < TELL_FIRST_NS ? TELL_FIRST_NS : pause > TELL_MAX_NS ? TELL_MAX_NS : pause;
+	*after_ns = now + *pause_ns;
+}
+
+/* Others fail with it, mostly: the pause is the gang's. */
+static void pause_telling(struct scheduler *s, struct gang *gang)
+{
+	s->gang_tell_due = true;
+	pause_writes(&gang->tell_after_ns, &gang->tell_pause_ns);
+}
+
+void gang_tell_again(struct scheduler *s, struct gang *gang, int64_t now)
+{
+	if (gang->tell_after_ns == 0)
+		return;
+	if (now < gang->tell_after_ns) {
+		s->gang_tell_due = true;
+		return;
+	}
+	gang->tell_after_ns = 0;
+	for (size_t i = 0; i < gang->count; i++) {
+		struct gang_member *member = gang->members[i];
+		member->writing &= map_get(&s->gang_writes, slice_of(member->pod->uid)) != NULL;
+	}
+	gangs_mark(s->gangs, gang);
 }
 
 static void member_told(struct scheduler *s, const struct gang_write *write, const struct kube_answer *answer)
@@ -38,13 +68,24 @@ static void member_told(struct scheduler *s, const struct gang_write *write, con
 	if (!member)
 		return;
 	gangs_mark(s->gangs, member->gang);
-	member->writing = is_final(answer); /* then the watch, or the gang's deadline, has the next word */
-	if (answer->code != 0 || answer->status >= 300)
+	if (answer->code != 0 || answer->status >= 300) {
+		pause_telling(s, member->gang); /* "writing" until then */
 		return;
+	}
+	member->writing = false;
 	member->ungated = true;
 	member->told = write->node && member->placed && entry && strcmp(entry->node->name, write->node) == 0;
 	if (member->state == GANG_GATED)
 		gangs_set(s->gangs, member, GANG_LOOSE);
+}
+
+/* A gate that nobody means, or that hides a gang from autoscalers. */
+static void gate_written(struct scheduler *s, const struct kube_answer *answer)
+{
+	if (answer->code == 0 && (answer->status < 300 || answer->status == 404))
+		s->ungate_pause_ns = 0;
+	else
+		pause_writes(&s->ungate_after_ns, &s->ungate_pause_ns);
 }
 
 /* A plan that was made meanwhile is told now. */
@@ -69,6 +110,8 @@ static void written(void *ctx, const struct kube_answer *answer)
 		line_written(s, write);
 	else
 		member_told(s, write, answer);
+	if (!write->line && !write->node)
+		gate_written(s, answer);
 	write_free(write);
 	gang_soon(s);
 }

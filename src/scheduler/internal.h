@@ -66,12 +66,16 @@ struct scheduler {
 	struct waiting *waiting;
 	struct roster *roster;
 	struct gangs *gangs;
-	bool gangs_rebuilt;  /* what the process before left was taken up */
-	bool gang_line_due;  /* gangs in line are to be looked at */
-	uint64_t gang_plans; /* counts them, for their ids */
+	bool gangs_rebuilt;                       /* what the process before left was taken up */
+	bool gang_line_due;                       /* gangs in line are to be looked at */
+	int64_t ungate_after_ns, ungate_pause_ns; /* a gate that nobody means could not be taken away: when again */
+	bool gang_tell_due;                       /* refused writes on members are to be sent again, later */
+	uint64_t gang_plans;                      /* counts them, for their ids */
 	struct gang_objects *gang_objects;
 	struct gang_sources gang_sources; /* our pods that have an object of a gang: pending ones, and bound members */
 	struct gang_feed *gang_feed;
+	struct map wakes;        /* wake-ups that are being written, by their number */
+	uint64_t wakes_made;     /* counts them */
 	struct map gang_writes;  /* pod UID → the write on that member that is under way */
 	struct map gang_news;    /* a gang's key → struct gang_news */
 	struct undo *undos;      /* under way */
@@ -523,6 +527,8 @@ void gang_news_close(struct scheduler *s);
 bool gang_say(struct scheduler *s, const struct pod *pod, const char *line);
 void gang_tell(struct scheduler *s, struct gang_member *member);
 /* The nomination stands, or could not be written. */
+/* Sends again what was refused, if it is time. */
+void gang_tell_again(struct scheduler *s, struct gang *gang, int64_t now);
 void gang_nominated(struct scheduler *s, struct tracked *tracked);
 /* Takes berth's gate from a pod that is not planned. */
 void gang_ungate(struct scheduler *s, const struct pod *pod);
@@ -542,6 +548,7 @@ void wake_soon(struct scheduler *s, enum reason cause);
 void wake_on_timer(uv_timer_t *timer);
 /* Does at once what is due, if anything is. */
 void wake_now(struct scheduler *s);
+void wake_close(struct scheduler *s);
 /* The pod was rejected for a gang that it is not in, or nobody asked about it yet. */
 void wake_single(struct scheduler *s, struct tracked *tracked);
 /* After the first list: pods that nobody asks about were rejected before this process began. */

@@ -231,6 +231,7 @@ void scheduler_stop(struct scheduler *s, void (*done)(void *ctx), void *ctx)
 	if (s->kube)
 		kube_close(s->kube);
 	bind_close(s);
+	wake_close(s);
 	hint_close(s);
 	gang_close(s);
 	gang_news_close(s);

@@ -1,6 +1,9 @@
 /* Wake-ups: a rejected pod sleeps until one of its own events, a node's, or five minutes later, and berth's state also
  * changes where kube-scheduler sees nothing: a reservation expires, the policy changes, berth's own watch catches up.
  * So berth writes one annotation on each pod that would now be accepted, which makes the scheduler ask again. */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "scheduler/internal.h"
 
@@ -9,15 +12,32 @@
 #define WAKES_PER_PASS 100 /* with the interval: at most 2,000 PATCHes a second */
 #define SLEEPERS_MS 5000   /* kube-scheduler asks sooner about what it has in its queue */
 #define ANNOTATION_MAX 256
+#define WAKE_KEY_MAX 24
 
+struct wake_write {
+	struct scheduler *scheduler;
+	char *uid;
+	char key[WAKE_KEY_MAX]; /* of that wake-up: the one before may still be written */
+};
+
+static void write_free(struct wake_write *write)
+{
+	free(write->uid);
+	free(write);
+}
+
+/* A pod that is gone needs no waking. Any other is woken once more when its turn ends. */
 static void patched(void *ctx, const struct kube_answer *answer)
 {
-	(void)ctx;
-	/* A pod that is gone needs no waking. What failed otherwise was repeated by the client; the turn then ends and
-	 * the pod is woken once more. */
-	if (answer->code != 0 || (answer->status >= 300 && answer->status != 404 && answer->status != 409))
-		log_warn("a pod could not be woken", "status=%u error=%s", answer->status,
+	struct wake_write *write = ctx;
+	struct scheduler *s = write->scheduler;
+	map_remove(&s->wakes, slice_of(write->key));
+	if (answer->code != 0 || (answer->status >= 300 && answer->status != 404)) {
+		log_warn("a pod could not be woken", "uid=%s status=%u error=%s", write->uid, answer->status,
 		    log_quote(answer->error ? answer->error : ""));
+		waiting_unwoken(s->waiting, slice_of(write->uid));
+	}
+	write_free(write);
 }
 
 static void wake(void *ctx, struct waiting_pod *waiting, struct node *node)
@@ -25,9 +45,13 @@ static void wake(void *ctx, struct waiting_pod *waiting, struct node *node)
 	struct scheduler *s = ctx;
 	struct buf annotation;
 	const char *code = reason_code(s->wake_cause);
+	struct wake_write *write = xcalloc(1, sizeof *write);
+	*write = (struct wake_write){.scheduler = s, .uid = xstrdup(waiting->pod->uid)};
+	snprintf(write->key, sizeof write->key, "%llu", (unsigned long long)++s->wakes_made);
+	map_put(&s->wakes, slice_of(write->key), write);
 	buf_init(&annotation, ANNOTATION_MAX);
 	buf_printf(&annotation, "{\"berth.dev/wake\":\"%s/%llu\"}", code, (unsigned long long)waiting->woken_total);
-	kube_annotate(s->kube, pod_ref(waiting->pod), buf_slice(&annotation), patched, s);
+	kube_annotate(s->kube, pod_ref(waiting->pod), buf_slice(&annotation), patched, write);
 	buf_free(&annotation);
 	metric_add(s->instruments.wakeups, 1, code, NULL);
 	log_debug(
@@ -123,6 +147,14 @@ void wake_sleepers_later(struct scheduler *s)
 {
 	if (!s->stopping)
 		uv_timer_start(&s->sleepers_timer, sleepers_on_timer, SLEEPERS_MS, 0);
+}
+
+void wake_close(struct scheduler *s)
+{
+	size_t cursor = 0;
+	for (struct wake_write *write; (write = map_next(&s->wakes, &cursor));)
+		write_free(write);
+	map_free(&s->wakes);
 }
 
 void wake_now(struct scheduler *s)

@@ -145,6 +145,31 @@ static void an_unused_turn_is_given_again_and_then_passed_on(void **state)
 	queue_free(queue);
 }
 
+static void a_wake_up_that_failed_was_none(void **state)
+{
+	(void)state;
+	struct queue *queue = queue_new(2);
+	int64_t now = 10 * SECOND;
+	take(queue, 7);
+	waiting_unwoken(queue->waiting, slice_of("p0000")); /* which is not woken */
+	assert_int_equal(wake(queue, now), 1);
+	for (int i = 0; i < WAITING_UNWOKEN_MAX; i++) {
+		waiting_unwoken(queue->waiting, slice_of("p0000"));
+		now += 5 * SECOND;
+		expire(queue, now);
+		assert_int_equal(queue->woken.count, 1);
+		assert_string_equal(queue->woken.pods[0]->pod->uid, "p0000");
+	}
+	waiting_unwoken(queue->waiting, slice_of("p0000")); /* it had its chances */
+	expire(queue, now += 5 * SECOND);
+	assert_int_equal(queue->woken.count, 1);
+	assert_int_equal(expire(queue, now += 5 * SECOND), LEDGER_NEVER);
+	assert_int_equal(wake(queue, now), 1);
+	assert_string_equal(queue->woken.pods[0]->pod->uid, "p0001");
+	waiting_unwoken(queue->waiting, slice_of("nobody"));
+	queue_free(queue);
+}
+
 /* A pod that is rejected again after it had left goes on counting where its annotation stands. */
 static void a_count_goes_on_where_the_annotation_stands(void **state)
 {
@@ -465,6 +490,7 @@ int main(void)
 	    cmocka_unit_test(one_gpu_wakes_one_pod),
 	    cmocka_unit_test(priority_then_age_then_uid),
 	    cmocka_unit_test(an_unused_turn_is_given_again_and_then_passed_on),
+	    cmocka_unit_test(a_wake_up_that_failed_was_none),
 	    cmocka_unit_test(a_count_goes_on_where_the_annotation_stands),
 	    cmocka_unit_test(room_not_taken_goes_to_the_next),
 	    cmocka_unit_test(a_taken_turn_wakes_nobody),
