@@ -103,27 +103,56 @@ void keep_read(struct keep *keep, keep_shown *shown, void (*done)(void *ctx), vo
 
 /* --- writing --- */
 
-static void write_due(struct keep *keep);
-
-static void settle(struct keep *keep)
+/* The keys of the write that was answered; to be freed. */
+static struct due_key **sent_keys(const struct keep *keep, size_t *count)
 {
 	struct due_key **sent = xcalloc(keep->due.count + 1, sizeof *sent);
-	size_t cursor = 0, count = 0;
+	size_t cursor = 0;
+	*count = 0;
 	for (struct due_key *due; (due = map_next(&keep->due, &cursor));)
 		if (due->sent)
-			sent[count++] = due;
-	while (count > 0) {
-		map_remove(&keep->due, slice_of(sent[--count]->key));
-		due_free(sent[count]);
+			sent[(*count)++] = due;
+	return sent;
+}
+
+static void settle(struct keep *keep, const struct kube_answer *answer)
+{
+	size_t count;
+	struct due_key **sent = sent_keys(keep, &count);
+	for (size_t i = 0; i < count; i++)
+		map_remove(&keep->due, slice_of(sent[i]->key));
+	for (size_t i = 0; i < count; i++) {
+		if (keep->written)
+			keep->written(keep->ctx, slice_of(sent[i]->key), answer);
+		due_free(sent[i]);
 	}
 	free(sent);
 }
 
-static void forget_sent(struct keep *keep)
+static void write_due(struct keep *keep);
+
+/* What was set meanwhile is tried at once, and nothing else. */
+static void fail(struct keep *keep, const struct kube_answer *answer)
 {
-	size_t cursor = 0;
-	for (struct due_key *due; (due = map_next(&keep->due, &cursor));)
-		due->sent = false;
+	size_t count;
+	struct due_key **sent = sent_keys(keep, &count);
+	char **keys = xcalloc(count + 1, sizeof *keys);
+	bool more = keep->due.count > count;
+	for (size_t i = 0; i < count; i++) {
+		sent[i]->sent = false;
+		keys[i] = xstrdup(sent[i]->key);
+	}
+	free(sent);
+	if (answer->code != ERR_REFUSED) /* another berth may be active, and keeps its own */
+		set_trouble(keep, answer);
+	for (size_t i = 0; i < count; i++) {
+		if (keep->written)
+			keep->written(keep->ctx, slice_of(keys[i]), answer);
+		free(keys[i]);
+	}
+	free(keys);
+	if (more)
+		write_due(keep);
 }
 
 static void make(struct keep *keep);
@@ -135,7 +164,6 @@ static void was_written(void *ctx, const struct kube_answer *answer)
 	bool missing = answer->code == 0 && answer->status == 404;
 	keep->writing = keep->making = false;
 	if (missing && !made) {
-		forget_sent(keep);
 		make(keep);
 		return;
 	}
@@ -145,13 +173,11 @@ static void was_written(void *ctx, const struct kube_answer *answer)
 	}
 	if (done) {
 		set_trouble(keep, NULL);
-		settle(keep);
+		settle(keep, answer);
 		write_due(keep);
 		return;
 	}
-	forget_sent(keep);
-	if (answer->code != ERR_REFUSED) /* another berth may be active, and keeps its own */
-		set_trouble(keep, answer);
+	fail(keep, answer);
 }
 
 /* Empty, so that a key that is to go needs no other way. */

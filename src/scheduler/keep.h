@@ -9,9 +9,12 @@
 #include "kube/kube.h"
 
 #define KEEP_TEXT_MAX (900u << 10) /* bytes of one write; the API server takes 1 MiB of a ConfigMap's data */
+#define KEEP_KEY_MAX (400u << 10)  /* of one key's text: callers keep below it */
 
 /* A key as it was kept, unescaped. */
 typedef void keep_shown(void *ctx, struct slice key, struct slice text);
+/* What became of a key's latest text. One that failed is tried again by keep_again, or with the next that is set. */
+typedef void keep_written(void *ctx, struct slice key, const struct kube_answer *answer);
 
 struct keep {
 	struct kube *kube; /* NULL until it is opened */
@@ -23,7 +26,8 @@ struct keep {
 	char *trouble;      /* why it cannot be read or written, or NULL */
 	keep_shown *shown;
 	void (*done)(void *ctx);
-	void *ctx;
+	keep_written *written; /* NULL: nobody waits for it; else set before anything is */
+	void *ctx;             /* of all of them */
 };
 
 /* Texts are not copied but for the namespace. */

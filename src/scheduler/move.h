@@ -9,11 +9,10 @@
 #include "cluster/suspension.h"
 #include "scheduler/internal.h"
 
-#define MOVES_MAX 64              /* at a time */
-#define MOVE_PODS_MAX 1024        /* waiting pods of one move */
-#define MOVE_UNITS_MAX 1024       /* units of one move */
-#define MOVE_RECORD_VERSION 1     /* of its form */
-#define MOVE_RECORD_MAX (1 << 19) /* bytes; of a ConfigMap there is 1 MiB */
+#define MOVES_MAX 64          /* at a time */
+#define MOVE_PODS_MAX 1024    /* waiting pods of one move */
+#define MOVE_UNITS_MAX 1024   /* units of one move */
+#define MOVE_RECORD_VERSION 1 /* of its form */
 #define MOVE_ID_MAX 40
 #define MOVE_DAY_NS (86400 * NS_PER_S)
 #define MOVE_TIMES_MAX 24 /* of a unit's moves that are remembered: perUnitAndDay goes no higher */
@@ -124,9 +123,10 @@ struct move {
 	struct scheduler *s;
 	struct move *next;
 	char id[MOVE_ID_MAX];
-	bool observed; /* reported only */
-	bool barred;   /* a unit of it is left alone from now on: another move would be another one */
-	bool asking;   /* whether its units may be ended is not known yet */
+	bool observed;  /* reported only */
+	bool barred;    /* a unit of it is left alone from now on: another move would be another one */
+	bool asking;    /* whether its units may be ended is not known yet */
+	bool recording; /* its record is being written, or erased */
 	struct move_steps steps;
 	struct move_facts facts;                           /* busy to failed, of the phase's acts */
 	size_t busy;                                       /* of its acts that are not its units' */
@@ -163,7 +163,8 @@ struct moves {
 	uint64_t budget_changes;
 	struct move *list;
 	size_t count;
-	bool taken_up; /* the records were read */
+	struct keep kept; /* the records */
+	bool taken_up;    /* they were read */
 	bool reading;
 	int64_t read_ns;        /* not sooner again */
 	struct orphan *orphans; /* marked objects that the lists at the start have shown */
@@ -263,8 +264,7 @@ void room_returned(struct scheduler *s, const struct pod *pod);
 /* move_record.c: the ConfigMap */
 void record_write(struct move *move);
 void record_erase(struct move *move);
-/* Of the ConfigMap, or of all in its namespace; `path` is begun here. */
-void record_path(const struct scheduler *s, bool of_all, struct buf *path);
+void record_open(struct scheduler *s);
 
 /* move_record_read.c */
 void record_read(struct scheduler *s);

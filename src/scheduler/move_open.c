@@ -96,6 +96,7 @@ void moves_close(struct scheduler *s)
 	orphans_free(moves);
 	demand_close(moves);
 	work_free_all(moves);
+	keep_close(&moves->kept);
 	map_free(&moves->by_unit);
 	map_free(&moves->by_place);
 	budgets_free(moves->budgets);

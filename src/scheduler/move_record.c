@@ -1,14 +1,12 @@
 /* The record of each move: a key of one ConfigMap, written before its first act and gone after its last, so that the
  * next process goes on from it. */
 #include <inttypes.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "scheduler/json.h"
 #include "scheduler/move.h"
-
-#define PATH_ROOM 1024
 
 static bool is_good(const struct kube_answer *answer)
 {
@@ -19,15 +17,6 @@ static bool is_final(const struct kube_answer *answer)
 {
 	return answer->code == 0 && answer->status >= 400 && answer->status < 500 && answer->status != 409 &&
 	       answer->status != 429;
-}
-
-/* "NAMESPACE/NAME" → the path of the ConfigMap, or of all of them. */
-void record_path(const struct scheduler *s, bool of_all, struct buf *path)
-{
-	const char *name = strchr(s->moves_name, '/');
-	buf_init(path, PATH_ROOM);
-	buf_printf(path, "/api/v1/namespaces/%.*s/configmaps%s", (int)(name - s->moves_name), s->moves_name,
-	    of_all ? "" : name);
 }
 
 static void write_time(struct buf *out, const char *key, int64_t wall_ns)
@@ -142,100 +131,65 @@ static void write_move(const struct move *move, struct buf *out)
 	buf_text(out, "]}");
 }
 
-static void answered(struct move *move, const struct kube_answer *answer)
+static struct move *find(const struct moves *moves, struct slice id)
 {
+	for (struct move *move = moves->list; move; move = move->next)
+		if (slice_is(id, move->id))
+			return move;
+	return NULL;
+}
+
+/* One that may not be erased is read again by the next process, and found to be over. */
+static void written(void *ctx, struct slice key, const struct kube_answer *answer)
+{
+	struct scheduler *s = ctx;
+	struct move *move = find(s->moves, key);
+	if (!move || !move->recording)
+		return;
+	move->recording = false;
 	move->busy--;
 	if (!is_good(answer)) {
-		move->facts.refused |= is_final(answer);
+		move->facts.refused |= is_final(answer) && move->steps.phase != MOVE_ERASE;
 		move->facts.failed |= !is_final(answer);
 		log_warn("the record of a move could not be written", "move=%s configmap=%s error=%s", move->id,
-		    move->s->moves_name, log_quote(answer->error ? answer->error : ""));
+		    s->moves_name, log_quote(answer->error ? answer->error : ""));
 	}
-	move_wake(move->s);
+	move_wake(s);
 }
 
-static void created(void *ctx, const struct kube_answer *answer)
+static void set(struct move *move, const char *text)
 {
-	answered(ctx, answer);
-}
-
-/* The body of the ConfigMap, or of a patch of it, with the move's key alone. */
-static bool body_of(const struct move *move, bool whole, bool gone, struct buf *body)
-{
-	const char *name = strchr(move->s->moves_name, '/');
-	struct buf record;
-	buf_init(&record, MOVE_RECORD_MAX);
-	buf_init(body, 2 * MOVE_RECORD_MAX);
-	if (!gone)
-		write_move(move, &record);
-	buf_char(body, '{');
-	if (whole) {
-		buf_text(body, "\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{");
-		member(body, "name", name + 1);
-		buf_text(body, "},");
-	}
-	buf_text(body, "\"data\":{");
-	member(body, move->id, gone ? NULL : record.data);
-	buf_text(body, "}}");
-	bool fits = !record.overflow && !body->overflow;
-	buf_free(&record);
-	return fits;
-}
-
-static void patched(void *ctx, const struct kube_answer *answer)
-{
-	struct move *move = ctx;
-	struct buf path, body;
-	if (answer->code != 0 || answer->status != 404) {
-		answered(move, answer);
-		return;
-	}
-	record_path(move->s, true, &path);
-	if (body_of(move, true, false, &body))
-		kube_call(move->s->kube, &(struct kube_call_spec){.method = "POST",
-		                             .path = buf_slice(&path).at,
-		                             .body = buf_slice(&body),
-		                             .done = created,
-		                             .ctx = move});
-	buf_free(&path);
-	buf_free(&body);
-}
-
-static void patch(struct move *move, bool gone, kube_done *done)
-{
-	struct buf path, body;
-	record_path(move->s, false, &path);
-	if (body_of(move, false, gone, &body)) {
+	if (!move->recording)
 		move->busy++;
-		kube_call(move->s->kube, &(struct kube_call_spec){.method = "PATCH",
-		                             .path = buf_slice(&path).at,
-		                             .content_type = "application/merge-patch+json",
-		                             .body = buf_slice(&body),
-		                             .repeatable = true,
-		                             .done = done,
-		                             .ctx = move});
-	} else {
-		log_warn("the record of a move is too large", "move=%s", move->id);
-		move->facts.refused = true;
-	}
-	buf_free(&path);
-	buf_free(&body);
+	move->recording = true;
+	keep_set(&move->s->moves->kept, move->id, text);
 }
 
 void record_write(struct move *move)
 {
-	patch(move, false, patched);
-}
-
-static void erased(void *ctx, const struct kube_answer *answer)
-{
-	struct move *move = ctx;
-	move->busy--;
-	move->facts.failed |= !is_good(answer) && !is_final(answer);
-	move_wake(move->s);
+	struct buf text;
+	buf_init(&text, KEEP_KEY_MAX);
+	write_move(move, &text);
+	if (text.overflow) {
+		log_warn("the record of a move is too large", "move=%s", move->id);
+		move->facts.refused = true;
+	} else {
+		set(move, buf_slice(&text).at);
+	}
+	buf_free(&text);
 }
 
 void record_erase(struct move *move)
 {
-	patch(move, true, erased);
+	set(move, NULL);
+}
+
+/* "NAMESPACE/NAME" → the ConfigMap. */
+void record_open(struct scheduler *s)
+{
+	const char *slash = strchr(s->moves_name, '/');
+	char *namespace_ = xstrndup(s->moves_name, (size_t)(slash - s->moves_name));
+	keep_open(&s->moves->kept, s->kube, namespace_, slash + 1);
+	s->moves->kept.written = written;
+	free(namespace_);
 }

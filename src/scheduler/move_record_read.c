@@ -10,11 +10,6 @@
 
 #define READ_AGAIN_NS (5 * NS_PER_S)
 
-static bool is_good(const struct kube_answer *answer)
-{
-	return answer->code == 0 && answer->status < 300;
-}
-
 static char *text_of(struct reader *json, struct arena *arena)
 {
 	const char *text = field_string(json, arena);
@@ -294,55 +289,33 @@ static void take_up(struct scheduler *s, const char *id, struct slice text)
 	arena_free(&arena);
 }
 
-static void read_data(struct scheduler *s, struct slice body)
+static void shown(void *ctx, struct slice key, struct slice text)
 {
-	struct reader json;
-	struct arena arena;
-	struct slice text;
-	arena_init(&arena, 4096);
-	reader_open(&json, body);
-	if (reader_peek(&json) == READER_OBJECT && reader_object(&json))
-		for (struct slice key; reader_key(&json, &key);) {
-			if (!slice_is(key, "data") || reader_peek(&json) != READER_OBJECT) {
-				reader_skip(&json);
-				continue;
-			}
-			reader_object(&json);
-			while (reader_key(&json, &key)) {
-				char id[MOVE_ID_MAX];
-				bool known = reader_string(&json, &text) && key.len < sizeof id && move_is_mark(key);
-				if (!known)
-					continue;
-				snprintf(id, sizeof id, "%.*s", (int)key.len, key.at);
-				take_up(s, id, field_plain(&arena, text));
-			}
-		}
-	arena_free(&arena);
+	char id[MOVE_ID_MAX];
+	if (!move_is_mark(key))
+		return;
+	snprintf(id, sizeof id, "%.*s", (int)key.len, key.at);
+	take_up(ctx, id, text);
 }
 
-static void came(void *ctx, const struct kube_answer *answer)
+static void was_read(void *ctx)
 {
 	struct scheduler *s = ctx;
 	s->moves->reading = false;
-	if (is_good(answer))
-		read_data(s, answer->body);
-	s->moves->taken_up = is_good(answer) || (answer->code == 0 && answer->status == 404);
+	s->moves->taken_up = s->moves->kept.read;
 	if (!s->moves->taken_up)
 		log_warn("the records of moves cannot be read: none is made", "configmap=%s error=%s", s->moves_name,
-		    log_quote(answer->error ? answer->error : ""));
+		    log_quote(s->moves->kept.trouble ? s->moves->kept.trouble : ""));
 	move_wake(s);
 }
 
 void record_read(struct scheduler *s)
 {
-	struct buf path;
 	if (s->moves->reading || clock_now() < s->moves->read_ns)
 		return;
+	if (!s->moves->kept.kube)
+		record_open(s);
 	s->moves->reading = true;
 	s->moves->read_ns = clock_now() + READ_AGAIN_NS;
-	record_path(s, false, &path);
-	kube_call(
-	    s->kube, &(struct kube_call_spec){
-	                 .method = "GET", .path = buf_slice(&path).at, .repeatable = true, .done = came, .ctx = s});
-	buf_free(&path);
+	keep_read(&s->moves->kept, shown, was_read, s);
 }
