@@ -71,7 +71,7 @@ struct object {
 #define MOVES_KUEUE_WORKLOAD_WORD "workload"
 #define MOVES_COOLDOWN_DEFAULT "1h"
 #define MOVES_GIVE_BACK_DEFAULT "10m"
-#define MOVES_PER_UNIT_MAX 1000
+#define MOVES_PER_UNIT_MAX 24 /* what is remembered of a unit */
 #define MOVES_PER_UNIT_DEFAULT 2
 #define MOVES_PER_UNIT_DEFAULT_TEXT "2"
 #define SCALE_UP_AFTER_DEFAULT "5m"

@@ -38,7 +38,9 @@ static const struct field moves_fields[] = {
         .min = 1,
         .max = MOVES_PER_UNIT_MAX,
         .default_text = MOVES_PER_UNIT_DEFAULT_TEXT,
-        .help = "How often a unit may be ended within 24 hours."},
+        .help = "How often a unit may be ended within 24 hours. Replicas that are made anew, of a Deployment through "
+                "all its "
+                "ReplicaSets, count together: of N of them at most N times as many."},
     {.key = "giveBackAfter",
         .kind = FIELD_DURATION,
         .offset = offsetof(struct doc_moves, give_back_after),

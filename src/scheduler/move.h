@@ -4,6 +4,7 @@
 #define SCHEDULER_MOVE_H
 
 #include "berth/move.h"
+#include "berth/turnover.h"
 #include "berth/victims.h"
 #include "cluster/budget.h"
 #include "cluster/suspension.h"
@@ -39,6 +40,7 @@ struct work_pod {
 	uint64_t policy_version; /* of the class */
 	uint16_t class_;         /* index, or UINT16_MAX */
 	uint32_t mark;
+	size_t younger; /* of its maker's, as makers_rank found it */
 };
 
 struct work {
@@ -48,6 +50,19 @@ struct work {
 	enum work_way way;
 	struct work_pod *pods;
 	size_t count;
+	struct maker *maker;       /* NULL: of what is suspended, and of what nobody makes anew */
+	struct work *next, **link; /* of the maker's */
+};
+
+/* What makes replicas anew after they were evicted, with another UID: the Deployment of a ReplicaSet, the
+ * LeaderWorkerSet with the index of the group, else the controller. */
+struct maker {
+	char *key; /* NAMESPACE/KIND/NAME */
+	struct work *works;
+	struct turnover ended;
+	/* As makers_rank found it. */
+	unsigned so_far; /* that ended within a day, or are about to */
+	size_t waiting, replicas;
 };
 
 /* What is remembered of a unit by its id, as long as it matters. */
@@ -92,6 +107,8 @@ struct move_unit {
 	int64_t milli_gpus, since_ns, back_ns; /* wall clock: when it was ended, and when it came back; 0 = not yet */
 	double cost;                           /* GPU-seconds */
 	int32_t priority;
+	char *maker;  /* key of what makes it anew, or NULL */
+	bool counted; /* there, as ended */
 	size_t key_count, pod_count, room_count;
 	char **keys; /* of its works */
 	struct unit_pod *pods;
@@ -126,6 +143,7 @@ struct move {
 	bool observed;  /* reported only */
 	bool barred;    /* a unit of it is left alone from now on: another move would be another one */
 	bool asking;    /* whether its units may be ended is not known yet */
+	bool adopted;   /* another process has begun it */
 	bool recording; /* its record is being written, or erased */
 	struct move_steps steps;
 	struct move_facts facts;                           /* busy to failed, of the phase's acts */
@@ -150,13 +168,17 @@ struct demand_tried {
 };
 
 struct moves {
-	struct map pods;     /* UID → struct work_pod */
-	struct map works;    /* key → struct work */
-	size_t past_room;    /* old ones are sought to be forgotten beyond it */
-	struct map past;     /* id → struct unit_past */
-	struct map by_unit;  /* id → struct move_unit, the latest of it of moves that are not over */
-	struct map by_place; /* UID → struct move_place */
-	struct map tried;    /* id → struct demand_tried */
+	struct map pods;                    /* UID → struct work_pod */
+	struct map works;                   /* key → struct work */
+	size_t past_room;                   /* old ones are sought to be forgotten beyond it */
+	struct map past;                    /* id → struct unit_past */
+	struct map makers;                  /* key → struct maker */
+	int64_t ended_hour;                 /* in which some ended that is not kept yet, or 0 */
+	int64_t swept_hour;                 /* when old ones were forgotten last */
+	int64_t kept_hours[TURNOVER_HOURS]; /* those that the ConfigMap has keys of; 0 = none */
+	struct map by_unit;                 /* id → struct move_unit, the latest of it of moves that are not over */
+	struct map by_place;                /* UID → struct move_place */
+	struct map tried;                   /* id → struct demand_tried */
 	struct budgets *budgets;
 	struct kube_watch *budget_watch;
 	bool budgets_known;
@@ -183,11 +205,29 @@ void work_free_all(struct moves *moves);
  * touched, or each of its pods is a unit. */
 const char *work_unit(const struct scheduler *s, const struct work *work, const char **kind);
 const struct policy_class *work_class(struct scheduler *s, struct work_pod *pod);
+/* move_past.c */
 struct unit_past *past_of(struct moves *moves, const char *id);
 void past_moved(struct moves *moves, const char *id, int64_t wall_ns);
 unsigned past_today(const struct moves *moves, const char *id, int64_t wall_ns);
 bool past_alone(const struct moves *moves, const char *id, int64_t wall_ns);
 void past_leave_alone(struct moves *moves, const char *id, int64_t until_ns, const char *why);
+
+void past_free(struct moves *moves);
+
+/* move_replicas.c: what makes replicas anew, and how often they were ended */
+void maker_join(struct moves *moves, struct work *work, const struct pod *pod, const char *group);
+void maker_leave(struct moves *moves, struct work *work);
+/* Before maker_share: how many of each maker's there are, and which are the youngest. */
+void makers_rank(struct scheduler *s);
+/* How often the replica, or one in its place, was ended today; 0 of NULL. */
+unsigned maker_share(const struct work_pod *pod);
+/* The unit, an evicted one, has ended. */
+void maker_ended(struct move_unit *unit);
+/* What is new is written, what is old forgotten. */
+void makers_keep(struct moves *moves);
+/* A key of the ConfigMap; false: it is another's. */
+bool makers_shown(struct moves *moves, struct slice key, struct slice text);
+void makers_free(struct moves *moves);
 
 /* move_demand.c: who waits, and what the search says to it */
 void demand_look(struct scheduler *s);

@@ -66,7 +66,7 @@ static void evicted(void *ctx, const struct kube_answer *answer)
 		if (move->steps.phase == MOVE_EVICT && unit->state == UNIT_STANDS) {
 			unit->state = UNIT_ENDED;
 			unit->since_ns = clock_wall();
-			past_moved(move->s->moves, unit->id, unit->since_ns);
+			maker_ended(unit);
 			tell_unit(unit, "GPUsTaken", NULL);
 		}
 	} else if (answer->code == 0 && answer->status >= 400 && answer->status < 500 &&
@@ -93,6 +93,9 @@ static void evict(struct move_unit *unit, bool dry)
 			continue;
 		if (!there || there->deleting) {
 			pod->done = true;
+			/* The process before may have had no time to count it. */
+			if (unit->move->adopted && !dry)
+				maker_ended(unit);
 			continue;
 		}
 		pod->unit = unit;

@@ -164,6 +164,7 @@ static void settle(struct scheduler *s, struct move_search *search)
 	size_t count = 0, all = search->request.unit_count;
 	struct victims_unit *units = arena_calloc(&search->arena, all + 1, sizeof *units);
 	int64_t wall = clock_wall();
+	makers_rank(s);
 	if (all > 0)
 		qsort(search->found, all, sizeof(struct found *), by_id);
 	for (size_t i = 0; i < all; i++) {
@@ -173,8 +174,11 @@ static void settle(struct scheduler *s, struct move_search *search)
 			continue;
 		unit.members = found->members;
 		unit.draws = found->draws;
-		unit.moves = past_today(s->moves, found->id, wall);
-		if (past_alone(s->moves, found->id, wall))
+		unit.moves = unit.way == VICTIMS_SUSPEND ? past_today(s->moves, found->id, wall)
+		                                         : maker_share(work_find(s, found->first));
+		bool cooling = unit.way == VICTIMS_EVICT && unit.moves > 0 &&
+		               wall - unit.start_ns < s->policy.inforce->moves.cooldown_ns;
+		if (cooling || past_alone(s->moves, found->id, wall))
 			unit.keep |= VICTIMS_KEEP_OWNER;
 		found->taken = true;
 		search->found[count] = found;

@@ -42,7 +42,7 @@ static void unit_free(struct move_unit *unit)
 	for (size_t i = 0; i < unit->room_count; i++)
 		free(unit->rooms[i].node);
 	char *texts[] = {unit->id, unit->kind, unit->namespace_, unit->name, unit->uid, unit->class_name, unit->version,
-	    unit->asked_uid};
+	    unit->asked_uid, unit->maker};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		free(texts[i]);
 	free(unit->keys);
@@ -139,9 +139,11 @@ void move_adopt(struct move *move)
 		if (unit->suspends)
 			unit->state = UNIT_ENDED;
 		unit->found = true;
-		if (unit->since_ns > 0)
+		unit->counted = unit->since_ns > 0;
+		if (unit->suspends && unit->since_ns > 0)
 			past_moved(s->moves, unit->id, unit->since_ns);
 	}
+	move->adopted = true;
 	for (size_t i = 0; i < move->place_count; i++) {
 		const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(move->places[i].uid));
 		const struct tracked *tracked = roster_find(s->roster, slice_of(move->places[i].uid));
@@ -326,6 +328,7 @@ void move_tick(struct scheduler *s)
 		step(move);
 	}
 	return_units(s);
+	makers_keep(moves);
 	if (s->policy.inforce->moves.mode != MOVES_OFF && moves->budgets_known && s->gangs_rebuilt)
 		demand_look(s);
 }

@@ -96,6 +96,8 @@ void moves_close(struct scheduler *s)
 	orphans_free(moves);
 	demand_close(moves);
 	work_free_all(moves);
+	past_free(moves);
+	makers_free(moves);
 	keep_close(&moves->kept);
 	map_free(&moves->by_unit);
 	map_free(&moves->by_place);

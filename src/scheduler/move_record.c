@@ -70,6 +70,10 @@ static void write_unit(const struct scheduler *s, const struct move_unit *unit, 
 		buf_char(out, ',');
 		member(out, "apiVersion", unit->suspends->api_version);
 	}
+	if (unit->maker) {
+		buf_char(out, ',');
+		member(out, "replicaOf", unit->maker);
+	}
 	if (unit->since_ns > 0)
 		write_time(out, "since", unit->since_ns);
 	write_texts(out, "keys", unit->keys, unit->key_count);

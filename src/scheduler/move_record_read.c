@@ -134,6 +134,8 @@ static void read_unit(struct reader *json, struct arena *arena, struct move *mov
 			replace(&unit->uid, json, arena);
 		else if (slice_is(key, "class"))
 			replace(&unit->class_name, json, arena);
+		else if (slice_is(key, "replicaOf"))
+			replace(&unit->maker, json, arena);
 		else if (slice_is(key, "suspends"))
 			reader_bool(json, &suspends);
 		else if (slice_is(key, "apiVersion"))
@@ -291,11 +293,12 @@ static void take_up(struct scheduler *s, const char *id, struct slice text)
 
 static void shown(void *ctx, struct slice key, struct slice text)
 {
+	struct scheduler *s = ctx;
 	char id[MOVE_ID_MAX];
-	if (!move_is_mark(key))
+	if (makers_shown(s->moves, key, text) || !move_is_mark(key))
 		return;
 	snprintf(id, sizeof id, "%.*s", (int)key.len, key.at);
-	take_up(ctx, id, text);
+	take_up(s, id, text);
 }
 
 static void was_read(void *ctx)

@@ -177,6 +177,9 @@ static void add_unit(
 		    (struct unit_pod){.uid = xstrdup(from->members[i]), .name = xstrdup(pod ? pod->name : "")};
 	}
 	name_unit(s, unit, found, from->way == VICTIMS_SUSPEND);
+	const struct work *work = map_get(&s->moves->works, slice_of(found->keys[0]));
+	if (from->way == VICTIMS_EVICT && work && work->maker)
+		unit->maker = xstrdup(work->maker->key);
 	if (from->way == VICTIMS_SUSPEND)
 		unit->suspends = suspend_kind_of(unit->kind);
 	note_rooms(s, unit);

@@ -1,11 +1,10 @@
 /* Bound pods of ours by their nearest controller: what ends together with what, and what is known of it that the ledger
- * does not keep. And what is remembered of units that were moved. */
+ * does not keep. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "scheduler/move.h"
 
-#define PAST_MAX 16384 /* units that are remembered before old ones are sought to be forgotten */
 #define LWS_NAME "leaderworkerset.sigs.k8s.io/name"
 #define LWS_GROUP "leaderworkerset.sigs.k8s.io/group-index"
 
@@ -65,6 +64,8 @@ static struct work *work_of(struct moves *moves, const struct pod *pod)
 		    .owner_uid = copy(pod->owner_uid),
 		    .way = way};
 		map_put(&moves->works, slice_of(work->key), work);
+		if (way != WORK_SUSPENDED && way != WORK_NEVER)
+			maker_join(moves, work, pod, way == WORK_GROUP ? labels_get(&pod->labels, LWS_GROUP) : NULL);
 	}
 	buf_free(&key);
 	return work;
@@ -94,6 +95,7 @@ static void take_out(struct moves *moves, struct work_pod *pod)
 	if (--work->count > 0)
 		return;
 	map_remove(&moves->works, slice_of(work->key));
+	maker_leave(moves, work);
 	work_free(work);
 }
 
@@ -174,14 +176,8 @@ void work_free_all(struct moves *moves)
 	cursor = 0;
 	for (struct work *work; (work = map_next(&moves->works, &cursor));)
 		work_free(work);
-	cursor = 0;
-	for (struct unit_past *past; (past = map_next(&moves->past, &cursor));) {
-		free(past->id);
-		free(past);
-	}
 	map_free(&moves->pods);
 	map_free(&moves->works);
-	map_free(&moves->past);
 }
 
 /* --- what a work is part of --- */
@@ -238,72 +234,4 @@ const struct policy_class *work_class(struct scheduler *s, struct work_pod *kept
 			pod_free(pod);
 	}
 	return kept->class_ == UINT16_MAX ? NULL : &policy->classes[kept->class_];
-}
-
-/* --- what is remembered of a unit --- */
-
-/* What says nothing any more goes once there is much of it. */
-static void forget_past(struct moves *moves)
-{
-	size_t cursor = 0, count = 0;
-	int64_t wall = clock_wall();
-	struct unit_past **old = xcalloc(moves->past.count + 1, sizeof *old);
-	for (struct unit_past *past; (past = map_next(&moves->past, &cursor));)
-		if (past->alone_until_ns <= wall && past->moved_ns[0] <= wall - MOVE_DAY_NS)
-			old[count++] = past;
-	while (count > 0) {
-		struct unit_past *past = old[--count];
-		map_remove(&moves->past, slice_of(past->id));
-		free(past->id);
-		free(past);
-	}
-	free(old);
-	moves->past_room = 2 * moves->past.count > PAST_MAX ? 2 * moves->past.count : PAST_MAX;
-}
-
-struct unit_past *past_of(struct moves *moves, const char *id)
-{
-	struct unit_past *past = map_get(&moves->past, slice_of(id));
-	if (past)
-		return past;
-	if (moves->past.count >= PAST_MAX && moves->past.count >= moves->past_room)
-		forget_past(moves);
-	past = xcalloc(1, sizeof *past);
-	past->id = xstrdup(id);
-	map_put(&moves->past, slice_of(past->id), past);
-	return past;
-}
-
-void past_moved(struct moves *moves, const char *id, int64_t wall_ns)
-{
-	struct unit_past *past = past_of(moves, id);
-	for (size_t i = 0; i < MOVE_TIMES_MAX; i++)
-		if (past->moved_ns[i] == wall_ns)
-			return;
-	memmove(&past->moved_ns[1], &past->moved_ns[0], (MOVE_TIMES_MAX - 1) * sizeof past->moved_ns[0]);
-	past->moved_ns[0] = wall_ns;
-}
-
-unsigned past_today(const struct moves *moves, const char *id, int64_t wall_ns)
-{
-	const struct unit_past *past = map_get(&moves->past, slice_of(id));
-	unsigned count = 0;
-	for (size_t i = 0; past && i < MOVE_TIMES_MAX; i++)
-		count += past->moved_ns[i] != 0 && past->moved_ns[i] > wall_ns - MOVE_DAY_NS;
-	return count;
-}
-
-bool past_alone(const struct moves *moves, const char *id, int64_t wall_ns)
-{
-	const struct unit_past *past = map_get(&moves->past, slice_of(id));
-	return past && past->alone_until_ns > wall_ns;
-}
-
-void past_leave_alone(struct moves *moves, const char *id, int64_t until_ns, const char *why)
-{
-	struct unit_past *past = past_of(moves, id);
-	if (until_ns <= past->alone_until_ns)
-		return;
-	past->alone_until_ns = until_ns;
-	past->why = why;
 }

@@ -1,13 +1,9 @@
 /* Pods of the classes whose load is told by pods or by autoscalers: how many of each controller are bound, and how many
  * GPUs those without a node ask for. Kept in step by the watch on pods, a pod at a time. */
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "cluster/scaled.h"
 #include "scheduler/signal.h"
-
-#define KEY_MAX 1024
-#define LWS_NAME "leaderworkerset.sigs.k8s.io/name"
-#define TEMPLATE_HASH "pod-template-hash"
 
 struct signal_pod {
 	char *uid;
@@ -19,39 +15,6 @@ struct signal_pod {
 
 /* --- what an autoscaler would name --- */
 
-/* The Deployment of a ReplicaSet: what stands before the hash of its template. */
-static bool deployment_of(const struct pod *pod, struct slice *name)
-{
-	const char *hash = labels_get(&pod->labels, TEMPLATE_HASH);
-	size_t len = strlen(pod->owner_name), tail = hash ? strlen(hash) : 0;
-	if (!hash || len < tail + 2 || pod->owner_name[len - tail - 1] != '-' ||
-	    strcmp(pod->owner_name + len - tail, hash) != 0)
-		return false;
-	*name = (struct slice){pod->owner_name, len - tail - 1};
-	return true;
-}
-
-static bool find_target(const struct pod *pod, const char **kind, struct slice *name)
-{
-	const char *lws = labels_get(&pod->labels, LWS_NAME);
-	if (!pod->owner_name || pod->owner_kind_count == 0)
-		return false;
-	*kind = pod->owner_kinds[0];
-	*name = slice_of(pod->owner_name);
-	if (strcmp(*kind, "ReplicaSet") == 0 && deployment_of(pod, name)) {
-		*kind = "Deployment";
-	} else if (strcmp(*kind, "StatefulSet") == 0 && lws) {
-		*kind = "LeaderWorkerSet";
-		*name = slice_of(lws);
-	}
-	return true;
-}
-
-static void write_key(char key[KEY_MAX], const char *namespace_, const char *kind, struct slice name)
-{
-	snprintf(key, KEY_MAX, "%s/%s/%.*s", namespace_, kind, (int)name.len, name.at);
-}
-
 /* A replica of a LeaderWorkerSet is a whole group. */
 static int32_t pods_each(const struct pod *pod, const char *kind)
 {
@@ -62,8 +25,8 @@ static int32_t pods_each(const struct pod *pod, const char *kind)
 const struct signal_target *signal_target_find(
     const struct signals *signals, const char *namespace_, const char *kind, const char *name)
 {
-	char key[KEY_MAX];
-	write_key(key, namespace_, kind, slice_of(name));
+	char key[SCALED_KEY_MAX];
+	scaled_key(key, namespace_, kind, slice_of(name));
 	return map_get(&signals->targets, slice_of(key));
 }
 
@@ -71,10 +34,10 @@ static struct signal_target *target_of(struct signals *signals, const struct pod
 {
 	const char *kind;
 	struct slice name;
-	char key[KEY_MAX];
-	if (!find_target(pod, &kind, &name))
+	char key[SCALED_KEY_MAX];
+	if (!scaled_by(pod, &kind, &name))
 		return NULL;
-	write_key(key, pod->namespace_, kind, name);
+	scaled_key(key, pod->namespace_, kind, name);
 	struct signal_target *target = map_get(&signals->targets, slice_of(key));
 	if (!target) {
 		target = xcalloc(1, sizeof *target);

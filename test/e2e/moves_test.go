@@ -225,8 +225,10 @@ func (p *peaks) noMoves(patience time.Duration) {
 		}
 		record, err := plane.Client.CoreV1().ConfigMaps("default").Get(p.t.Context(), "berth-moves", metav1.GetOptions{})
 		must(p.t, err)
-		if len(record.Data) > 0 {
-			return []string{fmt.Sprint(record.Data)}
+		for key, text := range record.Data {
+			if strings.HasPrefix(key, "move-") {
+				return []string{text}
+			}
 		}
 		return nil
 	})

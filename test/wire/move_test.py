@@ -94,7 +94,12 @@ class MoveTest(WireTest):
 
     def records(self):
         status, made = self.cluster.api.json("GET", RECORDS)
-        return {k: json.loads(v) for k, v in (made.get("data") or {}).items()} if status == 200 else {}
+        return {k: json.loads(v) for k, v in (made.get("data") or {}).items() if k.startswith("move-")} if status == 200 else {}
+
+    def ended(self):
+        """How often replicas were ended, by what makes them anew, as it is kept."""
+        hours = [json.loads(v) for k, v in self.cluster.api.json("GET", RECORDS)[1].get("data", {}).items() if k.startswith("ended-")]
+        return {maker: sum(hour.get(maker, 0) for hour in hours) for hour in hours for maker in hour}
 
     def events(self, reason):
         return [e for e in self.cluster.api.json("GET", "/apis/events.k8s.io/v1/events")[1]["items"] if e["reason"] == reason]
@@ -505,6 +510,81 @@ class Evicted(MoveTest):
         self.why()
         time.sleep(0.5)
         self.assertEqual(len(self.standing_pods()), 3)
+
+
+class EvictedAgain(MoveTest):
+    """Replicas of a Deployment come back under another name, UID and, after a roll-out, ReplicaSet."""
+    policy = KEEP.replace("owners: [ReplicaSet]", "owners: [StatefulSet]").replace("1h", "1h, cooldown: 1s, perUnitAndDay: 2")
+    high = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "high", "uid": "high-uid"}}
+
+    def replica(self, name, node="n0", template="a"):
+        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": f"low-{template}", "uid": f"low-{template}-uid"}}
+        body = pod(name, gpus=8, owner=owner, nodeName=node, terminationGracePeriodSeconds=1)
+        body["metadata"]["labels"] = {"pod-template-hash": template}
+        made = self.cluster.create("pods", body)
+        wait_for(lambda: (self.daemon.entry(made) or {}).get("state") == "bound", what=name)
+
+    def only(self, *nodes):
+        """Nobody may be ended on the others."""
+        for node in NAMES:
+            if node not in nodes:
+                self.standing(f"kept-{node}", node, None)
+
+    def peak(self, name, gone):
+        """A pod that takes the room of the replicas, one of them."""
+        (thing,) = self.web(owner=self.high, prefix=name)
+        evicted = lambda: [n for n in gone if "deletionTimestamp" in self.cluster.get_pod(n).get("metadata", {})]
+        (name,) = wait_for(evicted, 15, "the eviction")
+        self.cluster.delete_pod(name)
+        self.bind(thing)
+        self.no_moves()
+        return name, thing["metadata"]["name"]
+
+    def cooled(self):
+        time.sleep(1.2)
+
+    def test_one_is_ended_no_more_often_than_the_policy_says(self):
+        self.only("n0")
+        for i, template in enumerate("ab"):
+            self.replica(f"low-{i}", template=template)
+            self.cooled()
+            _, served = self.peak(f"high-{i}", [f"low-{i}"])
+            self.assertEqual(self.ended(), {"team/Deployment/low": i + 1})
+            self.cluster.delete_pod(served)
+        self.start_anew()
+        self.replica("low-2", template="b")
+        self.cooled()
+        self.web(owner=self.high, prefix="high-2")
+        self.assertIn("it was moved often enough today", self.why())
+        self.assertEqual(self.ended(), {"team/Deployment/low": 2})
+
+    def test_one_that_was_made_anew_is_left_alone_for_a_while(self):
+        self.daemon.write_policy(self.policy.replace("cooldown: 1s", "cooldown: 1h"))
+        self.only("n0")
+        self.replica("low-0")
+        _, served = self.peak("high-0", ["low-0"])
+        self.cluster.delete_pod(served)
+        self.replica("low-1")
+        self.cooled()
+        self.web(owner=self.high, prefix="high-1")
+        self.why()
+        time.sleep(0.5)
+        self.assertNotIn("deletionTimestamp", self.cluster.get_pod("low-1")["metadata"])
+        self.daemon.write_policy(self.policy)
+        wait_for(lambda: "deletionTimestamp" in self.cluster.get_pod("low-1")["metadata"], 20, "the eviction")
+
+    def test_of_two_the_one_that_was_ended_longer_ago(self):
+        self.only("n0", "n1")
+        self.replica("low-0")
+        self.replica("low-1", node="n1")
+        self.cooled()
+        first, served = self.peak("high-0", ["low-0", "low-1"])
+        self.cluster.delete_pod(served)
+        time.sleep(1)
+        self.replica("low-2", node={"low-0": "n0", "low-1": "n1"}[first])
+        self.cooled()
+        (left,) = {"low-0", "low-1"} - {first}
+        self.assertEqual(self.peak("high-1", ["low-2", left])[0], left)
 
 
 class Noticed(MoveTest):
