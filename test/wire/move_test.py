@@ -587,6 +587,22 @@ class EvictedAgain(MoveTest):
         self.assertEqual(self.peak("high-1", ["low-2", left])[0], left)
 
 
+    def test_one_that_was_evicted_as_berth_was_killed_counts(self):
+        self.only("n0")
+        self.replica("low-0")
+        self.cluster.faults({"rules": [{"method": "POST", "path": "eviction", "hold": True}]})
+        self.web(owner=self.high, prefix="high")
+        wait_for(self.records, what="the record")
+        self.cluster.faults({"clear": True})
+        self.cluster.faults({"release": True, "rules": [{"method": "PATCH", "path": "configmaps", "status": 503, "times": 1000}]})
+        wait_for(lambda: "deletionTimestamp" in self.cluster.get_pod("low-0")["metadata"], 15, "the eviction")
+        self.daemon.process.stop(signal.SIGKILL)
+        self.assertEqual(self.ended(), {})
+        self.cluster.faults({"clear": True})
+        self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
+        wait_for(lambda: self.ended() == {"team/Deployment/low": 1}, what="the count")
+
+
 class Noticed(MoveTest):
     policy = GRACE
 
