@@ -466,6 +466,8 @@ void gang_synced(struct scheduler *s)
 		for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));)
 			rebuild(s, gang);
 		gang_undo_take_up(s);
+		if (s->promises.kept_before || s->promises.any)
+			promises_changed(s);
 		s->gang_nodes_lost = true;
 		gang_sweep(s); /* what a standby has seen and left to the active */
 	}

@@ -189,8 +189,11 @@ static void end_those_over(struct scheduler *s)
 	for (size_t place = 0; place < HOLDS_MAX; place++) {
 		const char *key = s->fleet->holds[place].key;
 		struct gang *gang = key ? map_get(&s->gangs->by_key, slice_of(key)) : NULL;
-		if (!key || (gang && gang->state == GANG_QUEUED && hold_nodes(s->fleet, place) == gang->held_nodes))
+		if (!key || promise_awaits(s, key) ||
+		    (gang && gang->state == GANG_QUEUED && hold_nodes(s->fleet, place) == gang->held_nodes))
 			continue;
+		if (s->fleet->holds[place].start_ns != 0 || (gang && gang->promised_ns != 0))
+			promises_changed(s);
 		log_info("nodes are held no more", "gang=%s", key);
 		if (gang) {
 			gang->held_nodes = 0;

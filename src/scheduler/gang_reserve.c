@@ -49,7 +49,8 @@ static bool is_due(const struct scheduler *s, const struct gang *gang, int64_t n
 {
 	return gang->state == GANG_QUEUED && gang_is_complete(gang) && gang->why != REASON_CODE_TEAM_LIMIT &&
 	       has_reservations(s, gang) &&
-	       now - gang_without_room_since(gang, now) >= gang_class(s, gang)->gang.reserve_after_ns;
+	       (gang->promised_ns != 0 ||
+	           now - gang_without_room_since(gang, now) >= gang_class(s, gang)->gang.reserve_after_ns);
 }
 
 static bool was_in_vain(const struct gang *gang)
@@ -179,6 +180,7 @@ static void begin(struct scheduler *s, struct gang *gang, int64_t now)
 static void promise(struct scheduler *s, struct gang *gang, size_t place, int64_t start_ns, int64_t now)
 {
 	if (gang->promised_ns == 0) {
+		promises_changed(s);
 		gang->promised_ns = start_ns;
 		gang->promised_at_ns = now;
 		log_info("a gang is promised a start", "name=%s/%s in_s=%lld nodes=%zu", gang->namespace_, gang->name,
@@ -202,6 +204,7 @@ static void end_hold(struct scheduler *s, struct gang *gang, size_t place)
 {
 	gang->held_nodes = 0;
 	hold_end(s->fleet, place);
+	promises_changed(s);
 	wake_soon(s, REASON_CODE_WAKE_ROOM);
 }
 
@@ -301,6 +304,7 @@ void gang_reserve_on_timer(uv_timer_t *timer)
 	struct scheduler *s = timer->data;
 	int64_t now = clock_now();
 	end_those_over(s);
+	bool awaited = promises_tick(s);
 	if (!is_on(s) || s->stopping || !s->gangs_rebuilt || !lease_may_write(s))
 		return; /* begun again as gangs stand in line */
 	hold_pass(s->fleet, now);
@@ -308,7 +312,7 @@ void gang_reserve_on_timer(uv_timer_t *timer)
 	if (gang)
 		begin(s, gang, now);
 	bool more = s->reserve && (clock_now() - now >= STEP_NS || !go_on(s));
-	if (more || s->gangs->in_state[GANG_QUEUED] > 0)
+	if (more || awaited || s->gangs->in_state[GANG_QUEUED] > 0)
 		uv_timer_start(timer, gang_reserve_on_timer, more ? STEP_MS : LOOK_MS, 0);
 }
 
@@ -330,6 +334,8 @@ void gang_reserve_started(struct scheduler *s, struct gang *gang)
 		metric_observe(
 		    s->instruments.promise_error, (double)(error < 0 ? -error : error) / (double)NS_PER_S, NULL);
 	}
+	if (gang->promised_ns != 0)
+		promises_changed(s);
 	gang->promised_ns = gang->promised_at_ns = gang->start_ns = gang->elsewhere_ns = 0;
 }
 

@@ -49,6 +49,16 @@ struct team_book {
 	int64_t next_ns; /* no look, or write, sooner; the end waits no longer */
 };
 
+/* What gangs were promised, as the API server keeps it. */
+struct promises {
+	struct keep kept;
+	struct promise *kept_before; /* by the process before; their gangs are not in line yet */
+	bool asked, unread;          /* it is read, and what it says is not known yet */
+	bool any;                    /* it has some */
+	bool due;                    /* they have changed */
+	int64_t again_ns;            /* it is not tried again sooner */
+};
+
 struct instruments {
 	struct metrics *registry;
 	struct metric *filter_seconds, *bind_seconds, *calls, *decisions, *wakeups, *hints, *hints_followed,
@@ -97,6 +107,7 @@ struct scheduler {
 	struct volumes *volumes;
 	struct policy_file policy;
 	struct team_book book;
+	struct promises promises;
 
 	struct kube *kube;
 	struct kube_watch *nodes, *pods, *jobs;
@@ -150,7 +161,7 @@ struct scheduler {
 
 static inline bool scheduler_synced(const struct scheduler *s)
 {
-	return s->nodes_synced && s->pods_synced && !s->quarantine_unread;
+	return s->nodes_synced && s->pods_synced && !s->quarantine_unread && !s->promises.unread;
 }
 static inline int64_t scheduler_ttl(const struct scheduler *s, const struct pod *pod)
 {
@@ -301,6 +312,20 @@ void gang_refused_forgive(struct gang *gang, int64_t now);
 void gang_hold(struct scheduler *s, int64_t now);
 /* Keeps the nodes free for the gang; the hold's place, or HOLDS_MAX. */
 size_t gang_hold_begin(struct scheduler *s, struct gang *gang, struct node *const *nodes, size_t count);
+
+/* gang_promise.c: promised starts outlive the process */
+/* Before anything is placed or taken up: what was promised is read. True: lease_take_up is called again once it is. */
+bool promises_take_up(struct scheduler *s);
+/* The policy may reserve from now on: what another process has promised is read. */
+void promises_policy(struct scheduler *s);
+/* Whether nodes are held for a gang that is not in line yet, as the process before had promised it. */
+bool promise_awaits(const struct scheduler *s, const char *key);
+/* A promise is made, has other nodes, or is over. */
+void promises_changed(struct scheduler *s);
+/* True: to be called again soon. */
+bool promises_tick(struct scheduler *s);
+void promises_line(const struct scheduler *s, struct buf *out);
+void promises_close(struct scheduler *s);
 
 /* gang_reserve.c: the first gang in line is promised a start, and its nodes are kept from then on */
 /* Gangs stand in line. */

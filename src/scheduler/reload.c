@@ -53,6 +53,7 @@ static void put_in_force(struct scheduler *s, struct policy *policy)
 	metric_reset(s->instruments.policy_info);
 	metric_set(s->instruments.policy_info, 1, policy->hash, NULL);
 	runs_policy(s, expected);
+	promises_policy(s);
 	quarantine_rules_changed(s);
 	headroom_rules_changed(s);
 	repartition_soon(s);

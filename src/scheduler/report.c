@@ -45,6 +45,7 @@ bool report_ready(void *ctx, struct buf *out)
 		buf_text(out, "info jobs: the first list is not done\n");
 	gang_feed_report(s, out);
 	quarantine_line(s, out);
+	promises_line(s, out);
 	signals_report(s, out);
 	repartition_line(s, out);
 	team_ready(s, out);

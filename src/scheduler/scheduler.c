@@ -115,6 +115,7 @@ static void free_state(struct scheduler *s)
 	fleet_free(s->fleet);
 	reload_close(s);
 	quarantine_close(s);
+	promises_close(s);
 	repartition_close(s);
 	headroom_close(s);
 	metrics_free(s->instruments.registry);

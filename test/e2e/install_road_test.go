@@ -149,6 +149,43 @@ func keepsWhatTeamsSpend(t *testing.T, s *stack) {
 	})
 }
 
+// promisesAStart lets a gang wait for a node of its own that runs out at a time
+// that is told: what it is promised is kept in a ConfigMap of berth's own.
+func promisesAStart(t *testing.T, s *stack, namespace string) {
+	t.Helper()
+	text, err := os.ReadFile(s.policy)
+	must(t, err)
+	const before, after = "- name: batch\n", "- name: batch\n  gang: {reserveAfter: 1s}\n"
+	if !strings.Contains(string(text), before) {
+		t.Fatalf("the shipped policy no longer says %q", before)
+	}
+	must(t, os.WriteFile(s.policy, []byte(strings.Replace(string(text), before, after, 1)), 0o644))
+	must(t, plane.Namespace(t.Context(), namespace))
+	nodes := harness.Nodes(harness.H100, 1, 8)
+	nodes[0].Name = "h100-promised"
+	nodes[0].Labels[v1.LabelHostname] = nodes[0].Name
+	must(t, plane.CreateNodes(t.Context(), nodes))
+	there := func(pod *v1.Pod) { pod.Spec.NodeSelector = map[string]string{v1.LabelHostname: nodes[0].Name} }
+	must(t, plane.CreatePods(t.Context(), harness.Pod(namespace, "runs", 8, there,
+		harness.Annotated(map[string]string{"berth.dev/expected-runtime": "1h"}))))
+	boundCount(t, namespace, 1)
+	gang := harness.Annotated(map[string]string{"berth.dev/gang": "waits", "berth.dev/gang-size": "2"})
+	must(t, plane.CreatePods(t.Context(), harness.Pod(namespace, "waits-0", 4, there, gang), harness.Pod(namespace, "waits-1", 4, there, gang)))
+	eventually(t, 20*time.Second, func() []string {
+		kept, err := plane.Client.CoreV1().ConfigMaps(harness.InstallNamespace).Get(t.Context(), "berth-promises", metav1.GetOptions{})
+		if err != nil {
+			return []string{err.Error()}
+		}
+		if !strings.Contains(kept.Data["promises"], `"waits"`) {
+			return []string{"kept is " + kept.Data["promises"]}
+		}
+		return nil
+	})
+	for _, name := range []string{"waits-0", "waits-1", "runs"} {
+		must(t, plane.Client.CoreV1().Pods(namespace).Delete(t.Context(), name, metav1.DeleteOptions{}))
+	}
+}
+
 // readsAPodItDoesNotKnow asks for a bind that no watch has announced: berth
 // looks for the pod before it answers.
 func readsAPodItDoesNotKnow(t *testing.T, s *stack) {

@@ -123,6 +123,7 @@ func TestInstallIsAdmittedAndRunsWithExactlyItsRights(t *testing.T) {
 	saysThatAPolicyIsBad(t, s)
 	readsAPodItDoesNotKnow(t, s)
 	keepsWhatTeamsSpend(t, s)
+	promisesAStart(t, s, namespaceOf(t, "-promised"))
 	undoesGangs(t, namespaceOf(t, "-gangs"))
 	quarantinesANode(t, namespaceOf(t, "-refused"), "berth-system", "l4-000")
 	movesAJob(t, s, namespaceOf(t, "-moves"))

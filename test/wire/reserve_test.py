@@ -1,15 +1,18 @@
 """reserveAfter: a gang that waits is promised a start by run times, and its nodes take what ends before."""
 
 import datetime
+import json
+import signal
 import subprocess
 import time
 import unittest
 
-from harness import BERTH, NAMES, POLICY, wait_for
+from harness import BERTH, NAMES, POLICY, Daemon, wait_for
 from gang_test import GangTest
 
 PLAIN = POLICY.replace("- name: batch\n", "- name: batch\n  gang: {holdDomainAfter: 1h}\n")
 RESERVE = POLICY.replace("- name: batch\n", "- name: batch\n  gang: {holdDomainAfter: 1h, reserveAfter: 0s}\n")
+PROMISES = "/api/v1/namespaces/default/configmaps/berth-promises"
 KEPT = "node kept free for a gang that waits for room"
 
 
@@ -169,6 +172,14 @@ class Reserve(Reserving):
         self.assertNotIn("start", self.line())
         self.assertNotIn("STARTS", self.run_queue())
 
+    def test_without_the_key_nothing_is_kept(self):
+        self.policy(PLAIN.replace("1h", "1s"))
+        self.fill((60, 60, 60))
+        self.gang()
+        wait_for(self.held, what="the hold")
+        time.sleep(1)
+        self.assertEqual(self.cluster.api.call("GET", PROMISES)[0], 404)
+
     def test_a_promise_that_slips_closes_the_nodes(self):
         self.fill((None, 3, 3))
         self.gang()
@@ -201,6 +212,101 @@ class Reserve(Reserving):
         self.daemon.bind(self.later("filler"), "n0")
         self.assertEqual(self.kept_off(self.later("weekly-3"))["n1"], KEPT)
         self.assertIn(self.daemon.placed(self.later("nightly-3"), NAMES), ["n1", "n2"])
+
+
+class Kept(Reserving):
+    """What was promised outlives the process: the next one would promise nothing for an hour."""
+
+    def kept(self):
+        status, made = self.cluster.api.json("GET", PROMISES)
+        text = made.get("data", {}).get("promises") if status == 200 else None
+        return text and json.loads(text)["gangs"]
+
+    def promise(self):
+        self.fill((None, 60, 40))
+        things = self.gang()
+        gang = self.promised()
+        (kept,) = wait_for(self.kept, what="the promise on record")
+        self.assertEqual((kept["name"], sorted(kept["nodes"])), ("g", ["n1", "n2"]))
+        return things, gang
+
+    def kill(self):
+        self.daemon.process.stop(signal.SIGKILL)
+
+    def start(self):
+        self.daemon = Daemon(self.cluster.kubeconfig, policy=RESERVE.replace("0s", "1h"), port=self.daemon.port)
+
+    def assert_promised(self, gang):
+        now = wait_for(lambda: self.line().get("promised") and self.line(), 5, "the promise")
+        then, still = (datetime.datetime.fromisoformat(g["promised"]) for g in (gang, now))
+        self.assertLess(abs(still - then).total_seconds(), 0.1)
+
+    def test_the_next_process_keeps_the_nodes_and_the_promise(self):
+        things, gang = self.promise()
+        self.kill()
+        self.start()
+        self.assertEqual(self.held(), ["n1", "n2"])
+        self.assertEqual(self.daemon.placed(self.later("long", 3600), NAMES), "n0")
+        self.assertEqual(self.kept_off(self.later("longer", 3600))["n1"], KEPT)
+        self.assertIn(self.daemon.placed(self.later("short", 10), NAMES), ["n1", "n2"])
+        self.cluster.delete_pod("short")
+        self.assert_promised(gang)
+        self.assertIn("in ", self.run_queue().splitlines()[1])
+        self.end("n1", "n2")
+        plans = self.planned(things)
+        calls = [self.daemon.spawn_bind(t, p["node"]) for t, p in zip(things, plans)]
+        for thread, _ in calls:
+            thread.join()
+        wait_for(lambda: self.daemon.metric("berth_promise_error_seconds_count") == 1, what="the promise's error")
+        self.assertTrue(30 < self.daemon.metric("berth_promise_error_seconds_sum") <= 60)
+        wait_for(lambda: self.kept() is None, what="the end of the record")
+
+    def test_another_policy_keeps_them_too(self):
+        _, gang = self.promise()
+        version = self.cluster.api.json("GET", PROMISES)[1]["metadata"]["resourceVersion"]
+        self.policy(RESERVE.replace("0s", "1h"))
+        time.sleep(1.5)
+        self.assertEqual(self.held(), ["n1", "n2"])
+        self.assert_promised(gang)
+        self.assertEqual(self.cluster.api.json("GET", PROMISES)[1]["metadata"]["resourceVersion"], version)
+        self.policy(PLAIN)
+        wait_for(lambda: self.kept() is None, what="the end of the record")
+
+    def test_a_gang_that_went_meanwhile_holds_nothing(self):
+        self.promise()
+        self.kill()
+        for name in "ab":
+            self.cluster.delete_pod(name)
+        self.start()
+        wait_for(lambda: not self.held(), what="the end of the hold")
+        wait_for(lambda: self.kept() is None, what="the end of the record")
+
+    def test_a_node_that_went_meanwhile_is_held_no_more(self):
+        _, gang = self.promise()
+        self.kill()
+        self.cluster.api.call("DELETE", "/api/v1/nodes/n2")
+        self.start()
+        self.assert_promised(gang)
+        wait_for(lambda: self.line().get("start"), what="a start")
+
+    def test_where_it_may_not_be_kept_it_is_done_without(self):
+        self.cluster.faults({"rules": [{"path": "berth-promises", "status": 403, "times": 1000}]})
+        self.fill((None, 60, 40))
+        self.gang()
+        self.promised()
+        self.kill()
+        self.start()
+        wait_for(lambda: "info promises: done without the ConfigMap default/berth-promises" in self.daemon.ready()[1], what="the line")
+        self.assertEqual(self.held(), [])
+
+    def test_what_is_no_promise_is_left(self):
+        self.kill()
+        for text in ("", "[]", "{", json.dumps({"version": 1, "gangs": [{}, 3, {"key": "a", "nodes": {}}]}), json.dumps({"version": 2})):
+            self.cluster.api.call("DELETE", PROMISES)
+            self.cluster.create("configmaps", {"metadata": {"name": "berth-promises", "namespace": "default"}, "data": {"promises": text}})
+            self.start()
+            self.assertEqual(self.held(), [])
+            self.kill()
 
 
 class TurnedOn(Reserving):
