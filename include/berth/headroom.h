@@ -24,6 +24,7 @@
 
 struct fleet;
 struct ledger_entry;
+struct signal_follow;
 struct node;
 
 /* Whether a rule's window is open; if not, for how long it stays closed. */
@@ -50,6 +51,8 @@ void headroom_windows(struct fleet *fleet, const struct headroom_window *windows
  * (berth/signal.h). To be called before each headroom_place; looks at the fleet only where something changed there.
  * True: the floor is another one. */
 bool headroom_follow(struct fleet *fleet, size_t rule, int64_t more, int64_t read_ns, int64_t now_ns);
+/* Under another policy: its rule goes on as one did that followed the same, within its own bound. */
+void headroom_keep_follow(struct fleet *fleet, size_t rule, const struct signal_follow *before);
 /* Chooses the nodes. True: something is held otherwise than before. */
 bool headroom_place(struct fleet *fleet);
 /* Whether the choice could come out otherwise than the last: something changed on a node of a pool with headroom. */

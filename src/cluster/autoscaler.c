@@ -260,7 +260,12 @@ static struct autoscaler *read_autoscaler(struct slice text, struct err *err)
 	return autoscaler;
 }
 
-int64_t autoscaler_wants(const struct autoscaler *autoscaler, int64_t running)
+static bool is_limited_for_good(const struct autoscaler *autoscaler, int64_t now_ns)
+{
+	return autoscaler->limited && now_ns - autoscaler->limited_ns > AUTOSCALER_LIMITED_NS;
+}
+
+int64_t autoscaler_wants(const struct autoscaler *autoscaler, int64_t running, int64_t now_ns)
 {
 	int64_t asked = autoscaler->desired > autoscaler->current ? autoscaler->desired : autoscaler->current;
 	double wants = (double)asked;
@@ -269,10 +274,12 @@ int64_t autoscaler_wants(const struct autoscaler *autoscaler, int64_t running)
 		return 0;
 	if (running > autoscaler->current)
 		running = autoscaler->current;
-	wants = fmax(wants, ceil((double)running * autoscaler->by_pod));
-	wants = fmax(wants, ceil((double)autoscaler->current * autoscaler->by_replica));
-	if (autoscaler->limited)
-		wants = fmax(wants, (double)asked + 1);
+	if (!is_limited_for_good(autoscaler, now_ns)) {
+		wants = fmax(wants, ceil((double)running * autoscaler->by_pod));
+		wants = fmax(wants, ceil((double)autoscaler->current * autoscaler->by_replica));
+		if (autoscaler->limited)
+			wants = fmax(wants, (double)asked + 1);
+	}
 	return (int64_t)fmax(0, fmin(wants, AUTOSCALER_REPLICAS_MAX));
 }
 
@@ -289,7 +296,7 @@ static struct slice path_of(struct arena *arena, const struct autoscaler *autosc
 	return (struct slice){path, len + 1 + name};
 }
 
-int autoscalers_put(struct autoscalers *autoscalers, struct slice json, struct err *err)
+int autoscalers_put(struct autoscalers *autoscalers, struct slice json, int64_t now_ns, struct err *err)
 {
 	struct autoscaler *autoscaler = read_autoscaler(json, err), *before;
 
@@ -298,6 +305,8 @@ int autoscalers_put(struct autoscalers *autoscalers, struct slice json, struct e
 	struct slice path = path_of(&autoscaler->arena, autoscaler);
 	autoscaler->list = autoscalers->list;
 	before = map_remove(&autoscalers->by_path, path);
+	bool still = before && before->limited && before->current == autoscaler->current;
+	autoscaler->limited_ns = still ? before->limited_ns : now_ns;
 	map_put(&autoscalers->by_path, path, autoscaler);
 	if (before)
 		autoscaler_free(before);

@@ -220,6 +220,16 @@ bool headroom_follow(struct fleet *fleet, size_t at, int64_t more, int64_t read_
 	return follow->floor != before;
 }
 
+void headroom_keep_follow(struct fleet *fleet, size_t at, const struct signal_follow *before)
+{
+	const struct policy_headroom *rule = &fleet->policy->headroom[at];
+	struct signal_follow *follow = &fleet->follows[at];
+	*follow = *before;
+	follow->floor = follow->floor < rule->follow_max ? follow->floor : rule->follow_max;
+	follow->most = follow->most < follow->floor ? follow->most : follow->floor;
+	fleet->headroom_due = true;
+}
+
 int64_t headroom__floor(const struct fleet *fleet, size_t at)
 {
 	int64_t gpus = fleet->policy->headroom[at].gpus, floor = fleet->follows[at].floor;

@@ -376,6 +376,9 @@ void headroom_line(const struct scheduler *s, size_t i, int64_t gpus, struct buf
 /* signal*.c: what says that a class has load. Nothing is watched or asked while the policy names no signal. */
 /* Another policy is in force; the one before, or NULL, is still there. */
 void signals_policy(struct scheduler *s, const struct policy *before);
+/* What followed signals before that say the same by both policies goes on. */
+void signals_keep_follows(
+    struct scheduler *s, const struct policy *before, const struct signal_follow follows[POLICY_HEADROOMS_MAX]);
 /* There is a client. */
 void signals_start(struct scheduler *s);
 /* The watch shows a pod of ours that has not ended; one is gone. */

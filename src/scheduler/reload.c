@@ -37,12 +37,16 @@ static void put_in_force(struct scheduler *s, struct policy *policy)
 {
 	struct policy *old = s->policy.inforce;
 	bool expected = old && old->expects;
+	struct signal_follow follows[POLICY_HEADROOMS_MAX];
 	s->policy.inforce = policy;
 	s->policy.loaded_wall = clock_wall();
 	set_error(&s->policy, NULL);
 	gang_reserve_drop(s);
 	moves_drop_search(s); /* it goes by the classes of the one before */
+	memcpy(follows, s->fleet->follows, sizeof follows);
 	fleet_set_policy(s->fleet, policy);
+	if (old)
+		signals_keep_follows(s, old, follows);
 	moves_policy(s);
 	team_follow(s);
 	signals_policy(s, old);

@@ -133,18 +133,54 @@ static bool is_same(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* What the policy before knew under the same name, from the same source. */
+/* Under the same name, from the same source. */
+static bool says_the_same(const struct policy *before, size_t old, const struct policy *policy, size_t at)
+{
+	const struct policy_signal *other = &before->signals.items[old], *signal = &policy->signals.items[at];
+	return strcmp(other->name, signal->name) == 0 && other->source == signal->source &&
+	       is_same(other->query, signal->query) && is_same(before->signals.url, policy->signals.url);
+}
+
 static void keep_reading(struct signals *signals, const struct policy *before, const struct signals *old, size_t at)
 {
-	const struct policy_signal *signal = &named(signals->s)->items[at];
 	for (size_t i = 0; i < before->signals.count; i++) {
-		const struct policy_signal *other = &before->signals.items[i];
-		if (strcmp(other->name, signal->name) != 0 || other->source != signal->source ||
-		    !is_same(other->query, signal->query) || !is_same(before->signals.url, named(signals->s)->url))
+		if (!says_the_same(before, i, signals->s->policy.inforce, at))
 			continue;
 		signals->readings[at] = old->readings[i];
 		signals->peaked_ns[at] = old->peaked_ns[i];
 	}
+}
+
+/* Some signal that both rules follow says the same by both policies, and means as many GPUs. */
+static bool follow_the_same(const struct policy *before, uint32_t old, const struct policy *policy, uint32_t follows)
+{
+	for (size_t i = 0; i < before->signals.count; i++)
+		for (size_t k = 0; k < policy->signals.count; k++)
+			if (old & UINT32_C(1) << i && follows & UINT32_C(1) << k &&
+			    says_the_same(before, i, policy, k) &&
+			    before->signals.items[i].gpus_per >= policy->signals.items[k].gpus_per &&
+			    before->signals.items[i].gpus_per <= policy->signals.items[k].gpus_per)
+				return true;
+	return false;
+}
+
+void signals_keep_follows(
+    struct scheduler *s, const struct policy *before, const struct signal_follow follows[POLICY_HEADROOMS_MAX])
+{
+	const struct policy *policy = s->policy.inforce;
+	bool taken[POLICY_HEADROOMS_MAX] = {false};
+	for (size_t at = 0; at < policy->headroom_count; at++)
+		for (size_t i = 0; i < before->headroom_count; i++) {
+			const struct policy_headroom *old = &before->headroom[i], *rule = &policy->headroom[at];
+			if (taken[i] ||
+			    strcmp(before->classes[old->for_].name, policy->classes[rule->for_].name) != 0 ||
+			    strcmp(before->pools[old->pool].name, policy->pools[rule->pool].name) != 0 ||
+			    !follow_the_same(before, old->follows, policy, rule->follows))
+				continue;
+			taken[i] = true;
+			headroom_keep_follow(s->fleet, at, &follows[i]);
+			break;
+		}
 }
 
 static void signals_free(struct signals *signals)

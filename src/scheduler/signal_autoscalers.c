@@ -18,7 +18,8 @@ static void object(void *ctx, enum kube_change change, struct slice text)
 {
 	struct signals *signals = ctx;
 	struct err err;
-	if ((change == KUBE_DELETED ? autoscalers_remove : autoscalers_put)(signals->autoscalers, text, &err) != 0)
+	if ((change == KUBE_DELETED ? autoscalers_remove(signals->autoscalers, text, &err)
+	                            : autoscalers_put(signals->autoscalers, text, clock_now(), &err)) != 0)
 		log_error("an autoscaler cannot be read", "error=%s", log_quote(err.text));
 }
 
@@ -72,7 +73,7 @@ static double missing_of(const struct signals *signals, const struct autoscaler 
 	if (!target || target->class_ != class_)
 		return 0;
 	int64_t bound = (int64_t)target->bound, running = bound / target->pods_each;
-	int64_t missing = autoscaler_wants(autoscaler, running) * target->pods_each - bound;
+	int64_t missing = autoscaler_wants(autoscaler, running, clock_now()) * target->pods_each - bound;
 	return missing > 0 ? (double)missing * (double)target->gpus_each : 0;
 }
 

@@ -92,17 +92,17 @@ static void check_autoscaler(const char *text, size_t size)
 	size_t cursor = 0;
 
 	autoscalers_begin(autoscalers);
-	if (autoscalers_put(autoscalers, json, &err) == 0) {
+	if (autoscalers_put(autoscalers, json, 0, &err) == 0) {
 		const struct autoscaler *one = autoscalers_next(autoscalers, &cursor);
 
 		CHECK(one && one->namespace_ && one->name);
 		for (int64_t running = 0; running < 100; running = running * 3 + 1) {
-			int64_t wants = autoscaler_wants(one, running);
+			int64_t wants = autoscaler_wants(one, running, AUTOSCALER_LIMITED_NS * (running % 3));
 
 			CHECK(wants >= 0 && wants <= (int64_t)AUTOSCALER_REPLICAS_MAX);
 			CHECK(one->active || wants == 0);
 		}
-		CHECK(autoscalers_put(autoscalers, json, &err) == 0 && autoscalers_count(autoscalers) == 1);
+		CHECK(autoscalers_put(autoscalers, json, 0, &err) == 0 && autoscalers_count(autoscalers) == 1);
 		autoscalers_synced(autoscalers);
 		CHECK(autoscalers_count(autoscalers) == 1);
 		CHECK(autoscalers_remove(autoscalers, json, &err) == 0);

@@ -280,6 +280,24 @@ class Autoscalers(SignalTest):
         self.assertGreaterEqual(time.monotonic() - fell, 2.9)
         self.due(4, 10)
 
+    def test_another_policy_remembers_what_was_called_for(self):
+        self.follow(SCALING, hold="1h")
+        self.replica("web-0", "n0")
+        self.scaler(current=1, desired=6)
+        self.due(12, 2)
+        self.scaler(current=1, desired=2)
+        wait_for(lambda: self.signal()["value"] == 2, 3, "the fall")
+        self.follow(SCALING, hold="2h")
+        time.sleep(1.5)
+        self.assertEqual(self.rule()["due"], 12)
+        self.follow(SCALING, hold="1s")
+        self.due(4)
+        self.scaler(current=1, desired=6)
+        self.due(12, 2)
+        self.scaler(current=1, desired=2)
+        self.follow(SCALING.replace("scaling", "replicas"), hold="1h")
+        self.due(4)
+
 
 class Queries(SignalTest):
     def setUp(self):

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "cluster/autoscaler.h"
 
 #include <setjmp.h>
@@ -8,6 +9,7 @@
 
 #include <cmocka.h>
 
+#define NOW INT64_C(1800000000000000000)
 #define TEXT_MAX 2048
 #define ACTIVE "{\"type\":\"ScalingActive\",\"status\":\"True\",\"reason\":\"ValidMetricFound\"}"
 #define LIMITED(reason) "{\"type\":\"ScalingLimited\",\"status\":\"True\",\"reason\":\"" reason "\"}"
@@ -19,7 +21,7 @@
 	"{\"type\":\"Object\",\"object\":{\"metric\":{\"name\":\"q\"},\"describedObject\":{\"kind\":\"Service\"},"     \
 	"\"" part "\":{" amount "}}}"
 
-static int put(struct autoscalers *autoscalers, const char *name, const char *spec, const char *status)
+static int put(struct autoscalers *autoscalers, const char *name, const char *spec, const char *status, int64_t now)
 {
 	char json[4 * TEXT_MAX];
 	struct err err;
@@ -29,7 +31,7 @@ static int put(struct autoscalers *autoscalers, const char *name, const char *sp
 	    "v1\",\"kind\":\"Deployment\",\"name\":\"web\"},\"maxReplicas\":9%s},"
 	    "\"status\":{%s}}",
 	    name, spec, status);
-	return autoscalers_put(autoscalers, slice_of(json), &err);
+	return autoscalers_put(autoscalers, slice_of(json), now, &err);
 }
 
 static const struct autoscaler *only(const struct autoscalers *autoscalers)
@@ -108,11 +110,42 @@ static void test_what_they_want(void **state)
 		struct autoscalers *autoscalers = autoscalers_new();
 		char spec[TEXT_MAX];
 		snprintf(spec, sizeof spec, ",\"metrics\":[%s]", cases[i].targets);
-		assert_int_equal(put(autoscalers, "a", cases[i].targets[0] ? spec : "", cases[i].status), 0);
-		if (autoscaler_wants(only(autoscalers), cases[i].running) != cases[i].wants)
-			fail_msg("case %zu: %lld", i, (long long)autoscaler_wants(only(autoscalers), cases[i].running));
+		assert_int_equal(put(autoscalers, "a", cases[i].targets[0] ? spec : "", cases[i].status, NOW), 0);
+		int64_t wants = autoscaler_wants(only(autoscalers), cases[i].running, NOW);
+		if (wants != cases[i].wants)
+			fail_msg("case %zu: %lld", i, (long long)wants);
 		autoscalers_free(autoscalers);
 	}
+}
+
+#define AT_ITS_BOUND(replicas)                                                                                         \
+	"\"currentReplicas\":" replicas ",\"desiredReplicas\":" replicas ",\"conditions\":[" ACTIVE                    \
+	"," LIMITED("TooManyReplicas") "],\"currentMetrics\":[" PODS("current", "\"averageValue\":\"20\"") "]"
+
+/* At its bound for so long that it is no peak; what is over its target keeps it there. */
+static void test_one_that_is_limited_for_good(void **state)
+{
+	(void)state;
+	struct autoscalers *autoscalers = autoscalers_new();
+	static const char spec[] = ",\"metrics\":[" PODS("target", "\"averageValue\":\"10\"") "]";
+	int64_t end = NOW + AUTOSCALER_LIMITED_NS;
+	assert_int_equal(put(autoscalers, "a", spec, AT_ITS_BOUND("8"), NOW), 0);
+	assert_int_equal(autoscaler_wants(only(autoscalers), 8, end), 16);
+	assert_int_equal(autoscaler_wants(only(autoscalers), 2, end), 9);
+	assert_int_equal(autoscaler_wants(only(autoscalers), 8, end + 1), 8);
+	/* Said once more, also by another list. */
+	autoscalers_begin(autoscalers);
+	assert_int_equal(put(autoscalers, "a", spec, AT_ITS_BOUND("8"), NOW + 5), 0);
+	autoscalers_synced(autoscalers);
+	assert_int_equal(autoscaler_wants(only(autoscalers), 2, end + 1), 8);
+	/* Its bound is another one. */
+	assert_int_equal(put(autoscalers, "a", spec, AT_ITS_BOUND("9"), end), 0);
+	assert_int_equal(autoscaler_wants(only(autoscalers), 9, end + 1), 18);
+	/* It was within its bounds, and reaches them again. */
+	assert_int_equal(put(autoscalers, "a", spec, "\"currentReplicas\":9,\"conditions\":[" ACTIVE "]", end), 0);
+	assert_int_equal(put(autoscalers, "a", spec, AT_ITS_BOUND("9"), 2 * end), 0);
+	assert_int_equal(autoscaler_wants(only(autoscalers), 9, 2 * end), 18);
+	autoscalers_free(autoscalers);
 }
 
 static void test_more_metrics_than_are_looked_at(void **state)
@@ -133,8 +166,8 @@ static void test_more_metrics_than_are_looked_at(void **state)
 		    i < AUTOSCALER_METRICS_MAX ? PODS("current", "\"averageValue\":\"2\"")
 		                               : PODS("current", "\"averageValue\":\"9\""));
 	snprintf(json + len, sizeof json - (size_t)len, "]}}");
-	assert_int_equal(autoscalers_put(autoscalers, slice_of(json), &err), 0);
-	assert_int_equal(autoscaler_wants(only(autoscalers), 1), 2);
+	assert_int_equal(autoscalers_put(autoscalers, slice_of(json), NOW, &err), 0);
+	assert_int_equal(autoscaler_wants(only(autoscalers), 1, NOW), 2);
 	autoscalers_free(autoscalers);
 }
 
@@ -144,11 +177,11 @@ static void test_they_come_and_go(void **state)
 	struct autoscalers *autoscalers = autoscalers_new();
 	struct err err;
 	autoscalers_begin(autoscalers);
-	assert_int_equal(put(autoscalers, "a", "", "\"currentReplicas\":1"), 0);
-	assert_int_equal(put(autoscalers, "b", "", "\"currentReplicas\":1"), 0);
+	assert_int_equal(put(autoscalers, "a", "", "\"currentReplicas\":1", NOW), 0);
+	assert_int_equal(put(autoscalers, "b", "", "\"currentReplicas\":1", NOW), 0);
 	autoscalers_synced(autoscalers);
 	assert_int_equal(autoscalers_count(autoscalers), 2);
-	assert_int_equal(put(autoscalers, "a", "", "\"currentReplicas\":3"), 0);
+	assert_int_equal(put(autoscalers, "a", "", "\"currentReplicas\":3", NOW), 0);
 	assert_int_equal(autoscalers_count(autoscalers), 2);
 	assert_int_equal(
 	    autoscalers_remove(autoscalers, slice_of("{\"metadata\":{\"namespace\":\"n\",\"name\":\"b\"}}"), &err), 0);
@@ -156,12 +189,13 @@ static void test_they_come_and_go(void **state)
 	assert_string_equal(only(autoscalers)->kind, "Deployment");
 	assert_string_equal(only(autoscalers)->target, "web");
 	autoscalers_begin(autoscalers);
-	assert_int_equal(put(autoscalers, "c", "", ""), 0);
+	assert_int_equal(put(autoscalers, "c", "", "", NOW), 0);
 	autoscalers_synced(autoscalers);
 	assert_string_equal(only(autoscalers)->name, "c");
-	assert_int_equal(autoscalers_put(autoscalers, slice_of("{\"metadata\":{\"name\":\"b\"}}"), &err), ERR_INPUT);
-	assert_int_equal(autoscalers_put(autoscalers, slice_of("[]"), &err), ERR_INPUT);
-	assert_int_equal(autoscalers_put(autoscalers, slice_of("{\"metadata\":"), &err), ERR_INPUT);
+	assert_int_equal(
+	    autoscalers_put(autoscalers, slice_of("{\"metadata\":{\"name\":\"b\"}}"), NOW, &err), ERR_INPUT);
+	assert_int_equal(autoscalers_put(autoscalers, slice_of("[]"), NOW, &err), ERR_INPUT);
+	assert_int_equal(autoscalers_put(autoscalers, slice_of("{\"metadata\":"), NOW, &err), ERR_INPUT);
 	autoscalers_free(autoscalers);
 	autoscalers_free(NULL);
 }
@@ -170,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_they_want),
+	    cmocka_unit_test(test_one_that_is_limited_for_good),
 	    cmocka_unit_test(test_more_metrics_than_are_looked_at),
 	    cmocka_unit_test(test_they_come_and_go),
 	};
