@@ -292,14 +292,6 @@ static void settle_all(struct scheduler *s, int64_t now)
 
 /* --- writing --- */
 
-static void write_time(struct buf *out, const char *key, int64_t wall_ns)
-{
-	char text[CLOCK_TEXT_MAX];
-	clock_format(wall_ns, text);
-	buf_char(out, ',');
-	member(out, key, text);
-}
-
 static void write_nodes(const struct scheduler *s, const char *key, struct buf *out)
 {
 	size_t place = hold_find(s->fleet, key), cursor = 0, len = 0;
@@ -323,18 +315,14 @@ static void write_promise(const struct scheduler *s, const struct gang *gang, st
 	const struct policy_class *class_ = gang_class(s, gang);
 	buf_char(out, '{');
 	member(out, "key", gang->key);
-	buf_char(out, ',');
-	member(out, "dialect", gang_dialect_rows[gang->dialect].name);
-	buf_char(out, ',');
-	member(out, "namespace", gang->namespace_);
-	buf_char(out, ',');
-	member(out, "name", gang->name);
-	buf_char(out, ',');
-	member(out, "class", class_ ? class_->name : "");
+	next_member(out, "dialect", gang_dialect_rows[gang->dialect].name);
+	next_member(out, "namespace", gang->namespace_);
+	next_member(out, "name", gang->name);
+	next_member(out, "class", class_ ? class_->name : "");
 	buf_printf(out, ",\"priority\":%d", gang->priority);
-	write_time(out, "created", gang->created_ns);
-	write_time(out, "promised", to_wall(gang->promised_ns));
-	write_time(out, "at", to_wall(gang->promised_at_ns));
+	next_time(out, "created", gang->created_ns);
+	next_time(out, "promised", to_wall(gang->promised_ns));
+	next_time(out, "at", to_wall(gang->promised_at_ns));
 	buf_text(out, ",\"nodes\":[");
 	write_nodes(s, gang->key, out);
 	buf_text(out, "]}");

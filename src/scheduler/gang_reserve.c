@@ -343,8 +343,7 @@ static void write_time(const char *name, int64_t at_ns, struct buf *out)
 {
 	char text[CLOCK_TEXT_MAX];
 	clock_format(clock_wall() + (at_ns - clock_now()), text);
-	buf_char(out, ',');
-	member(out, name, at_ns != 0 ? text : NULL);
+	next_member(out, name, at_ns != 0 ? text : NULL);
 }
 
 void gang_reserve_line(const struct gang *gang, struct buf *out)

@@ -124,8 +124,7 @@ void headroom_write(const struct scheduler *s, struct buf *out)
 		struct calendar_state window = state_of(s, i, clock_wall() / NS_PER_S);
 		buf_text(out, i ? ",\n{" : "\n{");
 		member(out, "for", class_name(s, rule));
-		buf_char(out, ',');
-		member(out, "pool", s->policy.inforce->pools[rule->pool].name);
+		next_member(out, "pool", s->policy.inforce->pools[rule->pool].name);
 		buf_printf(out,
 		    ",\"gpus\":%lld,\"open\":%s,\"wanted\":%lld,\"used\":%lld,\"held\":%lld,\"lent\":%lld,"
 		    "\"missing\":%lld,\"nodes\":%zu,\"due\":%lld",

@@ -400,6 +400,10 @@ void signals_write(const struct scheduler *s, struct buf *out);
 void signals_gather(struct scheduler *s);
 void signals_write_follow(const struct scheduler *s, size_t rule, struct buf *out);
 
+/* node_event.c: an Event on a node */
+void node_tell(
+    struct scheduler *s, const char *node, const char *action, const char *type, const char *reason, const char *note);
+
 /* quarantine.c: nodes that pods do not start on. Open comes once there is a client. */
 void quarantine_open(struct scheduler *s);
 /* What another berth kept meanwhile is taken up, too. */

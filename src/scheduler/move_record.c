@@ -19,17 +19,9 @@ static bool is_final(const struct kube_answer *answer)
 	       answer->status != 429;
 }
 
-static void write_time(struct buf *out, const char *key, int64_t wall_ns)
+static void write_texts(struct buf *out, const char *const *texts, size_t count)
 {
-	char text[CLOCK_TEXT_MAX];
-	clock_format(wall_ns, text);
-	buf_char(out, ',');
-	member(out, key, text);
-}
-
-static void write_texts(struct buf *out, const char *key, char *const *texts, size_t count)
-{
-	buf_printf(out, ",\"%s\":[", key);
+	buf_char(out, '[');
 	for (size_t i = 0; i < count; i++) {
 		buf_text(out, i ? "," : "");
 		buf_json_string(out, slice_of(texts[i]));
@@ -50,40 +42,36 @@ static void write_room(const struct scheduler *s, const struct unit_room *room, 
 	buf_text(out, "}}");
 }
 
+static void write_named(struct buf *out, const char *kind, const char *namespace_, const char *name, const char *uid,
+    const char *class_name)
+{
+	member(out, "kind", kind);
+	next_member(out, "namespace", namespace_);
+	next_member(out, "name", name);
+	next_member(out, "uid", uid);
+	next_member(out, "class", class_name);
+}
+
 static void write_unit(const struct scheduler *s, const struct move_unit *unit, struct buf *out)
 {
 	buf_char(out, '{');
 	member(out, "id", unit->id);
 	buf_char(out, ',');
-	member(out, "kind", unit->kind);
-	buf_char(out, ',');
-	member(out, "namespace", unit->namespace_);
-	buf_char(out, ',');
-	member(out, "name", unit->name);
-	buf_char(out, ',');
-	member(out, "uid", unit->uid);
-	buf_char(out, ',');
-	member(out, "class", unit->class_name);
+	write_named(out, unit->kind, unit->namespace_, unit->name, unit->uid, unit->class_name);
 	buf_printf(out, ",\"suspends\":%s,\"right\":%d,\"milliGPUs\":%" PRId64 ",\"cost\":%.0f,\"priority\":%d",
 	    unit->suspends ? "true" : "false", (int)unit->right, unit->milli_gpus, unit->cost, unit->priority);
-	if (unit->suspends) {
-		buf_char(out, ',');
-		member(out, "apiVersion", unit->suspends->api_version);
-	}
-	if (unit->maker) {
-		buf_char(out, ',');
-		member(out, "replicaOf", unit->maker);
-	}
+	if (unit->suspends)
+		next_member(out, "apiVersion", unit->suspends->api_version);
+	if (unit->maker)
+		next_member(out, "replicaOf", unit->maker);
 	if (unit->since_ns > 0)
-		write_time(out, "since", unit->since_ns);
-	write_texts(out, "keys", unit->keys, unit->key_count);
+		next_time(out, "since", unit->since_ns);
+	buf_text(out, ",\"keys\":");
+	write_texts(out, (const char *const *)unit->keys, unit->key_count);
 	buf_text(out, ",\"pods\":[");
 	for (size_t k = 0; k < unit->pod_count; k++) {
-		buf_text(out, k ? ",[" : "[");
-		buf_json_string(out, slice_of(unit->pods[k].uid));
-		buf_char(out, ',');
-		buf_json_string(out, slice_of(unit->pods[k].name));
-		buf_char(out, ']');
+		buf_text(out, k ? "," : "");
+		write_texts(out, (const char *[]){unit->pods[k].uid, unit->pods[k].name}, 2);
 	}
 	buf_text(out, "],\"rooms\":[");
 	for (size_t k = 0; k < unit->room_count; k++) {
@@ -99,30 +87,17 @@ static void write_move(const struct move *move, struct buf *out)
 	bool first = true;
 	buf_printf(out, "{\"version\":%d,", MOVE_RECORD_VERSION);
 	member(out, "state", move_holds(&move->steps) ? "ending" : "lent");
-	buf_char(out, ',');
-	member(out, "stopped", move_stop_text(move->steps.stop));
-	write_time(out, "begun", move->begun_ns);
-	write_time(out, "endingAt", move->ending_ns);
+	next_member(out, "stopped", move_stop_text(move->steps.stop));
+	next_time(out, "begun", move->begun_ns);
+	next_time(out, "endingAt", move->ending_ns);
 	buf_printf(out, ",\"graceSeconds\":%" PRId64 ",\"terminationSeconds\":%" PRId64 ",\"cost\":%.0f,\"for\":{",
 	    move->steps.grace_ns / NS_PER_S, move->steps.ends_ns / NS_PER_S, move->cost);
-	member(out, "kind", move->kind);
-	buf_char(out, ',');
-	member(out, "namespace", move->namespace_);
-	buf_char(out, ',');
-	member(out, "name", move->name);
-	buf_char(out, ',');
-	member(out, "uid", move->uid);
-	buf_char(out, ',');
-	member(out, "class", move->class_name);
+	write_named(out, move->kind, move->namespace_, move->name, move->uid, move->class_name);
 	buf_printf(out, ",\"priority\":%d,\"pods\":[", move->priority);
 	for (size_t i = 0; i < move->place_count; i++) {
-		buf_text(out, i ? ",[" : "[");
-		buf_json_string(out, slice_of(move->places[i].uid));
-		buf_char(out, ',');
-		buf_json_string(out, slice_of(move->places[i].name));
-		buf_char(out, ',');
-		buf_json_string(out, slice_of(move->places[i].node));
-		buf_char(out, ']');
+		const struct move_place *place = &move->places[i];
+		buf_text(out, i ? "," : "");
+		write_texts(out, (const char *[]){place->uid, place->name, place->node}, 3);
 	}
 	buf_text(out, "]},\"units\":[");
 	for (size_t i = 0; i < move->unit_count; i++) {

@@ -18,12 +18,9 @@ static void write_named(
     const char *kind, const char *namespace_, const char *name, const char *class_name, struct buf *out)
 {
 	member(out, "kind", kind);
-	buf_char(out, ',');
-	member(out, "namespace", namespace_);
-	buf_char(out, ',');
-	member(out, "name", name);
-	buf_char(out, ',');
-	member(out, "class", class_name);
+	next_member(out, "namespace", namespace_);
+	next_member(out, "name", name);
+	next_member(out, "class", class_name);
 }
 
 static void write_unit(const struct move_unit *unit, struct buf *out)
@@ -32,12 +29,9 @@ static void write_unit(const struct move_unit *unit, struct buf *out)
 	double seconds = unit->since_ns > 0 ? (double)(until - unit->since_ns) / (double)NS_PER_S : 0;
 	buf_char(out, '{');
 	write_named(unit->kind, unit->namespace_, unit->name, unit->class_name, out);
-	buf_char(out, ',');
-	member(out, "way", unit->suspends ? "suspend" : "evict");
-	buf_char(out, ',');
-	member(out, "right", victims_right_text(unit->right));
-	buf_char(out, ',');
-	member(out, "state", unit_states[unit->state]);
+	next_member(out, "way", unit->suspends ? "suspend" : "evict");
+	next_member(out, "right", victims_right_text(unit->right));
+	next_member(out, "state", unit_states[unit->state]);
 	buf_char(out, ',');
 	write_time("since", unit->since_ns, out);
 	write_time("back", unit->back_ns, out);
@@ -49,13 +43,11 @@ static void write_move(const struct move *move, struct buf *out)
 {
 	buf_char(out, '{');
 	member(out, "id", move->id);
-	buf_char(out, ',');
-	member(out, "phase",
+	next_member(out, "phase",
 	    move->observed ? "observed"
 	    : move->asking ? "asking"
 	                   : move_phase_name(move->steps.phase));
-	buf_char(out, ',');
-	member(out, "stopped", move->steps.stop != MOVE_STOP_NOT ? move_stop_text(move->steps.stop) : NULL);
+	next_member(out, "stopped", move->steps.stop != MOVE_STOP_NOT ? move_stop_text(move->steps.stop) : NULL);
 	buf_char(out, ',');
 	write_time("begun", move->begun_ns, out);
 	write_time("endingAt", move->ending_ns, out);

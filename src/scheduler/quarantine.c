@@ -11,6 +11,7 @@
 #include "scheduler/json.h"
 
 #define CONFIG_MAP "berth-quarantine"
+#define ACTION "Quarantine"
 #define VALUE_MAX 512
 #define NOTE_MAX 512
 #define LOOK_MS_MAX (3600 * 1000) /* the wall clock may be set: it is looked at again */
@@ -59,21 +60,6 @@ static void write_kept(const struct quarantine_node *node, char out[VALUE_MAX])
 	    since, until, node->failed, node->owners);
 }
 
-static void emit(struct scheduler *s, const char *node, const char *reason, const char *type, const char *note)
-{
-	/* Events of a node that kubectl describe shows bear its name as the UID, as kubelet's do. */
-	kube_emit(s->kube,
-	    &(struct kube_event){.api_version = "v1",
-	        .kind = "Node",
-	        .name = node,
-	        .uid = node,
-	        .type = type,
-	        .reason = reason,
-	        .action = "Quarantine",
-	        .note = note},
-	    NULL, NULL);
-}
-
 static void look_again(struct scheduler *s)
 {
 	int64_t next = quarantine_next(&s->quarantine);
@@ -96,21 +82,25 @@ static void close_node(struct scheduler *s, const char *name)
 	look_again(s);
 }
 
+static void close_and_tell(struct scheduler *s, const struct quarantine_node *node, const char *why)
+{
+	char note[NOTE_MAX], kept[VALUE_MAX], until[CLOCK_TEXT_MAX];
+	clock_format(node->until_ns, until);
+	snprintf(note, sizeof note, "no new pods until %s: %s; released before by: berth quarantine release %s", until,
+	    why, node->name);
+	log_warn("node in quarantine", "node=%s why=%s until=%s", node->name, log_quote(why), until);
+	close_node(s, node->name);
+	write_kept(node, kept);
+	keep_set(&s->quarantine_kept, node->name, kept);
+	node_tell(s, node->name, ACTION, "Warning", "NodeQuarantined", note);
+}
+
 static void begin(struct scheduler *s, const char *name)
 {
 	const struct quarantine_node *node = quarantine_find(&s->quarantine, slice_of(name));
-	char note[NOTE_MAX], kept[VALUE_MAX], until[CLOCK_TEXT_MAX];
-	clock_format(node->until_ns, until);
-	snprintf(note, sizeof note,
-	    "no new pods until %s: %u starts of pods of %u owners failed here; released before by: berth quarantine "
-	    "release %s",
-	    until, node->failed, node->owners, node->name);
-	log_warn("node in quarantine", "node=%s failed_starts=%u owners=%u until=%s", node->name, node->failed,
-	    node->owners, until);
-	close_node(s, name);
-	write_kept(node, kept);
-	keep_set(&s->quarantine_kept, name, kept);
-	emit(s, name, "NodeQuarantined", "Warning", note);
+	char why[NOTE_MAX / 2];
+	snprintf(why, sizeof why, "%u starts of pods of %u owners failed here", node->failed, node->owners);
+	close_and_tell(s, node, why);
 }
 
 void quarantine_impose(struct scheduler *s, const char *name, const char *why)
@@ -118,17 +108,8 @@ void quarantine_impose(struct scheduler *s, const char *name, const char *why)
 	const struct policy_quarantine *rules = &s->policy.inforce->quarantine;
 	int64_t now = clock_wall();
 	struct quarantine_node node = {.name = (char *)name, .since_ns = now, .until_ns = now + rules->release_ns};
-	char note[NOTE_MAX], kept[VALUE_MAX], until[CLOCK_TEXT_MAX];
-	if (rules->after == 0 || !quarantine_restore(&s->quarantine, &node, now))
-		return;
-	clock_format(node.until_ns, until);
-	snprintf(note, sizeof note, "no new pods until %s: %s; released before by: berth quarantine release %s", until,
-	    why, name);
-	log_warn("node in quarantine", "node=%s why=%s until=%s", name, log_quote(why), until);
-	close_node(s, name);
-	write_kept(&node, kept);
-	keep_set(&s->quarantine_kept, name, kept);
-	emit(s, name, "NodeQuarantined", "Warning", note);
+	if (rules->after > 0 && quarantine_restore(&s->quarantine, &node, now))
+		close_and_tell(s, &node, why);
 }
 
 /* `why` for people. */
@@ -141,7 +122,7 @@ static void end(struct scheduler *s, const char *name, const char *why)
 		char note[NOTE_MAX];
 		snprintf(note, sizeof note, "takes pods again: %s", why);
 		fleet_quarantine(s->fleet, node, false);
-		emit(s, name, "NodeReleased", "Normal", note);
+		node_tell(s, name, ACTION, "Normal", "NodeReleased", note);
 	}
 	wake_soon(s, REASON_CODE_WAKE_NODE);
 	gang_soon(s);
@@ -338,7 +319,6 @@ void quarantine_write(const struct scheduler *s, struct buf *out)
 {
 	const struct quarantine_node **nodes = xcalloc(s->quarantine.in_force + 1, sizeof *nodes);
 	size_t cursor = 0, count = 0;
-	char time[CLOCK_TEXT_MAX];
 	for (const struct quarantine_node *node; (node = map_next(&s->quarantine.nodes, &cursor));)
 		if (node->until_ns != 0)
 			nodes[count++] = node;
@@ -347,12 +327,8 @@ void quarantine_write(const struct scheduler *s, struct buf *out)
 	for (size_t i = 0; i < count; i++) {
 		buf_text(out, i ? ",{" : "{");
 		member(out, "node", nodes[i]->name);
-		clock_format(nodes[i]->since_ns, time);
-		buf_char(out, ',');
-		member(out, "since", time);
-		clock_format(nodes[i]->until_ns, time);
-		buf_char(out, ',');
-		member(out, "until", time);
+		next_time(out, "since", nodes[i]->since_ns);
+		next_time(out, "until", nodes[i]->until_ns);
 		buf_printf(out, ",\"failedStarts\":%u,\"owners\":%u}", nodes[i]->failed, nodes[i]->owners);
 	}
 	buf_char(out, ']');

@@ -9,21 +9,6 @@
 #define NOTE_BYTES_MAX 512
 #define LINE_BYTES_MAX 1024
 
-/* Events of a node that kubectl describe shows bear its name as the UID, as kubelet's do. */
-static void emit(struct scheduler *s, const char *node, const char *reason, const char *type, const char *note)
-{
-	kube_emit(s->kube,
-	    &(struct kube_event){.api_version = "v1",
-	        .kind = "Node",
-	        .name = node,
-	        .uid = node,
-	        .type = type,
-	        .reason = reason,
-	        .action = "Repartition",
-	        .note = note},
-	    NULL, NULL);
-}
-
 static const char *of(const char *config)
 {
 	return *config ? config : "no configuration";
@@ -58,7 +43,7 @@ void repartition_tell(struct scheduler *s, const char *name, enum repartition_ac
 	int len = snprintf(note, sizeof note, said[act].note, of(record->from), of(record->to));
 	if (why && len > 0 && (size_t)len < sizeof note)
 		snprintf(note + len, sizeof note - (size_t)len, ": %s", why);
-	emit(s, name, said[act].reason, said[act].bad ? "Warning" : "Normal", note);
+	node_tell(s, name, "Repartition", said[act].bad ? "Warning" : "Normal", said[act].reason, note);
 	if (outcome)
 		metric_add(s->instruments.repartitions, 1, outcome, NULL);
 }
@@ -101,12 +86,9 @@ void repartition_write_all(const struct scheduler *s, struct buf *out)
 		clock_format(record->since_ns, since);
 		buf_text(out, i ? ",{" : "{");
 		member(out, "node", nodes[i]->name);
-		buf_char(out, ',');
-		member(out, "phase", phase_of(nodes[i]));
-		buf_char(out, ',');
-		member(out, "to", record->to);
-		buf_char(out, ',');
-		member(out, "from", record->from[0] ? record->from : NULL);
+		next_member(out, "phase", phase_of(nodes[i]));
+		next_member(out, "to", record->to);
+		next_member(out, "from", record->from[0] ? record->from : NULL);
 		buf_printf(out, ",\"back\":%s,", record->back ? "true" : "false");
 		member(out, "since", since);
 		buf_char(out, '}');

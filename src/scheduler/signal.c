@@ -262,10 +262,8 @@ void signals_write(const struct scheduler *s, struct buf *out)
 		const struct signal_reading *reading = &s->signals->readings[i];
 		buf_text(out, i ? ",\n{" : "\n{");
 		member(out, "name", signal->name);
-		buf_char(out, ',');
-		member(out, "for", s->policy.inforce->classes[signal->for_].name);
-		buf_char(out, ',');
-		member(out, "from", source_text(signal));
+		next_member(out, "for", s->policy.inforce->classes[signal->for_].name);
+		next_member(out, "from", source_text(signal));
 		if (reading->known)
 			buf_printf(out, ",\"value\":%.12g,\"ageSeconds\":%lld", reading->value, (long long)age_s(s, i));
 		else
