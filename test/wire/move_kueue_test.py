@@ -1,11 +1,10 @@
 """Moves of what Kueue manages: its Workload is deactivated and activated again, where the policy lets it, and the Job never written."""
 
-import signal
 import subprocess
 import time
 import unittest
 
-from harness import BERTH, NAMES, Daemon, wait_for
+from harness import BERTH, NAMES, wait_for
 import move_test
 from move_test import ACT, CLASSES
 
@@ -54,14 +53,8 @@ class KueueTest(move_test.MoveTest):
         self.web()
         self.why()
         self.nothing_happens()
-        self.assertEqual([self.mark(f"job-{n}") for n in NAMES], [None] * 3)
+        self.nobody_is_marked()
         self.jobs_are_as_they_were()
-
-    def kill(self):
-        self.daemon.process.stop(signal.SIGKILL)
-
-    def start(self):
-        self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
 
     def found_by_its_mark(self):
         self.full()
@@ -121,11 +114,7 @@ class OptedIn(KueueTest):
         self.full()
         for name in NAMES:
             self.patch_workload(f"job-{name}-w", {"spec": {"active": False}})
-        self.web()
-        self.why()
-        time.sleep(1)
-        self.assertEqual([self.mark(f"job-{n}") for n in NAMES], [None] * 3)
-        self.assertEqual(len(self.suspended()), 3)
+        self.those_of_others_stay_suspended()
         self.start_anew()
         time.sleep(1)
         self.assertEqual(len(self.suspended()), 3)
@@ -166,12 +155,7 @@ class OptedIn(KueueTest):
         self.jobs_are_as_they_were()
 
     def test_a_dry_run_that_is_refused_ends_nothing(self):
-        self.full()
-        self.cluster.faults({"rules": [{"method": "PATCH", "path": "workloads/job-n", "status": 422, "times": 3}]})
-        self.web()
-        wait_for(lambda: self.events("MoveGivenUp"), 15, "the Event")
-        self.assertEqual(self.suspended(), [])
-        wait_for(lambda: not self.records(), what="the record's end")
+        self.given_up("workloads/job-n")
         self.jobs_are_as_they_were()
 
 

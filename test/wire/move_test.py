@@ -38,9 +38,15 @@ class MoveTest(WireTest):
         self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, args=self.args)
         self.addCleanup(self.stop_daemon)
 
-    def start_anew(self):
+    def kill(self):
         self.daemon.process.stop(signal.SIGKILL)
+
+    def start(self):
         self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
+
+    def start_anew(self):
+        self.kill()
+        self.start()
 
     # --- the cluster ---
 
@@ -87,6 +93,25 @@ class MoveTest(WireTest):
 
     def mark(self, name):
         return self.job(name)["metadata"].get("labels", {}).get("berth.dev/suspended-by")
+
+    def nobody_is_marked(self):
+        self.assertEqual([self.mark(f"job-{n}") for n in NAMES], [None] * 3)
+
+    def those_of_others_stay_suspended(self):
+        self.web()
+        self.why()
+        time.sleep(1)
+        self.nobody_is_marked()
+        self.assertEqual(len(self.suspended()), 3)
+
+    def given_up(self, path, times=3):
+        """A move whose dry run is refused."""
+        self.full()
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": path, "status": 422, "times": times}]})
+        self.web()
+        wait_for(lambda: self.events("MoveGivenUp"), 15, "the Event")
+        self.assertEqual(self.suspended(), [])
+        wait_for(lambda: not self.records(), what="the record's end")
 
     def pods_end(self, jobs):
         for name in jobs:
@@ -396,7 +421,7 @@ class LeftAlone(MoveTest):
         self.web()
         self.why()
         self.nothing_happens()
-        self.assertEqual([self.mark(f"job-{n}") for n in NAMES], [None] * 3)
+        self.nobody_is_marked()
 
     def test_jobs_of_kueue(self):
         self.barred({"metadata": {"labels": {"kueue.x-k8s.io/queue-name": "q"}}})
@@ -418,11 +443,7 @@ class LeftAlone(MoveTest):
         self.full()
         for name in NAMES:
             self.patch_job(f"job-{name}", {"spec": {"suspend": True}})
-        self.web()
-        self.why()
-        time.sleep(1)
-        self.assertEqual([self.mark(f"job-{n}") for n in NAMES], [None] * 3)
-        self.assertEqual(len(self.suspended()), 3)
+        self.those_of_others_stay_suspended()
 
     def test_one_of_them_is_passed_over_for_the_next(self):
         self.full()
@@ -452,12 +473,7 @@ class LeftAlone(MoveTest):
 
 class Refused(MoveTest):
     def test_a_dry_run_that_is_refused_ends_nothing(self):
-        self.full()
-        self.cluster.faults({"rules": [{"method": "PATCH", "path": "jobs/job-n", "status": 422, "times": 3}]})
-        self.web()
-        wait_for(lambda: self.events("MoveGivenUp"), 15, "the Event")
-        self.assertEqual(self.suspended(), [])
-        wait_for(lambda: not self.records(), what="the record's end")
+        self.given_up("jobs/job-n")
 
     def test_a_record_that_cannot_be_written_ends_nothing(self):
         self.full()
@@ -596,10 +612,10 @@ class EvictedAgain(MoveTest):
         self.cluster.faults({"clear": True})
         self.cluster.faults({"release": True, "rules": [{"method": "PATCH", "path": "configmaps", "status": 503, "times": 1000}]})
         wait_for(lambda: "deletionTimestamp" in self.cluster.get_pod("low-0")["metadata"], 15, "the eviction")
-        self.daemon.process.stop(signal.SIGKILL)
+        self.kill()
         self.assertEqual(self.ended(), {})
         self.cluster.faults({"clear": True})
-        self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
+        self.start()
         wait_for(lambda: self.ended() == {"team/Deployment/low": 1}, what="the count")
 
 
@@ -726,19 +742,19 @@ class Killed(MoveTest):
                                        {"method": "PATCH", "path": "jobs/job", "hold": True, "times": 10}]})
         self.web()
         wait_for(self.records, what="the record")
-        self.daemon.process.stop(signal.SIGKILL)
+        self.kill()
         self.cluster.faults({"clear": True, "release": True})
         self.cluster.delete_pod("web-0")
-        self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
+        self.start()
         wait_for(lambda: not self.records(), 15, "the record's end")
         self.assertEqual(self.suspended(), [])
 
     def test_its_record_is_lost(self):
         (job,) = self.moved()
-        self.daemon.process.stop(signal.SIGKILL)
+        self.kill()
         self.cluster.api.call("DELETE", RECORDS)
         self.cluster.delete_pod("web-0")
-        self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
+        self.start()
         wait_for(lambda: not self.suspended(), 15, "the resumption")
         self.assertIsNone(self.mark(job))
 

@@ -20,6 +20,10 @@
 #define OBJECT(part, amount)                                                                                           \
 	"{\"type\":\"Object\",\"object\":{\"metric\":{\"name\":\"q\"},\"describedObject\":{\"kind\":\"Service\"},"     \
 	"\"" part "\":{" amount "}}}"
+/* It has as many as it wants, with these metrics. */
+#define RUNS(replicas, metrics)                                                                                        \
+	"\"currentReplicas\":" replicas ",\"desiredReplicas\":" replicas ",\"conditions\":[" ACTIVE                    \
+	"],\"currentMetrics\":[" metrics "]"
 
 static int put(struct autoscalers *autoscalers, const char *name, const char *spec, const char *status, int64_t now)
 {
@@ -69,31 +73,19 @@ static void test_what_they_want(void **state)
 	        "\"currentReplicas\":8,\"desiredReplicas\":7,\"conditions\":[" ACTIVE "," LIMITED("ScaleDownLimit") "]",
 	        8, 8},
 	    {RESOURCE("target", "\"type\":\"Utilization\",\"averageUtilization\":50"),
-	        "\"currentReplicas\":4,\"desiredReplicas\":4,\"conditions\":[" ACTIVE "],\"currentMetrics\":[" RESOURCE(
-	            "current", "\"averageUtilization\":125,\"averageValue\":\"2500m\"") "]",
-	        4, 10},
+	        RUNS("4", RESOURCE("current", "\"averageUtilization\":125,\"averageValue\":\"2500m\"")), 4, 10},
 	    /* Two of four run: what they bear is that of two. */
 	    {RESOURCE("target", "\"type\":\"Utilization\",\"averageUtilization\":50"),
-	        "\"currentReplicas\":4,\"desiredReplicas\":4,\"conditions\":[" ACTIVE
-	        "],\"currentMetrics\":[" RESOURCE("current", "\"averageUtilization\":125") "]",
-	        2, 5},
+	        RUNS("4", RESOURCE("current", "\"averageUtilization\":125")), 2, 5},
 	    /* Within the tolerance. */
 	    {PODS("target", "\"type\":\"AverageValue\",\"averageValue\":\"10\""),
-	        "\"currentReplicas\":10,\"desiredReplicas\":10,\"conditions\":[" ACTIVE
-	        "],\"currentMetrics\":[" PODS("current", "\"averageValue\":\"10900m\"") "]",
-	        10, 10},
+	        RUNS("10", PODS("current", "\"averageValue\":\"10900m\"")), 10, 10},
 	    {PODS("target", "\"type\":\"AverageValue\",\"averageValue\":\"10\""),
-	        "\"currentReplicas\":10,\"desiredReplicas\":10,\"conditions\":[" ACTIVE
-	        "],\"currentMetrics\":[" PODS("current", "\"averageValue\":\"11500m\"") "]",
-	        10, 12},
+	        RUNS("10", PODS("current", "\"averageValue\":\"11500m\"")), 10, 12},
 	    /* Shared out over all replicas, whether they run or not. */
 	    {EXTERNAL("target", "\"type\":\"AverageValue\",\"averageValue\":\"10\""),
-	        "\"currentReplicas\":4,\"desiredReplicas\":4,\"conditions\":[" ACTIVE
-	        "],\"currentMetrics\":[" EXTERNAL("current", "\"averageValue\":\"30\"") "]",
-	        1, 12},
-	    {OBJECT("target", "\"type\":\"Value\",\"value\":\"1k\""),
-	        "\"currentReplicas\":4,\"desiredReplicas\":4,\"conditions\":[" ACTIVE
-	        "],\"currentMetrics\":[" OBJECT("current", "\"value\":\"3k\"") "]",
+	        RUNS("4", EXTERNAL("current", "\"averageValue\":\"30\"")), 1, 12},
+	    {OBJECT("target", "\"type\":\"Value\",\"value\":\"1k\""), RUNS("4", OBJECT("current", "\"value\":\"3k\"")),
 	        2, 6},
 	    /* The one that is further over; the third has no value yet. */
 	    {RESOURCE("target", "\"averageUtilization\":50") "," EXTERNAL("target", "\"averageValue\":\"1\"") "," PODS(

@@ -1,30 +1,6 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-#include "cluster/pod.h"
+#include "world.h"
 
 #define GI INT64_C(1073741824)
-
-static struct resource_names names;
-
-static int set_up(void **state)
-{
-	(void)state;
-	resource_names_init(&names);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	resource_names_free(&names);
-	return 0;
-}
 
 static struct resource_list demand_of(const char *json)
 {

@@ -2,38 +2,7 @@
  * part here. */
 #include "cluster/gang.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <cmocka.h>
-#include <stdio.h>
-
-#include "cluster/pod.h"
-
-static struct resource_names names;
-
-static int set_up(void **state)
-{
-	(void)state;
-	resource_names_init(&names);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	resource_names_free(&names);
-	return 0;
-}
-
-static struct pod *decode(const char *json)
-{
-	struct err err;
-	struct pod *pod = cluster_pod_decode(slice_of(json), &names, false, &err);
-
-	if (!pod)
-		fail_msg("%s: %s", err.text, json);
-	return pod;
-}
+#include "world.h"
 
 #define POD(name, metadata, spec)                                                                                      \
 	"{\"metadata\":{\"name\":\"" name "\",\"namespace\":\"team\",\"uid\":\"u\"" metadata                           \
@@ -65,7 +34,7 @@ static void check(const struct expected *expected, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct expected *want = &expected[i];
-		struct pod *pod = decode(want->json);
+		struct pod *pod = decode_pod(want->json, false);
 		const struct pod_gang *gang = pod->gang;
 
 		if (!gang)
@@ -397,7 +366,7 @@ static void no_gangs(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct pod *pod = decode(cases[i]);
+		struct pod *pod = decode_pod(cases[i], false);
 
 		if (pod->gang)
 			fail_msg("a gang of %s: %s", gang_dialect_rows[pod->gang->dialect].name, cases[i]);
@@ -405,7 +374,7 @@ static void no_gangs(void **state)
 		pod_free(pod);
 	}
 	for (size_t i = 0; i < sizeof singles / sizeof *singles; i++) {
-		struct pod *pod = decode(singles[i]);
+		struct pod *pod = decode_pod(singles[i], false);
 
 		assert_null(pod->gang);
 		assert_true(pod_in_gang(pod));
@@ -415,13 +384,14 @@ static void no_gangs(void **state)
 
 static void opt_out(void **state)
 {
-	struct pod *pod = decode(
-	    POD("p", ANNOTATIONS("\"berth.dev/no-gang\":\"true\",\"berth.dev/gang\":\"g\"") OWNER("JobSet", "j"), ""));
+	struct pod *pod = decode_pod(
+	    POD("p", ANNOTATIONS("\"berth.dev/no-gang\":\"true\",\"berth.dev/gang\":\"g\"") OWNER("JobSet", "j"), ""),
+	    false);
 
 	(void)state;
 	assert_true(pod->no_gang && !pod->gang && !pod_in_gang(pod));
 	pod_free(pod);
-	pod = decode(POD("p", LABELS("\"berth.dev/no-gang\":\"false\",\"berth.dev/gang\":\"g\""), ""));
+	pod = decode_pod(POD("p", LABELS("\"berth.dev/no-gang\":\"false\",\"berth.dev/gang\":\"g\""), ""), false);
 	assert_true(!pod->no_gang && pod->gang);
 	pod_free(pod);
 }
@@ -453,7 +423,7 @@ static void precedence(void **state)
 			len +=
 			    (size_t)snprintf(labels + len, sizeof labels - len, "%s%s", len ? "," : "", order[k].label);
 		snprintf(text, sizeof text, POD("p", ",\"labels\":{%s}" OWNER("Job", "j"), ""), labels);
-		struct pod *pod = decode(text);
+		struct pod *pod = decode_pod(text, false);
 
 		assert_int_equal(pod->gang->dialect, order[i].dialect);
 		pod_free(pod);
@@ -482,7 +452,7 @@ static void ranks_of_other_dialects_and_names(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		snprintf(text, sizeof text, POD("%s", ",\"labels\":{\"berth.dev/gang\":\"g\"%s}", ""), cases[i].name,
 		    cases[i].labels);
-		struct pod *pod = decode(text);
+		struct pod *pod = decode_pod(text, false);
 
 		assert_int_equal(pod->gang->rank, cases[i].rank);
 		pod_free(pod);
@@ -491,12 +461,13 @@ static void ranks_of_other_dialects_and_names(void **state)
 
 static void places(void **state)
 {
-	struct pod *pod = decode(POD("p-1",
-	    LABELS("\"kueue.x-k8s.io/pod-group-name\":\"g\"")
-	        ANNOTATIONS("\"kueue.x-k8s.io/podset-required-topology\":\"example.com/block\","
-	                    "\"kueue.x-k8s.io/podset-slice-size\":\"8\","
-	                    "\"kueue.x-k8s.io/podset-slice-required-topology\":\"example.com/rack\""),
-	    ""));
+	struct pod *pod = decode_pod(POD("p-1",
+	                                 LABELS("\"kueue.x-k8s.io/pod-group-name\":\"g\"") ANNOTATIONS(
+	                                     "\"kueue.x-k8s.io/podset-required-topology\":\"example.com/block\","
+	                                     "\"kueue.x-k8s.io/podset-slice-size\":\"8\","
+	                                     "\"kueue.x-k8s.io/podset-slice-required-topology\":\"example.com/rack\""),
+	                                 ""),
+	    false);
 
 	(void)state;
 	assert_string_equal(pod->gang->terms.place.require, "example.com/block");
@@ -506,13 +477,15 @@ static void places(void **state)
 	assert_int_equal(pod->gang->terms.group_count, 0);
 	pod_free(pod);
 	/* Kueue's words are a pod set's, which is a sub-group here; KAI's are the whole workload's. */
-	pod = decode(POD("p",
-	    LABELS("\"jobset.sigs.k8s.io/jobset-name\":\"j\",\"jobset.sigs.k8s.io/replicatedjob-name\":\"w\"")
-	        ANNOTATIONS("\"kueue.x-k8s.io/podset-preferred-topology\":\"example.com/rack\","
-	                    "\"kai.scheduler/topology-required-placement\":\"example.com/zone\","
-	                    "\"kai.scheduler/segment-size\":\"4\","
-	                    "\"kai.scheduler/segment-topology-required-placement\":\"example.com/rack\""),
-	    ""));
+	pod = decode_pod(
+	    POD("p",
+	        LABELS("\"jobset.sigs.k8s.io/jobset-name\":\"j\",\"jobset.sigs.k8s.io/replicatedjob-name\":\"w\"")
+	            ANNOTATIONS("\"kueue.x-k8s.io/podset-preferred-topology\":\"example.com/rack\","
+	                        "\"kai.scheduler/topology-required-placement\":\"example.com/zone\","
+	                        "\"kai.scheduler/segment-size\":\"4\","
+	                        "\"kai.scheduler/segment-topology-required-placement\":\"example.com/rack\""),
+	        ""),
+	    false);
 	assert_string_equal(pod->gang->terms.place.require, "example.com/zone");
 	assert_int_equal(pod->gang->terms.place.segment, 4);
 	assert_int_equal(pod->gang->terms.group_count, 1);
@@ -521,7 +494,8 @@ static void places(void **state)
 	assert_null(pod->gang->terms.groups[0].place.require);
 	pod_free(pod);
 	/* A segment without a place to stand in says nothing. */
-	pod = decode(POD("p", ANNOTATIONS("\"pod-group-name\":\"g\",\"kai.scheduler/segment-size\":\"4\""), ""));
+	pod = decode_pod(
+	    POD("p", ANNOTATIONS("\"pod-group-name\":\"g\",\"kai.scheduler/segment-size\":\"4\""), ""), false);
 	assert_int_equal(pod->gang->terms.place.segment, 0);
 	pod_free(pod);
 }
@@ -542,7 +516,7 @@ static void values_that_cannot_be_read(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		snprintf(text, sizeof text, POD("p", ",\"annotations\":{\"berth.dev/gang\":\"g\",%s}", ""), cases[i]);
-		struct pod *pod = decode(text);
+		struct pod *pod = decode_pod(text, false);
 
 		if (pod->trouble != REASON_CODE_BAD_ANNOTATION)
 			fail_msg("no trouble: %s", text);

@@ -1,29 +1,8 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
 #include "cluster/node.h"
 
-static struct resource_names names;
+#include "world.h"
+
 static const struct gpu_catalogue no_gpus;
-
-static int set_up(void **state)
-{
-	(void)state;
-	resource_names_init(&names);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	resource_names_free(&names);
-	return 0;
-}
 
 static struct node_spec *decode(const char *json)
 {

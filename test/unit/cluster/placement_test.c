@@ -1,42 +1,13 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
+#include "world.h"
 
-#include <cmocka.h>
-
-#include "cluster/pod.h"
-
-static struct resource_names names;
 static struct label node_labels[] = {{"disk", "ssd"}, {"size", "8"}, {"zone", "a"}};
 static const struct labels labels = {3, node_labels};
-
-static int set_up(void **state)
-{
-	(void)state;
-	resource_names_init(&names);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	resource_names_free(&names);
-	return 0;
-}
 
 static struct pod *pod_with(const char *spec)
 {
 	char json[4096];
-	struct err err;
-	struct pod *pod;
-
 	snprintf(json, sizeof json, "{\"metadata\":{\"name\":\"p\",\"uid\":\"u\"},\"spec\":{%s}}", spec);
-	pod = cluster_pod_decode(slice_of(json), &names, false, &err);
-	if (!pod)
-		fail_msg("%s", err.text);
-	return pod;
+	return decode_pod(json, false);
 }
 
 static bool selects(const char *terms)

@@ -1,46 +1,16 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
-#include "cluster/pod.h"
+#include "world.h"
 
 #define REQUIRED "requiredDuringSchedulingIgnoredDuringExecution"
-
-static struct resource_names names;
-
-static int set_up(void **state)
-{
-	(void)state;
-	resource_names_init(&names);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	resource_names_free(&names);
-	return 0;
-}
 
 /* A pod of namespace team with labels app=a and hash=7. */
 static struct pod *pod_with(const char *spec)
 {
 	char json[4096];
-	struct err err;
-	struct pod *pod;
-
 	snprintf(json, sizeof json,
 	    "{\"spec\":{%s},\"metadata\":{\"name\":\"p\",\"uid\":\"u\",\"namespace\":\"team\","
 	    "\"labels\":{\"app\":\"a\",\"hash\":\"7\"}}}",
 	    spec);
-	pod = cluster_pod_decode(slice_of(json), &names, false, &err);
-	if (!pod)
-		fail_msg("%s", err.text);
-	return pod;
+	return decode_pod(json, false);
 }
 
 static struct pod *pod_with_term(const char *kind, const char *term)

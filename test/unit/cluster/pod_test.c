@@ -1,41 +1,6 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "cluster/pod.h"
+#include "world.h"
 
 #include "berth/gpu.h"
-
-static struct resource_names names;
-
-static int set_up(void **state)
-{
-	(void)state;
-	resource_names_init(&names);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	resource_names_free(&names);
-	return 0;
-}
-
-static struct pod *decode(const char *json, bool whole)
-{
-	struct err err;
-	struct pod *pod = cluster_pod_decode(slice_of(json), &names, whole, &err);
-
-	if (!pod)
-		fail_msg("%s", err.text);
-	return pod;
-}
 
 #define ID "\"uid\":\"u-1\",\"name\":\"p\",\"namespace\":\"team\""
 
@@ -58,7 +23,7 @@ static void how_a_pod_ended(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		snprintf(json, sizeof json, "{\"metadata\":{" ID "},\"spec\":{},\"status\":%s}", rows[i].status);
-		struct pod *pod = decode(json, false);
+		struct pod *pod = decode_pod(json, false);
 		assert_int_equal(pod->terminal, rows[i].terminal);
 		assert_int_equal(pod->succeeded, rows[i].succeeded);
 		assert_int_equal(pod->rejected, rows[i].rejected);
@@ -73,13 +38,13 @@ static void how_a_pod_ended(void **state)
 
 static void what_kube_scheduler_says(void **state)
 {
-	struct pod *pod = decode(CONDITIONS("Unschedulable"), false);
+	struct pod *pod = decode_pod(CONDITIONS("Unschedulable"), false);
 
 	(void)state;
 	assert_string_equal(pod->unschedulable, "0/3 nodes");
 	assert_true(pod->gang_whole);
 	pod_free(pod);
-	pod = decode(CONDITIONS("SchedulingGated"), false);
+	pod = decode_pod(CONDITIONS("SchedulingGated"), false);
 	assert_null(pod->unschedulable);
 	pod_free(pod);
 }
@@ -87,17 +52,17 @@ static void what_kube_scheduler_says(void **state)
 static void a_pending_pod(void **state)
 {
 	struct pod *pod =
-	    decode("{\"kind\":\"Pod\",\"metadata\":{" ID ",\"creationTimestamp\":\"2026-01-02T03:04:05Z\","
-	           "\"labels\":{\"b\":\"2\",\"a\":\"1\"},\"managedFields\":[{\"f:x\":{}}],"
-	           "\"annotations\":{\"berth.dev/wake\":\"NoGPU "
-	           "3\",\"berth.dev/class\":\"training\",\"berth.dev/dtype\":\"bf16,fp8\","
-	           "\"berth.dev/gpu-memory\":\"20Gi\",\"berth.dev/waiting\":\"gang team/g: 1 of 2\"}},"
-	           "\"spec\":{\"schedulerName\":\"berth\",\"priority\":-7,\"schedulingGates\":[{\"name\":\"g\"}],"
-	           "\"volumes\":[{\"name\":\"a\",\"emptyDir\":{}},{\"name\":\"d\",\"persistentVolumeClaim\":{"
-	           "\"claimName\":\"c\"}}],"
-	           "\"nodeSelector\":{\"k\":\"v\"},\"containers\":[{\"resources\":{\"requests\":{\"nvidia.com/"
-	           "gpu\":\"1\"}}}]},"
-	           "\"status\":{\"phase\":\"Pending\",\"nominatedNodeName\":\"n1\"}}",
+	    decode_pod("{\"kind\":\"Pod\",\"metadata\":{" ID ",\"creationTimestamp\":\"2026-01-02T03:04:05Z\","
+	               "\"labels\":{\"b\":\"2\",\"a\":\"1\"},\"managedFields\":[{\"f:x\":{}}],"
+	               "\"annotations\":{\"berth.dev/wake\":\"NoGPU "
+	               "3\",\"berth.dev/class\":\"training\",\"berth.dev/dtype\":\"bf16,fp8\","
+	               "\"berth.dev/gpu-memory\":\"20Gi\",\"berth.dev/waiting\":\"gang team/g: 1 of 2\"}},"
+	               "\"spec\":{\"schedulerName\":\"berth\",\"priority\":-7,\"schedulingGates\":[{\"name\":\"g\"}],"
+	               "\"volumes\":[{\"name\":\"a\",\"emptyDir\":{}},{\"name\":\"d\",\"persistentVolumeClaim\":{"
+	               "\"claimName\":\"c\"}}],"
+	               "\"nodeSelector\":{\"k\":\"v\"},\"containers\":[{\"resources\":{\"requests\":{\"nvidia.com/"
+	               "gpu\":\"1\"}}}]},"
+	               "\"status\":{\"phase\":\"Pending\",\"nominatedNodeName\":\"n1\"}}",
 	        false);
 
 	(void)state;
@@ -134,7 +99,7 @@ static void a_pending_pod(void **state)
 
 static void a_bound_pod_keeps_little(void **state)
 {
-	struct pod *pod = decode(BOUND, false);
+	struct pod *pod = decode_pod(BOUND, false);
 
 	(void)state;
 	assert_string_equal(pod->node, "n7");
@@ -150,7 +115,7 @@ static void a_bound_pod_keeps_little(void **state)
 	assert_int_equal(pod->grace_s, 30);
 	assert_false(pod_in_gang(pod));
 	pod_free(pod);
-	pod = decode(BOUND, true);
+	pod = decode_pod(BOUND, true);
 	assert_int_equal(pod->labels.count, 2);
 	assert_int_equal(pod->toleration_count, 1);
 	assert_int_equal(pod->node_selector_count, 1);
@@ -180,7 +145,7 @@ static void the_chain_of_controllers(void **state)
 		    ",\"labels\":{%s},\"ownerReferences\":[{\"kind\":\"%s\",\"uid\":\"o\",\"name\":\"o\","
 		    "\"controller\":true}]}}",
 		    cases[i].labels, cases[i].kind);
-		pod = decode(json, true);
+		pod = decode_pod(json, true);
 		assert_true(pod_has_owner_kind(pod, cases[i].kind));
 		assert_int_equal(pod->owner_kind_count, cases[i].more ? 2 : 1);
 		if (cases[i].more)
@@ -191,7 +156,7 @@ static void the_chain_of_controllers(void **state)
 
 static void annotation_before_label(void **state)
 {
-	struct pod *pod = decode(
+	struct pod *pod = decode_pod(
 	    "{\"metadata\":{" ID ",\"annotations\":{\"berth.dev/class\":\"one\"},"
 	    "\"labels\":{\"berth.dev/class\":\"two\",\"berth.dev/dtype\":\"fp16\",\"berth.dev/gpu-memory\":\"1Gi\"}}}",
 	    false);
@@ -220,7 +185,7 @@ static void trouble(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct pod *pod = decode(cases[i].json, false);
+		struct pod *pod = decode_pod(cases[i].json, false);
 
 		assert_int_equal(pod->trouble, cases[i].trouble);
 		pod_free(pod);
@@ -229,18 +194,19 @@ static void trouble(void **state)
 
 static void flags(void **state)
 {
-	struct pod *pod = decode("{\"metadata\":{" ID "},\"spec\":{\"resourceClaims\":[{\"name\":\"c\"}],"
-	                         "\"topologySpreadConstraints\":[{\"whenUnsatisfiable\":\"ScheduleAnyway\"}]},"
-	                         "\"status\":{\"phase\":\"Failed\"}}",
+	struct pod *pod = decode_pod("{\"metadata\":{" ID "},\"spec\":{\"resourceClaims\":[{\"name\":\"c\"}],"
+	                             "\"topologySpreadConstraints\":[{\"whenUnsatisfiable\":\"ScheduleAnyway\"}]},"
+	                             "\"status\":{\"phase\":\"Failed\"}}",
 	    false);
 
 	(void)state;
 	assert_true(pod->slow_binding && pod->soft_spread && pod->terminal && !pod->gated);
 	pod_free(pod);
-	pod = decode("{\"metadata\":{" ID "},\"spec\":{\"schedulingGates\":[],\"resourceClaims\":[],"
-	             "\"volumes\":[{\"ephemeral\":null,\"configMap\":{}}],"
-	             "\"topologySpreadConstraints\":[{\"whenUnsatisfiable\":\"DoNotSchedule\"}]},\"status\":{\"phase\":"
-	             "\"Succeeded\"}}",
+	pod = decode_pod(
+	    "{\"metadata\":{" ID "},\"spec\":{\"schedulingGates\":[],\"resourceClaims\":[],"
+	    "\"volumes\":[{\"ephemeral\":null,\"configMap\":{}}],"
+	    "\"topologySpreadConstraints\":[{\"whenUnsatisfiable\":\"DoNotSchedule\"}]},\"status\":{\"phase\":"
+	    "\"Succeeded\"}}",
 	    false);
 	assert_true(!pod->slow_binding && !pod->soft_spread && pod->terminal && !pod->gated);
 	pod_free(pod);
@@ -258,15 +224,15 @@ static void what_makes_a_victim(void **state)
 		    "{\"metadata\":{" ID ",\"%s\":{\"%s\":\"g\"}},\"spec\":{\"nodeName\":\"n\",\"priority\":-3,"
 		    "\"terminationGracePeriodSeconds\":%zu}}",
 		    i % 2 ? "labels" : "annotations", keys[i / 2], i);
-		struct pod *pod = decode(text, false);
+		struct pod *pod = decode_pod(text, false);
 
 		assert_true(pod->gang && pod_in_gang(pod));
 		assert_int_equal(pod->grace_s, i);
 		assert_int_equal(pod->priority, -3);
 		pod_free(pod);
 	}
-	struct pod *pod = decode("{\"metadata\":{" ID ",\"labels\":{\"gang\":\"g\"}},"
-	                         "\"spec\":{\"terminationGracePeriodSeconds\":99999999999}}",
+	struct pod *pod = decode_pod("{\"metadata\":{" ID ",\"labels\":{\"gang\":\"g\"}},"
+	                             "\"spec\":{\"terminationGracePeriodSeconds\":99999999999}}",
 	    false);
 	assert_false(pod_in_gang(pod));
 	assert_int_equal(pod->grace_s, INT32_MAX);
@@ -300,7 +266,7 @@ static void how_long_it_runs(void **state)
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		snprintf(json, sizeof json,
 		    "{\"metadata\":{" ID ",\"annotations\":{\"berth.dev/expected-runtime\":\"%s\"}}}", rows[i].said);
-		struct pod *pod = decode(json, true);
+		struct pod *pod = decode_pod(json, true);
 		assert_int_equal(pod->said_runtime_ns, rows[i].ns);
 		pod_free(pod);
 	}
@@ -309,11 +275,11 @@ static void how_long_it_runs(void **state)
 	    "{\"metadata\":{" ID "},\"spec\":{\"nodeName\":\"n\"},\"status\":{\"phase\":\"%s\",\"startTime\":"
 	    "\"2026-01-01T00:00:00Z\",\"containerStatuses\":[%s,%s]}}",
 	    "Succeeded", ENDED("30"), ENDED("10"));
-	struct pod *pod = decode(json, false);
+	struct pod *pod = decode_pod(json, false);
 	assert_int_equal(pod->finished_ns - pod->started_ns, INT64_C(30000000000));
 	pod_free(pod);
-	pod = decode("{\"metadata\":{" ID "},\"spec\":{\"nodeName\":\"n\"},\"status\":{\"phase\":\"Running\","
-	             "\"containerStatuses\":[" ENDED("30") "]}}",
+	pod = decode_pod("{\"metadata\":{" ID "},\"spec\":{\"nodeName\":\"n\"},\"status\":{\"phase\":\"Running\","
+	                 "\"containerStatuses\":[" ENDED("30") "]}}",
 	    false);
 	assert_int_equal(pod->finished_ns, 0);
 	pod_free(pod);
@@ -321,7 +287,7 @@ static void how_long_it_runs(void **state)
 
 static void escapes_are_resolved(void **state)
 {
-	struct pod *pod = decode("{\"metadata\":{" ID ",\"labels\":{\"k\\u0065y\":\"v\\u00e4l\"}}}", false);
+	struct pod *pod = decode_pod("{\"metadata\":{" ID ",\"labels\":{\"k\\u0065y\":\"v\\u00e4l\"}}}", false);
 
 	(void)state;
 	assert_string_equal(labels_get(&pod->labels, "key"), "v\xc3\xa4l");
