@@ -132,6 +132,7 @@ struct scheduler {
 	struct moves *moves;     /* NULL while the policy has none */
 	struct signals *signals; /* the same */
 	char *moves_name;        /* NAMESPACE/NAME of their ConfigMap */
+	bool moves_unread;       /* their records are to be read before anything is placed */
 
 	struct verbs *verbs;
 	struct ops *ops;
@@ -161,7 +162,7 @@ struct scheduler {
 
 static inline bool scheduler_synced(const struct scheduler *s)
 {
-	return s->nodes_synced && s->pods_synced && !s->quarantine_unread && !s->promises.unread;
+	return s->nodes_synced && s->pods_synced && !s->quarantine_unread && !s->promises.unread && !s->moves_unread;
 }
 static inline int64_t scheduler_ttl(const struct scheduler *s, const struct pod *pod)
 {
@@ -458,6 +459,8 @@ void moves_start(struct scheduler *s);
 void moves_policy(struct scheduler *s);
 /* Something changed that they may wait for. */
 void moves_soon(struct scheduler *s);
+/* Before anything is placed: what moves hold is read. True: lease_take_up is called again once it is. */
+bool moves_take_up(struct scheduler *s);
 /* A pod found no room, as berth or kube-scheduler says. */
 void moves_want(struct scheduler *s, const struct pod *pod);
 /* A pod of anybody's is bound; one is gone. */

@@ -55,7 +55,7 @@ void lease_take_up(struct scheduler *s)
 	if (!scheduler_synced(s) || s->nodes_due || s->pods_due)
 		return;
 	lead_listed(&s->lead);
-	if (!s->lead.listed || (!s->taken_up && promises_take_up(s)))
+	if (!s->lead.listed || (!s->taken_up && (promises_take_up(s) || moves_take_up(s))))
 		return;
 	if (!s->taken_up) {
 		s->taken_up = true;

@@ -310,6 +310,23 @@ static void was_read(void *ctx)
 		log_warn("the records of moves cannot be read: none is made", "configmap=%s error=%s", s->moves_name,
 		    log_quote(s->moves->kept.trouble ? s->moves->kept.trouble : ""));
 	move_wake(s);
+	if (!s->moves_unread)
+		return;
+	s->moves_unread = false;
+	for (struct move *move = s->moves->list; move; move = move->next)
+		if (move_holds(&move->steps))
+			room_hold(move);
+	lease_take_up(s);
+}
+
+/* The room that moves hold is theirs before anybody else is given it. */
+bool moves_take_up(struct scheduler *s)
+{
+	if (!s->kube || !s->moves || s->moves->reading || s->moves->read_ns != 0)
+		return false;
+	s->moves_unread = true;
+	record_read(s);
+	return true;
 }
 
 void record_read(struct scheduler *s)

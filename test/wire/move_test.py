@@ -727,6 +727,29 @@ class Killed(MoveTest):
         self.phase("lent", 20)
         self.assertEqual(self.suspended(), jobs)
 
+    def test_nobody_else_gets_its_room_before_its_record_was_read(self):
+        self.full()
+        (thing,) = self.web()
+        jobs = self.some_suspended()
+        late = self.seen(self.cluster.pod("late", gpus=8, owner=self.cluster.job("late")))
+        self.pods_end(jobs)
+        self.kill()
+        self.cluster.faults({"rules": [{"method": "GET", "path": "configmaps/berth-moves", "delayMs": 1500}]})
+        self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port, wait=False)
+        answered = set()
+
+        def late_waits():
+            try:
+                status, answer = self.daemon.filter(late, NAMES)
+            except OSError:
+                return False
+            answered.add(status)
+            self.assertFalse(answer.get("NodeNames"))
+            return status == 200
+        wait_for(late_waits, 20, "an answer")
+        self.assertEqual(answered, {200, 503})
+        self.assertEqual(self.bind(thing), jobs[0].removeprefix("job-"))
+
     def test_while_it_is_lent(self):
         (job,) = self.moved()
         self.policy = ACT
