@@ -117,6 +117,9 @@ struct victims_request {
 	/* UIDs of pods that end by themselves before long, of no unit: their room is as good as free. */
 	size_t coming_count;
 	const char *const *coming;
+	/* UIDs of pods, of no unit, that end whatever is chosen: their team counts as using no more what they hold. */
+	size_t leaving_count;
+	const char *const *leaving;
 };
 
 /* X(id, "why a unit is not ended"), in the order in which they are looked at. */

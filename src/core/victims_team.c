@@ -27,6 +27,20 @@ static void read_rooms(struct victims_search *search)
 	search->rooms = NULL;
 }
 
+/* A pod that ends anyway may be what keeps a team above its guarantee yet. */
+static void take_out_leaving(struct victims_search *search)
+{
+	const struct victims_request *request = &search->request;
+	const struct policy *policy = search->fleet->policy;
+	for (size_t i = 0; i < request->leaving_count; i++) {
+		const struct ledger_entry *entry = ledger_find(search->fleet, slice_of(request->leaving[i]));
+		uint16_t team, pool;
+		int64_t milli = entry ? team_entry(entry, &team, &pool) : 0;
+		for (; milli > 0 && team < policy->team_count; team = policy->teams[team].parent)
+			search->team_amounts[team * policy->pool_count + pool] -= milli;
+	}
+}
+
 void victims__read_teams(struct victims_search *search)
 {
 	struct victims_request *request = &search->request;
@@ -43,6 +57,7 @@ void victims__read_teams(struct victims_search *search)
 		search->teams[t] = (struct victims_team){
 		    policy->teams[t].name, policy->teams[t].parent, used, policy->teams[t].guaranteed};
 	}
+	take_out_leaving(search);
 	request->team_count = teams;
 	request->teams = search->teams;
 	request->team = team_of(search->fleet, request->demand.members[0].pod->namespace_);

@@ -5,8 +5,10 @@
 #include "scheduler/move_search.h"
 
 #define WORKS_AT_ONCE 16
-#define COMING_NS (30 * NS_PER_S)  /* room that comes by itself within it is waited for */
-#define OVERDUE_NS (10 * NS_PER_S) /* beyond its termination grace a pod may be stuck */
+#define COMING_NS (30 * NS_PER_S)       /* room that comes by itself within it is waited for */
+#define OVERDUE_NS (10 * NS_PER_S)      /* beyond its termination grace a pod may be stuck */
+#define DRAW_REFUSED (INT64_C(1) << 32) /* more than any budget allows */
+#define COUNTED_NS (5 * NS_PER_S)       /* until budgets have counted a pod that is being deleted as gone */
 
 static void *more(struct arena *arena, void *items, size_t count, size_t *room, size_t size)
 {
@@ -46,17 +48,27 @@ static struct found *find(struct move_search *search, const char *id, const char
 	return found;
 }
 
+/* The next budget that the pod is under, from `at` on, or how many there are; `pod` is read once, and to be freed. */
+static size_t next_budget(
+    const struct move_search *search, const struct ledger_entry *entry, struct pod **pod, size_t at)
+{
+	for (; at < search->budget_count; at++) {
+		if (strcmp(search->budgets[at]->namespace_, entry->namespace_) != 0)
+			continue;
+		if (!*pod && !(*pod = ledger_pod(entry)))
+			return search->budget_count;
+		if (budget_is_for(search->budgets[at], (*pod)->namespace_, &(*pod)->labels))
+			return at;
+	}
+	return at;
+}
+
 static void draw(struct move_search *search, struct found *found, const struct ledger_entry *entry)
 {
 	struct victims_unit *unit = &search->units[found->at];
 	struct pod *pod = NULL;
-	for (size_t i = 0; i < search->budget_count; i++) {
-		if (strcmp(search->budgets[i]->namespace_, entry->namespace_) != 0)
-			continue;
-		if (!pod && !(pod = ledger_pod(entry)))
-			return;
-		if (!budget_is_for(search->budgets[i], pod->namespace_, &pod->labels))
-			continue;
+	size_t under = 0;
+	for (size_t i = 0; (i = next_budget(search, entry, &pod, i)) < search->budget_count; i++, under++) {
 		size_t k = 0;
 		while (k < unit->draw_count && found->draws[k].budget != i)
 			k++;
@@ -66,6 +78,7 @@ static void draw(struct move_search *search, struct found *found, const struct l
 		}
 		found->draws[k].pods++;
 	}
+	found->doubly |= under > 1 && unit->way == VICTIMS_EVICT;
 	if (pod)
 		pod_free(pod);
 }
@@ -174,6 +187,8 @@ static void settle(struct scheduler *s, struct move_search *search)
 			continue;
 		unit.members = found->members;
 		unit.draws = found->draws;
+		for (size_t k = 0; found->doubly && k < unit.draw_count; k++)
+			found->draws[k].pods = DRAW_REFUSED;
 		unit.moves = unit.way == VICTIMS_SUSPEND ? past_today(s->moves, found->id, wall)
 		                                         : maker_share(work_find(s, found->first));
 		bool cooling = unit.way == VICTIMS_EVICT && unit.moves > 0 &&
@@ -206,19 +221,63 @@ static bool is_of_unit(const struct scheduler *s, const struct move_search *sear
 	return found && found->taken;
 }
 
-static void gather_coming(struct scheduler *s, struct move_search *search)
+/* What a budget allows was said before it counted this one as gone. */
+static void take_from_budgets(
+    const struct scheduler *s, const struct move_search *search, const struct work_pod *leaving, int64_t *allowed)
 {
-	size_t cursor = 0, count = 0, room = 0;
+	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(leaving->uid));
+	int64_t since = leaving->ends_ns - leaving->grace_s * NS_PER_S;
+	struct pod *pod = NULL;
+	if (!entry || (leaving->deleting && clock_now() - since >= COUNTED_NS))
+		return;
+	for (size_t i = 0; (i = next_budget(search, entry, &pod, i)) < search->budget_count; i++)
+		allowed[i]--;
+	if (pod)
+		pod_free(pod);
+}
+
+static void add_uid(struct arena *arena, const char ***uids, size_t *count, size_t *room, const char *uid)
+{
+	*uids = more(arena, *uids, *count, room, sizeof **uids);
+	(*uids)[(*count)++] = arena_copy(arena, slice_of(uid));
+}
+
+/* Pods that are being deleted already. */
+static void gather_coming(
+    struct scheduler *s, struct move_search *search, const char ***leaving, size_t *room, int64_t *allowed)
+{
+	size_t cursor = 0, coming_room = 0;
 	const char **coming = NULL;
 	int64_t now = clock_now();
 	for (struct work_pod *pod; (pod = map_next(&s->moves->pods, &cursor));) {
-		if (!pod->deleting || !ends_soon(s, pod, now) || is_of_unit(s, search, pod->work))
+		if (!pod->deleting || is_of_unit(s, search, pod->work))
 			continue;
-		coming = more(&search->arena, coming, count, &room, sizeof *coming);
-		coming[count++] = arena_copy(&search->arena, slice_of(pod->uid));
+		if (ends_soon(s, pod, now))
+			add_uid(&search->arena, &coming, &search->request.coming_count, &coming_room, pod->uid);
+		add_uid(&search->arena, leaving, &search->request.leaving_count, room, pod->uid);
+		take_from_budgets(s, search, pod, allowed);
 	}
 	search->request.coming = coming;
-	search->request.coming_count = count;
+}
+
+/* Those that other moves are about to end. */
+static void gather_leaving(
+    struct scheduler *s, struct move_search *search, const char ***leaving, size_t *room, int64_t *allowed)
+{
+	for (const struct move *move = s->moves->list; move; move = move->next)
+		for (size_t i = 0; i < move->unit_count; i++) {
+			const struct move_unit *unit = &move->units[i];
+			bool stands = move->observed || move->asking || move_holds(&move->steps);
+			if (unit->state != UNIT_ENDED && !(unit->state == UNIT_STANDS && stands))
+				continue;
+			for (size_t k = 0; k < unit->pod_count; k++) {
+				const struct work_pod *pod = work_find(s, unit->pods[k].uid);
+				if (!pod || pod->deleting)
+					continue;
+				add_uid(&search->arena, leaving, &search->request.leaving_count, room, pod->uid);
+				take_from_budgets(s, search, pod, allowed);
+			}
+		}
 }
 
 /* --- in parts: works come and go meanwhile --- */
@@ -251,12 +310,16 @@ bool search_gather(struct scheduler *s, struct move_search *search, int64_t unti
 		if (work && search->request.unit_count + work->count <= VICTIMS_UNITS_MAX)
 			add_work(s, search, work);
 	}
+	const char **leaving = NULL;
+	size_t room = 0;
 	int64_t *allowed = arena_calloc(&search->arena, search->budget_count + 1, sizeof *allowed);
 	for (size_t i = 0; i < search->budget_count; i++)
 		allowed[i] = search->budgets[i]->allowed;
 	search->request.budgets = allowed;
 	search->request.budget_count = search->budget_count;
 	settle(s, search);
-	gather_coming(s, search);
+	gather_coming(s, search, &leaving, &room, allowed);
+	gather_leaving(s, search, &leaving, &room, allowed);
+	search->request.leaving = leaving;
 	return true;
 }

@@ -17,6 +17,7 @@ const struct sim_resource_info sim_resources[SIM_RESOURCE_COUNT] = {
     [SIM_EVENTS] = {"events", "Event", "v1", true},
     [SIM_CONFIGMAPS] = {"configmaps", "ConfigMap", "v1", true},
     [SIM_AUTOSCALERS] = {"horizontalpodautoscalers", "HorizontalPodAutoscaler", "autoscaling/v2", true},
+    [SIM_BUDGETS] = {"poddisruptionbudgets", "PodDisruptionBudget", "policy/v1", true},
     [SIM_WORKLOADS] = {"workloads", "Workload", "kueue.x-k8s.io/v1beta2", true},
 };
 
