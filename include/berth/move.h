@@ -2,9 +2,10 @@
  * follows from what is known now; who does it, and knows, is the caller.
  *
  *   record    it is written down before anything else is done; its record goes last
+ *   dry run   every act is tried without effect: what is refused is refused before anybody is told, and again before
+ *             anything has ended
  *   notice    the pods of its units are told when they are to end …
  *   grace     … and have that time
- *   dry run   every act is tried without effect: what is refused is refused before anything has ended
  *   evict     first what cannot be resumed, and may be refused at any moment, …
  *   suspend   … then what can be
  *   empty     until the pods have ended: never by force
@@ -26,9 +27,9 @@
 /* X(id, "name") */
 #define MOVE_PHASES(X)                                                                                                 \
 	X(RECORD, "record")                                                                                            \
+	X(DRY_RUN, "dryRun")                                                                                           \
 	X(NOTICE, "notice")                                                                                            \
 	X(GRACE, "grace")                                                                                              \
-	X(DRY_RUN, "dryRun")                                                                                           \
 	X(EVICT, "evict")                                                                                              \
 	X(SUSPEND, "suspend")                                                                                          \
 	X(EMPTY, "empty")                                                                                              \
@@ -63,7 +64,8 @@ enum move_stop {
 };
 const char *move_stop_text(enum move_stop stop);
 
-#define MOVE_ACT_NS INT64_C(60000000000)   /* for the acts of one phase, tries included */
+#define MOVE_DRY_NS INT64_C(8000000000)    /* for a dry run, tries included: other units are as good until then */
+#define MOVE_ACT_NS INT64_C(60000000000)   /* for the acts of another phase, tries included */
 #define MOVE_STUCK_NS INT64_C(60000000000) /* beyond the pods' own termination grace */
 #define MOVE_BIND_NS INT64_C(120000000000) /* for the waiting pods to be bound */
 #define MOVE_AGAIN_NS INT64_C(5000000000)  /* between tries */
@@ -72,6 +74,7 @@ struct move_steps {
 	enum move_phase phase;
 	enum move_stop stop;
 	int64_t grace_ns; /* of the notice; 0 = none is given */
+	bool told;        /* the notice was given */
 	int64_t ends_ns;  /* the longest termination grace of its units' pods */
 	int64_t until_ns; /* of the phase, by the caller's clock; INT64_MAX = no end */
 	int64_t again_ns; /* the phase's acts are not tried again before */
@@ -100,9 +103,10 @@ enum move_todo {
 };
 
 void move_begin(struct move_steps *steps, int64_t grace_ns, int64_t ends_ns, int64_t now_ns);
-/* It is taken up by another process: `lent`, or with its acts still to be done, those that were done included. The
- * notice ends at `notice_ns`. */
+/* It is taken up by another process: `lent`, or with its acts still to be done, those that were done included. A notice
+ * that was given ends at `notice_ns`; where one was still to be given, nothing was done. */
 void move_resume(struct move_steps *steps, bool lent, int64_t grace_ns, int64_t ends_ns, int64_t notice_ns);
+void move_resume_untold(struct move_steps *steps, int64_t grace_ns, int64_t ends_ns, int64_t now_ns);
 /* Call again after MOVE_BEGIN: a phase may have nothing to do. */
 enum move_todo move_step(struct move_steps *steps, const struct move_facts *facts);
 /* Whether room is held for the waiting pods. */

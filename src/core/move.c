@@ -29,11 +29,14 @@ static enum move_todo enter(struct move_steps *steps, enum move_phase phase, int
 {
 	int64_t ends_ns = after(now_ns, MOVE_STUCK_NS);
 	steps->phase = phase;
+	steps->told |= phase == MOVE_NOTICE;
 	steps->again_ns = after(now_ns, MOVE_AGAIN_NS);
 	switch (phase) {
+	case MOVE_DRY_RUN:
+		steps->until_ns = after(now_ns, MOVE_DRY_NS);
+		break;
 	case MOVE_RECORD:
 	case MOVE_NOTICE:
-	case MOVE_DRY_RUN:
 	case MOVE_EVICT:
 	case MOVE_SUSPEND:
 		steps->until_ns = after(now_ns, MOVE_ACT_NS);
@@ -71,7 +74,14 @@ void move_resume(struct move_steps *steps, bool lent, int64_t grace_ns, int64_t 
 	*steps = (struct move_steps){.phase = lent ? MOVE_LENT : MOVE_GRACE,
 	    .grace_ns = grace_ns,
 	    .ends_ns = ends_ns,
+	    .told = true,
 	    .until_ns = lent ? INT64_MAX : notice_ns};
+}
+
+void move_resume_untold(struct move_steps *steps, int64_t grace_ns, int64_t ends_ns, int64_t now_ns)
+{
+	*steps = (struct move_steps){.grace_ns = grace_ns, .ends_ns = ends_ns};
+	enter(steps, MOVE_RECORD, now_ns);
 }
 
 bool move_holds(const struct move_steps *steps)
@@ -157,13 +167,13 @@ enum move_todo move_step(struct move_steps *steps, const struct move_facts *fact
 		return stop(steps, why, facts->now_ns);
 	switch (steps->phase) {
 	case MOVE_RECORD:
-		return acted(steps, facts, steps->grace_ns > 0 ? MOVE_NOTICE : MOVE_DRY_RUN);
+		return acted(steps, facts, MOVE_DRY_RUN);
 	case MOVE_NOTICE: /* what cannot be told is ended all the same: kubelet's own grace comes after */
 		return facts->busy ? MOVE_WAIT : enter(steps, MOVE_GRACE, facts->now_ns);
 	case MOVE_GRACE:
 		return facts->now_ns < steps->until_ns ? MOVE_WAIT : enter(steps, MOVE_DRY_RUN, facts->now_ns);
 	case MOVE_DRY_RUN:
-		return acted(steps, facts, MOVE_EVICT);
+		return acted(steps, facts, steps->grace_ns > 0 && !steps->told ? MOVE_NOTICE : MOVE_EVICT);
 	case MOVE_EVICT:
 		return acted(steps, facts, MOVE_SUSPEND);
 	case MOVE_SUSPEND:

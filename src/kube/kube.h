@@ -90,7 +90,7 @@ void kube_annotate(struct kube *kube, struct kube_pod_ref pod, struct slice anno
 /* Takes a scheduling gate away, and in the same write sets annotations, unless there are none. */
 void kube_ungate(
     struct kube *kube, struct kube_pod_ref pod, const char *gate, struct slice annotations, kube_done *done, void *ctx);
-/* policy/v1 Eviction with UID precondition; dry: whether it would be taken. */
+/* policy/v1 Eviction with UID precondition; dry: whether it would be taken, asked once. */
 void kube_evict(struct kube *kube, struct kube_pod_ref pod, bool dry, kube_done *done, void *ctx);
 struct kube_event {
 	const char *api_version, *kind, *namespace_, *name, *uid; /* what it is about */

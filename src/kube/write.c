@@ -27,7 +27,6 @@ static bool pod_path(struct kube *kube, const struct kube_pod_ref *pod, const ch
 static void submit(struct kube *kube, struct kube_call_spec *spec, struct buf *body, kube_done *done, void *ctx)
 {
 	spec->body = buf_slice(body);
-	spec->repeatable = true;
 	spec->done = done;
 	spec->ctx = ctx;
 	if (body->overflow)
@@ -41,13 +40,15 @@ static void submit(struct kube *kube, struct kube_call_spec *spec, struct buf *b
 static void patch(struct kube *kube, const char *path, struct buf *body, kube_done *done, void *ctx)
 {
 	submit(kube,
-	    &(struct kube_call_spec){.method = "PATCH", .path = path, .content_type = STRATEGIC_MERGE, .brief = true},
+	    &(struct kube_call_spec){
+	        .method = "PATCH", .path = path, .content_type = STRATEGIC_MERGE, .repeatable = true, .brief = true},
 	    body, done, ctx);
 }
 
-static void post(struct kube *kube, const char *path, struct buf *body, kube_done *done, void *ctx)
+static void post(struct kube *kube, const char *path, bool repeatable, struct buf *body, kube_done *done, void *ctx)
 {
-	submit(kube, &(struct kube_call_spec){.method = "POST", .path = path}, body, done, ctx);
+	submit(
+	    kube, &(struct kube_call_spec){.method = "POST", .path = path, .repeatable = repeatable}, body, done, ctx);
 }
 
 /* A member "name":"value", left out when there is no value. */
@@ -130,7 +131,7 @@ void kube_evict(struct kube *kube, struct kube_pod_ref pod, bool dry, kube_done 
 		buf_text(&body, dry ? "\"dryRun\":[\"All\"]}" : "}");
 	}
 	buf_char(&body, '}');
-	post(kube, path, &body, done, ctx);
+	post(kube, path, !dry, &body, done, ctx);
 }
 
 /* The first bytes of a text, not ending inside a character. */
@@ -191,5 +192,5 @@ void kube_emit(struct kube *kube, const struct kube_event *event, kube_done *don
 	snprintf(path, sizeof(path), "/apis/events.k8s.io/v1/namespaces/%s/events", namespace_);
 	buf_init(&body, KUBE_REQUEST_MAX);
 	event_body(&body, event, namespace_, name, wall_ns);
-	post(kube, path, &body, done, ctx);
+	post(kube, path, true, &body, done, ctx);
 }

@@ -145,6 +145,7 @@ struct move {
 	bool asking;    /* whether its units may be ended is not known yet */
 	bool adopted;   /* another process has begun it */
 	bool recording; /* its record is being written, or erased */
+	enum move_phase acted; /* the last phase whose acts were begun */
 	struct move_steps steps;
 	struct move_facts facts;                           /* busy to failed, of the phase's acts */
 	size_t busy;                                       /* of its acts that are not its units' */

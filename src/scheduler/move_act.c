@@ -6,6 +6,8 @@
 #include "scheduler/move.h"
 
 #define RETURN_AGAIN_NS (5 * NS_PER_S)
+#define FAILED_ALONE_NS (120 * NS_PER_S) /* for others to be looked at in place of a unit whose act could not be done  \
+	                                  */
 
 /* --- notice --- */
 
@@ -46,6 +48,7 @@ static void annotate_pods(struct move *move, const char *ending_at)
 static void give_notice(struct move *move)
 {
 	char at[CLOCK_TEXT_MAX];
+	move->ending_ns = clock_wall() + move->steps.grace_ns;
 	clock_format(move->ending_ns, at);
 	annotate_pods(move, at);
 	for (size_t i = 0; i < move->unit_count; i++)
@@ -116,10 +119,28 @@ static void begin_acts(struct move *move)
 	}
 }
 
+/* Somebody has protected it since it was chosen. */
+static bool is_kept(const struct move_unit *unit)
+{
+	for (size_t k = 0; k < unit->pod_count; k++) {
+		const struct work_pod *pod = work_find(unit->move->s, unit->pods[k].uid);
+		if (pod && pod->keep && !pod->deleting)
+			return true;
+	}
+	return false;
+}
+
 static void do_acts(struct move *move, bool evictions, bool suspensions, bool dry)
 {
 	for (size_t i = 0; i < move->unit_count; i++) {
 		struct move_unit *unit = &move->units[i];
+		bool due = unit->suspends ? suspensions && !unit->done && !unit->busy : evictions;
+		if (due && (dry || unit->state == UNIT_STANDS) && is_kept(unit)) {
+			log_info("a unit is protected", "move=%s kind=%s name=%s/%s", move->id, unit->kind,
+			    unit->namespace_, unit->name);
+			move->facts.refused = move->barred = true;
+			continue;
+		}
 		if (unit->suspends && suspensions && !unit->done && !unit->busy)
 			unit_suspend(unit, dry);
 		else if (!unit->suspends && evictions)
@@ -165,8 +186,32 @@ static void do_phase(struct move *move)
 	}
 }
 
+static bool is_done(const struct move_unit *unit)
+{
+	bool done = true;
+	if (unit->suspends)
+		return unit->done;
+	for (size_t k = 0; k < unit->pod_count; k++)
+		done &= unit->pods[k].done;
+	return done;
+}
+
+/* What failed all the time would fail the next one, too. */
+static void leave_failed(struct move *move)
+{
+	for (size_t i = 0; i < move->unit_count; i++) {
+		struct move_unit *unit = &move->units[i];
+		bool acts = move->acted == MOVE_DRY_RUN || move->acted == (unit->suspends ? MOVE_SUSPEND : MOVE_EVICT);
+		if (acts && !is_done(unit))
+			unit_leave_alone(unit, clock_wall() + FAILED_ALONE_NS, "it could not be ended");
+	}
+}
+
 void move_begin_phase(struct move *move)
 {
+	if (move->steps.stop == MOVE_STOP_FAILED && move->steps.phase == MOVE_RETURN)
+		leave_failed(move);
+	move->acted = move->steps.phase;
 	log_info("a move goes on", "move=%s for=%s/%s phase=%s", move->id, move->namespace_, move->name,
 	    move_phase_name(move->steps.phase));
 	begin_acts(move);
@@ -179,10 +224,10 @@ void move_begin_phase(struct move *move)
 		if (!move->barred && move->steps.stop != MOVE_STOP_STUCK && move->steps.stop != MOVE_STOP_VANISHED &&
 		    move->steps.stop != MOVE_STOP_SERVED)
 			demand_put_off(move);
-		if (move->steps.grace_ns > 0)
+		if (move->steps.grace_ns > 0 && move->steps.told)
 			annotate_pods(move, NULL);
 	}
-	if (move->steps.phase == MOVE_LENT || move->steps.phase == MOVE_RETURN)
+	if (move->steps.phase == MOVE_GRACE || move->steps.phase == MOVE_LENT || move->steps.phase == MOVE_RETURN)
 		record_write(move);
 	do_phase(move);
 }

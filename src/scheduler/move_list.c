@@ -130,13 +130,15 @@ static void enlist(struct move *move)
 	move->s->moves->count++;
 }
 
-/* What its owners say is looked at soon: until then it counts as suspended, so that nothing is forgotten. */
+/* What its owners say is looked at soon: until then it counts as suspended, so that nothing is forgotten. Of one that
+ * nobody was told of yet nothing was. */
 void move_adopt(struct move *move)
 {
 	struct scheduler *s = move->s;
+	bool may_have_ended = move->steps.told || move->steps.grace_ns == 0;
 	for (size_t i = 0; i < move->unit_count; i++) {
 		struct move_unit *unit = &move->units[i];
-		if (unit->suspends)
+		if (unit->suspends && may_have_ended)
 			unit->state = UNIT_ENDED;
 		unit->found = true;
 		unit->counted = unit->since_ns > 0;

@@ -90,6 +90,7 @@ static void write_move(const struct move *move, struct buf *out)
 	next_member(out, "stopped", move_stop_text(move->steps.stop));
 	next_time(out, "begun", move->begun_ns);
 	next_time(out, "endingAt", move->ending_ns);
+	buf_printf(out, ",\"told\":%s", move->steps.told || move->steps.grace_ns == 0 ? "true" : "false");
 	buf_printf(out, ",\"graceSeconds\":%" PRId64 ",\"terminationSeconds\":%" PRId64 ",\"cost\":%.0f,\"for\":{",
 	    move->steps.grace_ns / NS_PER_S, move->steps.ends_ns / NS_PER_S, move->cost);
 	write_named(out, move->kind, move->namespace_, move->name, move->uid, move->class_name);

@@ -210,7 +210,7 @@ static void read_for(struct reader *json, struct arena *arena, struct move *move
 
 struct read {
 	int64_t version, grace_s, ends_s;
-	bool lent;
+	bool lent, told;
 	struct slice stopped;
 };
 
@@ -219,7 +219,7 @@ static bool read_record(struct slice text, struct arena *arena, struct move *mov
 	struct reader json;
 	struct slice state;
 	int64_t number;
-	*read = (struct read){.version = 0};
+	*read = (struct read){.told = true};
 	reader_open(&json, text);
 	if (reader_peek(&json) == READER_OBJECT && reader_object(&json))
 		for (struct slice key; reader_key(&json, &key);) {
@@ -233,6 +233,8 @@ static bool read_record(struct slice text, struct arena *arena, struct move *mov
 				move->begun_ns = time_of(&json);
 			else if (slice_is(key, "endingAt"))
 				move->ending_ns = time_of(&json);
+			else if (slice_is(key, "told"))
+				reader_bool(&json, &read->told);
 			else if (slice_is(key, "graceSeconds"))
 				reader_int(&json, &read->grace_s);
 			else if (slice_is(key, "terminationSeconds"))
@@ -276,8 +278,11 @@ static void take_up(struct scheduler *s, const char *id, struct slice text)
 	arena_init(&arena, 4096);
 	if (read_record(text, &arena, move, &read) && is_whole(move)) {
 		int64_t left = move->ending_ns - clock_wall();
-		move_resume(&move->steps, read.lent, bounded_s(read.grace_s), bounded_s(read.ends_s),
-		    clock_now() + (left > 0 ? left : 0));
+		if (read.lent || read.told)
+			move_resume(&move->steps, read.lent, bounded_s(read.grace_s), bounded_s(read.ends_s),
+			    clock_now() + (left > 0 ? left : 0));
+		else
+			move_resume_untold(&move->steps, bounded_s(read.grace_s), bounded_s(read.ends_s), clock_now());
 		for (enum move_stop stop = MOVE_STOP_NOT; stop <= MOVE_STOP_CALLED_OFF; stop++)
 			if (slice_is(read.stopped, move_stop_text(stop)))
 				move->steps.stop = stop;

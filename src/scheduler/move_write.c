@@ -24,7 +24,7 @@ void unit_call(struct move_unit *unit, const char *method, const struct suspend_
 	                                   .path = buf_slice(&path).at,
 	                                   .content_type = body.len > 0 ? "application/merge-patch+json" : NULL,
 	                                   .body = body,
-	                                   .repeatable = true,
+	                                   .repeatable = !dry, /* its phase tries again, while others are as good */
 	                                   .done = done,
 	                                   .ctx = unit});
 	buf_free(&path);
@@ -187,6 +187,18 @@ static void write_suspend(struct move_unit *unit)
 	    unit->dry, suspended);
 }
 
+/* Its owner is gone, so that its pods go as well: there is nothing left to suspend. */
+static void note_vanished(struct move_unit *unit)
+{
+	unit->done = true;
+	log_info("the owner of a unit is gone", "move=%s kind=%s name=%s/%s", unit->move->id, unit->kind,
+	    unit->namespace_, unit->name);
+	if (unit->dry)
+		return;
+	unit->state = UNIT_ENDED;
+	unit->look_ns = clock_now() + LOOK_NS;
+}
+
 static void read_before(void *ctx, const struct kube_answer *answer)
 {
 	struct move_unit *unit = ctx;
@@ -195,8 +207,10 @@ static void read_before(void *ctx, const struct kube_answer *answer)
 	struct suspend_object object;
 	unit->busy = false;
 	arena_init(&arena, 1024);
-	if (is_good(answer) && suspend_read(answer->body, unit->suspends, &arena, &object) &&
-	    strcmp(object.uid, unit->uid) == 0) {
+	bool read = is_good(answer) && suspend_read(answer->body, unit->suspends, &arena, &object);
+	if ((answer->code == 0 && answer->status == 404) || (read && strcmp(object.uid, unit->uid) != 0)) {
+		note_vanished(unit);
+	} else if (read) {
 		unit_note(unit, &object);
 		const char *why = unit->ours && unit->suspended ? NULL : unit_bar(&object, false);
 		if (unit->ours && unit->suspended) {

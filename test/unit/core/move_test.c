@@ -61,6 +61,7 @@ static void test_all_the_way(void **state)
 	facts.busy = true;
 	stays(&steps, &facts); /* its record is being written */
 	facts.busy = false;
+	goes(&steps, &facts, MOVE_DRY_RUN);
 	goes(&steps, &facts, MOVE_NOTICE);
 	goes(&steps, &facts, MOVE_GRACE);
 	stays(&steps, &facts);
@@ -108,6 +109,17 @@ static void test_without_notice_and_without_suspensions(void **state)
 	to(&steps, MOVE_BIND);
 	facts.wanting = 0, facts.bound = 3;
 	goes(&steps, &facts, MOVE_ERASE);
+}
+
+static void test_a_refusal_comes_before_the_notice(void **state)
+{
+	(void)state;
+	struct move_steps steps = begun();
+	struct move_facts facts = waiting(0);
+	to(&steps, MOVE_DRY_RUN);
+	facts.refused = true;
+	goes(&steps, &facts, MOVE_RETURN);
+	assert_false(steps.told);
 }
 
 /* Whatever is refused, what was suspended returns, and nobody is waited for. */
@@ -246,6 +258,12 @@ static void test_taken_up(void **state)
 	stays(&steps, &facts); /* the notice goes on */
 	facts.now_ns = 4 * SECOND;
 	goes(&steps, &facts, MOVE_DRY_RUN);
+	goes(&steps, &facts, MOVE_EVICT);
+	move_resume_untold(&steps, 10 * SECOND, 30 * SECOND, 4 * SECOND);
+	goes(&steps, &facts, MOVE_DRY_RUN);
+	goes(&steps, &facts, MOVE_NOTICE);
+	goes(&steps, &facts, MOVE_GRACE);
+	stays(&steps, &facts);
 	move_resume(&steps, true, 0, 0, 0);
 	facts.suspended = 1;
 	assert_int_equal(steps.phase, MOVE_LENT);
@@ -304,6 +322,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_all_the_way),
 	    cmocka_unit_test(test_without_notice_and_without_suspensions),
+	    cmocka_unit_test(test_a_refusal_comes_before_the_notice),
 	    cmocka_unit_test(test_a_refusal_stops_it),
 	    cmocka_unit_test(test_a_failure_is_tried_again_for_a_while),
 	    cmocka_unit_test(test_pods_that_do_not_end),

@@ -1,0 +1,95 @@
+"""What others do while a move goes on, and what the API server refuses all the time."""
+
+import signal
+import time
+import unittest
+
+import move_test
+from harness import NAMES, Daemon, wait_for
+
+PROTECTED = {"metadata": {"annotations": {"karpenter.sh/do-not-disrupt": "true"}}}
+
+
+class MeanwhileTest(move_test.MoveTest):
+    policy = move_test.GRACE
+
+    def told(self):
+        return [n for n in NAMES if self.cluster.get_pod(f"train-{n}").get("metadata", {}).get("annotations", {}).get("berth.dev/ending-at")]
+
+    def told_of(self, count):
+        return wait_for(lambda: len(self.told()) == count and self.told(), what=f"{count} notices")
+
+
+class Noticed(MeanwhileTest):
+    def test_what_is_refused_is_never_told(self):
+        self.full()
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": "jobs/job-n", "status": 422, "times": 100}]})
+        self.web()
+        wait_for(lambda: len(self.events("MoveGivenUp")) == 3, 15, "the Events")
+        self.assertEqual((self.events("GPUsToBeTaken"), self.told(), self.suspended()), ([], [], []))
+        self.assertIn("it is protected", wait_for(self.why, what="a reason"))
+
+    def test_who_protects_a_pod_when_told_keeps_it(self):
+        self.full()
+        self.web()
+        (node,) = self.told_of(1)
+        self.cluster.patch(f"/api/v1/namespaces/team/pods/train-{node}", PROTECTED)
+        (job,) = self.some_suspended(1, 15)
+        self.assertNotEqual(job, f"job-{node}")
+        self.assertIsNone(self.mark(f"job-{node}"))
+        self.assertNotIn(node, self.told())
+
+    def test_a_victim_that_goes_by_itself_is_as_good_as_ended(self):
+        self.full()
+        things = self.web(2)
+        nodes = self.told_of(2)
+        self.cluster.api.call("DELETE", move_test.JOB.format(f"job-{nodes[0]}"))
+        self.cluster.delete_pod(f"train-{nodes[0]}")
+        self.assertEqual(self.some_suspended(), [f"job-{nodes[1]}"])
+        self.pods_end(self.suspended())
+        self.assertEqual(sorted(self.bind(t) for t in things), sorted(nodes))
+        self.phase("lent")
+        self.assertEqual(self.events("MoveGivenUp"), [])
+
+    def test_killed_before_anybody_was_told(self):
+        self.full()
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": "jobs/job-n", "hold": True, "times": 10}]})
+        self.web()
+        wait_for(self.records, what="the record")
+        self.assertEqual([r["told"] for r in self.records().values()], [False])
+        self.daemon.process.stop(signal.SIGKILL)
+        time.sleep(2)  # the notice would be over, had it been given
+        self.cluster.faults({"clear": True, "release": True})
+        self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
+        (node,) = self.told_of(1)
+        self.assertEqual(self.suspended(), [])
+        self.assertEqual([r["told"] for r in self.records().values()], [True])
+        self.assertEqual(self.some_suspended(), [f"job-{node}"])
+
+
+class Failing(MeanwhileTest):
+    policy = move_test.KEEP
+
+    def test_another_is_ended_where_one_cannot_be(self):
+        self.full()
+        (first,) = self.first_choice()
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": f"jobs/{first}", "status": 500, "times": 1000}]})
+        self.web()
+        (job,) = self.some_suspended(1, 20)
+        self.assertNotEqual(job, first)
+
+    def first_choice(self):
+        """The Job that would be ended first."""
+        self.daemon.write_policy(move_test.OBSERVE)
+        wait_for(lambda: self.moves()["mode"] == "observe", what="the policy")
+        self.web(prefix="probe")
+        found = wait_for(lambda: self.moves()["moves"], what="the move")
+        self.cluster.delete_pod("probe-0")
+        self.no_moves()
+        self.daemon.write_policy(self.policy)
+        wait_for(lambda: self.moves()["mode"] == "act", what="the policy")
+        return [u["name"] for u in found[0]["units"]]
+
+
+if __name__ == "__main__":
+    unittest.main()
