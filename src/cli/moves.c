@@ -11,7 +11,8 @@ static const char usage[] =
     "\n"
     "GPUs taken from units of work for pods that may preempt them: from whom, for whom, for how long, at\n"
     "what cost. COST is the work that is lost and what else counts against ending the unit, in GPU-minutes;\n"
-    "TAKEN what it has done without since. Then the pods that wait and for which no move is made, and why.\n"
+    "TAKEN what it has done without since, until it is given back. Then the last moves that are over; and the pods\n"
+    "that wait and for which no move is made, and why.\n"
     "With moves.mode: observe the moves are those that would be made.\n"
     "\n"
     "  -o, --output text|json  json is the daemon's own answer\n"
@@ -51,23 +52,32 @@ static void add_unit(struct columns *columns, const json_t *move, const json_t *
 	columns_add(columns, "%.0f", real_of(unit, "takenGPUMinutes"));
 }
 
-static size_t print_moves(const json_t *moves)
+static void add_moves(struct columns *columns, const json_t *moves)
+{
+	size_t i, k;
+	json_t *move, *unit;
+	json_array_foreach(moves, i, move)
+	{
+		json_array_foreach(json_object_get(move, "units"), k, unit) add_unit(columns, move, unit);
+	}
+}
+
+static size_t print_moves(const json_t *moves, const json_t *over)
 {
 	static const char *const heads[] = {
 	    "MOVE", "PHASE", "FOR", "FROM", "GPUS", "WAY", "STATE", "SINCE", "COST", "TAKEN"};
 	struct columns columns;
-	size_t i, k, rows = 0;
-	json_t *move, *unit;
+	size_t i, rows = 0;
+	json_t *move;
 	json_array_foreach(moves, i, move) rows += json_array_size(json_object_get(move, "units"));
+	json_array_foreach(over, i, move) rows += json_array_size(json_object_get(move, "units"));
 	if (rows == 0)
 		return 0;
 	columns_init(&columns, LENGTH(heads));
 	for (size_t c = 0; c < LENGTH(heads); c++)
 		columns_add(&columns, "%s", heads[c]);
-	json_array_foreach(moves, i, move)
-	{
-		json_array_foreach(json_object_get(move, "units"), k, unit) add_unit(&columns, move, unit);
-	}
+	add_moves(&columns, moves);
+	add_moves(&columns, over);
 	columns_print(&columns, "", stdout);
 	return rows;
 }
@@ -79,7 +89,8 @@ static void print_text(const json_t *answer)
 	json_t *row;
 	if (strcmp(text_of(answer, "mode"), "off") == 0)
 		puts("the policy has no moves");
-	if (print_moves(json_object_get(answer, "moves")) == 0 && strcmp(text_of(answer, "mode"), "off") != 0)
+	if (print_moves(json_object_get(answer, "moves"), json_object_get(answer, "over")) == 0 &&
+	    strcmp(text_of(answer, "mode"), "off") != 0)
 		puts("no moves");
 	json_array_foreach(waiting, i, row)
 	    printf("%s %s/%s: %" PRId64 " pods wait, and no move is made for them: %s\n", text_of(row, "kind"),

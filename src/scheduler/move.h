@@ -10,10 +10,13 @@
 #include "cluster/suspension.h"
 #include "scheduler/internal.h"
 
-#define MOVES_MAX 64          /* at a time */
-#define MOVE_PODS_MAX 1024    /* waiting pods of one move */
-#define MOVE_UNITS_MAX 1024   /* units of one move */
-#define MOVE_RECORD_VERSION 1 /* of its form */
+#define MOVES_MAX 64              /* at a time that are about to end something */
+#define MOVES_LENT_MAX 1024       /* … and with those of which something is still to be given back */
+#define MOVES_OVER_MAX 256        /* that are over and still shown, */
+#define MOVES_OVER_UNITS_MAX 4096 /* and their units */
+#define MOVE_PODS_MAX 1024        /* waiting pods of one move */
+#define MOVE_UNITS_MAX 1024       /* units of one move */
+#define MOVE_RECORD_VERSION 1     /* of its form */
 #define MOVE_ID_MAX 40
 #define MOVE_DAY_NS (86400 * NS_PER_S)
 #define MOVE_TIMES_MAX 24 /* of a unit's moves that are remembered: perUnitAndDay goes no higher */
@@ -152,6 +155,8 @@ struct move {
 	char *namespace_, *kind, *name, *uid, *class_name; /* for whom: the owner of the waiting pods, or the pod */
 	int32_t priority;
 	int64_t begun_ns, ending_ns; /* wall clock: since when; when its units are to end */
+	int64_t over_ns;             /* wall clock; 0 = it is not yet */
+	size_t bound;                /* of its pods, once it is over */
 	double cost;                 /* GPU-seconds */
 	size_t unit_count, place_count;
 	struct move_unit *units;
@@ -186,6 +191,8 @@ struct moves {
 	uint64_t budget_changes;
 	struct move *list;
 	size_t count;
+	struct move *over; /* for people alone, the latest first */
+	size_t over_count, over_units;
 	struct keep kept; /* the records */
 	bool taken_up;    /* they were read */
 	bool reading;
@@ -246,9 +253,13 @@ static inline bool move_is_mark(struct slice mark)
 }
 struct move *move_new(struct scheduler *s, const char *id);
 void move_free(struct move *move);
-void move_put(struct move *move);   /* its units and places are found from now on, and it begins */
-void move_adopt(struct move *move); /* the same of one that another process has begun */
-void move_drop(struct move *move);  /* and freed */
+/* What only those need that go on. */
+void move_strip(struct move *move);
+void unit_strip(struct move_unit *unit);
+bool moves_full(const struct moves *moves); /* no more are begun for now */
+void move_put(struct move *move);           /* its units and places are found from now on, and it begins */
+void move_adopt(struct move *move);         /* the same of one that another process has begun */
+void move_drop(struct move *move);          /* and freed */
 struct move_unit *move_add_unit(struct move *move);
 /* Whether a move has to do with the unit yet; one that is given back may be taken again. */
 bool unit_taken(const struct moves *moves, const char *id);
@@ -257,6 +268,10 @@ bool unit_take(struct move_unit *unit);
 void move_tick(struct scheduler *s);
 void move_wake(struct scheduler *s);  /* move_tick soon */
 void move_later(struct scheduler *s); /* … in a while */
+
+/* move_over.c: what is shown of moves that are over. The move is taken over. */
+void over_put(struct moves *moves, struct move *move);
+void over_free(struct moves *moves);
 
 /* move_orphan.c */
 void orphans_take_up(struct scheduler *s);

@@ -6,8 +6,9 @@
 #include "scheduler/move.h"
 
 #define RETURN_AGAIN_NS (5 * NS_PER_S)
-#define FAILED_ALONE_NS (120 * NS_PER_S) /* for others to be looked at in place of a unit whose act could not be done  \
-	                                  */
+#define FAILED_ALONE_NS                                                                                                \
+	(120 * NS_PER_S) /* for others to be looked at in place of a unit whose act could not be done                  \
+	                  */
 
 /* --- notice --- */
 

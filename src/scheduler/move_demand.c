@@ -241,12 +241,12 @@ static struct demand *demands(struct scheduler *s, struct tracked **waiting, siz
 static void choose(struct scheduler *s, const struct demand *all, size_t count)
 {
 	int64_t now = clock_now();
+	bool full = moves_full(s->moves);
 	for (size_t i = 0; i < count; i++) {
 		struct demand_tried *before = map_get(&s->moves->tried, slice_of(all[i].id));
 		if (before)
 			before->seen = true;
-		if ((before && now < before->again_ns) || s->moves->search || s->moves->count >= MOVES_MAX ||
-		    !is_complete(s, &all[i], now))
+		if ((before && now < before->again_ns) || s->moves->search || full || !is_complete(s, &all[i], now))
 			continue;
 		search_begin(s, &all[i]);
 	}

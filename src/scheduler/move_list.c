@@ -31,7 +31,7 @@ struct move_unit *move_add_unit(struct move *move)
 	return unit;
 }
 
-static void unit_free(struct move_unit *unit)
+void unit_strip(struct move_unit *unit)
 {
 	for (size_t i = 0; i < unit->key_count; i++)
 		free(unit->keys[i]);
@@ -41,26 +41,41 @@ static void unit_free(struct move_unit *unit)
 	}
 	for (size_t i = 0; i < unit->room_count; i++)
 		free(unit->rooms[i].node);
+	free(unit->keys);
+	free(unit->pods);
+	free(unit->rooms);
+	unit->keys = NULL;
+	unit->pods = NULL;
+	unit->rooms = NULL;
+	unit->key_count = unit->pod_count = unit->room_count = 0;
+}
+
+static void unit_free(struct move_unit *unit)
+{
 	char *texts[] = {unit->id, unit->kind, unit->namespace_, unit->name, unit->uid, unit->class_name, unit->version,
 	    unit->asked_uid, unit->maker};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		free(texts[i]);
-	free(unit->keys);
-	free(unit->pods);
-	free(unit->rooms);
+	unit_strip(unit);
+}
+
+void move_strip(struct move *move)
+{
+	for (size_t i = 0; move->places && i < move->place_count; i++) {
+		free(move->places[i].uid);
+		free(move->places[i].name);
+		free(move->places[i].node);
+	}
+	free(move->places);
+	move->places = NULL;
 }
 
 void move_free(struct move *move)
 {
 	for (size_t i = 0; i < move->unit_count; i++)
 		unit_free(&move->units[i]);
-	for (size_t i = 0; i < move->place_count; i++) {
-		free(move->places[i].uid);
-		free(move->places[i].name);
-		free(move->places[i].node);
-	}
 	free(move->units);
-	free(move->places);
+	move_strip(move);
 	free(move->namespace_);
 	free(move->kind);
 	free(move->name);
@@ -197,7 +212,18 @@ void move_drop(struct move *move)
 	*at = move->next;
 	moves->count--;
 	moves->due = true;
-	move_free(move);
+	if (move->steps.phase == MOVE_OVER && !move->observed && !move->asking)
+		over_put(moves, move);
+	else
+		move_free(move);
+}
+
+bool moves_full(const struct moves *moves)
+{
+	size_t acting = 0;
+	for (const struct move *move = moves->list; move; move = move->next)
+		acting += !move->observed && (move->asking || move_holds(&move->steps));
+	return acting >= MOVES_MAX || moves->count >= MOVES_LENT_MAX;
 }
 
 /* --- what is known --- */

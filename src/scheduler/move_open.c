@@ -93,6 +93,7 @@ void moves_close(struct scheduler *s)
 		moves->list = move->next;
 		move_free(move);
 	}
+	over_free(moves);
 	orphans_free(moves);
 	demand_close(moves);
 	work_free_all(moves);

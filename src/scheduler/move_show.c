@@ -25,7 +25,8 @@ static void write_named(
 
 static void write_unit(const struct move_unit *unit, struct buf *out)
 {
-	int64_t until = unit->back_ns > 0 ? unit->back_ns : clock_wall();
+	int64_t over = unit->move->over_ns;
+	int64_t until = unit->back_ns > 0 ? unit->back_ns : over > 0 ? over : clock_wall();
 	double seconds = unit->since_ns > 0 ? (double)(until - unit->since_ns) / (double)NS_PER_S : 0;
 	buf_char(out, '{');
 	write_named(unit->kind, unit->namespace_, unit->name, unit->class_name, out);
@@ -51,10 +52,11 @@ static void write_move(const struct move *move, struct buf *out)
 	buf_char(out, ',');
 	write_time("begun", move->begun_ns, out);
 	write_time("endingAt", move->ending_ns, out);
+	write_time("over", move->over_ns, out);
 	buf_printf(out, "\"costGPUMinutes\":%.1f,\"for\":{", move->cost / 60);
 	write_named(move->kind, move->namespace_, move->name, move->class_name, out);
-	size_t bound = 0;
-	for (size_t i = 0; i < move->place_count; i++)
+	size_t bound = move->bound;
+	for (size_t i = 0; move->places && i < move->place_count; i++)
 		bound += move->places[i].bound;
 	buf_printf(out, ",\"pods\":%zu,\"bound\":%zu},\"units\":[", move->place_count, bound);
 	for (size_t i = 0; i < move->unit_count; i++) {
@@ -73,6 +75,18 @@ static void write_waiting(const struct demand_tried *tried, struct buf *out)
 	buf_char(out, '}');
 }
 
+static void write_moves(const struct move *list, struct buf *out)
+{
+	bool first = true;
+	buf_char(out, '[');
+	for (const struct move *move = list; move; move = move->next) {
+		buf_text(out, first ? "\n" : ",\n");
+		first = false;
+		write_move(move, out);
+	}
+	buf_char(out, ']');
+}
+
 void moves_answer(void *ctx, struct buf *out)
 {
 	struct scheduler *s = ctx;
@@ -81,14 +95,11 @@ void moves_answer(void *ctx, struct buf *out)
 	bool first = true;
 	buf_char(out, '{');
 	member(out, "mode", modes[s->policy.inforce->moves.mode]);
-	buf_text(out, ",\"moves\":[");
-	for (const struct move *move = s->moves ? s->moves->list : NULL; move; move = move->next) {
-		buf_text(out, first ? "\n" : ",\n");
-		first = false;
-		write_move(move, out);
-	}
-	buf_text(out, "],\n\"waiting\":[");
-	first = true;
+	buf_text(out, ",\"moves\":");
+	write_moves(s->moves ? s->moves->list : NULL, out);
+	buf_text(out, ",\n\"over\":");
+	write_moves(s->moves ? s->moves->over : NULL, out);
+	buf_text(out, ",\n\"waiting\":[");
 	for (const struct demand_tried *tried; s->moves && (tried = map_next(&s->moves->tried, &cursor));) {
 		buf_text(out, first ? "\n" : ",\n");
 		first = false;

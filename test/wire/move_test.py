@@ -184,7 +184,7 @@ class Off(MoveTest):
         self.web()
         time.sleep(1)
         self.assertEqual(self.suspended(), [])
-        self.assertEqual(self.moves(), {"mode": "off", "moves": [], "waiting": []})
+        self.assertEqual(self.moves(), {"mode": "off", "moves": [], "over": [], "waiting": []})
         self.assertEqual(self.cluster.api.call("GET", RECORDS)[0], 404)
 
 
