@@ -5,6 +5,7 @@
 #include "scheduler/move_search.h"
 
 #define WORKS_AT_ONCE 16
+#define ID_MAX 2048
 #define COMING_NS (30 * NS_PER_S)       /* room that comes by itself within it is waited for */
 #define OVERDUE_NS (10 * NS_PER_S)      /* beyond its termination grace a pod may be stuck */
 #define DRAW_REFUSED (INT64_C(1) << 32) /* more than any budget allows */
@@ -124,6 +125,38 @@ static bool has_foreigners(const struct scheduler *s, const struct work *work)
 	return false;
 }
 
+/* Of one that is bound, whoever controls its members. */
+static const struct gang *gang_of(const struct scheduler *s, const struct work_pod *pod)
+{
+	const struct gang_member *member = gangs_find(s->gangs, slice_of(pod->uid));
+	return member && member->gang->in_state[GANG_BOUND] > 1 ? member->gang : NULL;
+}
+
+/* Whether members of the gang would be left over. */
+static bool tears(const struct scheduler *s, const struct found *found, const struct gang *gang)
+{
+	const char *kind;
+	for (size_t i = 0; i < gang->count; i++) {
+		const struct work_pod *pod = work_find(s, gang->members[i]->pod->uid);
+		const char *id = pod ? work_unit(s, pod->work, &kind) : found->id;
+		if (gang->members[i]->state == GANG_BOUND && pod && (!id || strcmp(id, found->id) != 0))
+			return true;
+	}
+	return false;
+}
+
+/* A unit by owners or groups that ends a gang in part is none. */
+static void keep_whole(const struct scheduler *s, const struct work *work, struct found *found)
+{
+	const struct gang *last = NULL;
+	for (const struct work_pod *pod = work->pods; pod && !found->out; pod = pod->next) {
+		const struct gang *gang = gang_of(s, pod);
+		if (gang && gang != last)
+			found->out = tears(s, found, gang);
+		last = gang;
+	}
+}
+
 static void add_together(struct scheduler *s, struct move_search *search, struct work *work)
 {
 	const char *kind = NULL, *id = work_unit(s, work, &kind);
@@ -141,28 +174,47 @@ static void add_together(struct scheduler *s, struct move_search *search, struct
 	found->out |= work->way == WORK_SUSPENDED && has_foreigners(s, work);
 	for (struct work_pod *pod = work->pods; pod; pod = pod->next)
 		add_pod(s, search, found, pod);
+	keep_whole(s, work, found);
 	unit = &search->units[found->at];
 	if (work->way == WORK_SUSPENDED && owners_find(s->owners, work->owner_uid, &job) &&
 	    job.checkpoint_ns > unit->checkpoint_ns)
 		unit->checkpoint_ns = job.checkpoint_ns;
-	/* KubeRay makes a suspended RayJob's cluster anew: the job begins from its start. */
-	if (kind && strcmp(kind, "RayJob") == 0)
-		unit->checkpoint_ns = 0;
+}
+
+/* A gang of pods that are evicted is one unit: without one of its ranks the others are of no use. */
+static void write_each_id(const struct gang *gang, const struct work_pod *pod, struct buf *id)
+{
+	buf_printf(id, "%s%s", gang ? "gang/" : "", gang ? gang->key : pod->uid);
+}
+
+static void add_one(
+    struct scheduler *s, struct move_search *search, const struct work *work, struct work_pod *pod, const char *id)
+{
+	bool known = map_get(&search->by_id, slice_of(id)) != NULL;
+	struct found *found = find(search, id, NULL);
+	struct victims_unit *unit = &search->units[found->at];
+	unit->way = VICTIMS_EVICT;
+	unit->recreated = work->way == WORK_REPLICAS && (!known || unit->recreated);
+	if (found->key_count == 0 || strcmp(found->keys[found->key_count - 1], work->key) != 0) {
+		found->keys =
+		    more(&search->arena, found->keys, found->key_count, &found->key_room, sizeof *found->keys);
+		found->keys[found->key_count++] = arena_copy(&search->arena, slice_of(work->key));
+	}
+	add_pod(s, search, found, pod);
 }
 
 static void add_each(struct scheduler *s, struct move_search *search, struct work *work)
 {
 	for (struct work_pod *pod = work->pods; pod; pod = pod->next) {
-		bool taken = unit_taken(s->moves, pod->uid);
+		const struct gang *gang = gang_of(s, pod);
+		struct buf id;
+		buf_init(&id, ID_MAX);
+		write_each_id(gang, pod, &id);
+		bool taken = unit_taken(s->moves, id.data);
 		search->passed_over |= taken;
-		if (pod->deleting || taken)
-			continue;
-		struct found *found = find(search, pod->uid, NULL);
-		search->units[found->at].way = VICTIMS_EVICT;
-		search->units[found->at].recreated = work->way == WORK_REPLICAS;
-		found->keys = more(&search->arena, found->keys, 0, &found->key_room, sizeof *found->keys);
-		found->keys[found->key_count++] = arena_copy(&search->arena, slice_of(work->key));
-		add_pod(s, search, found, pod);
+		if (!taken && (gang || !pod->deleting))
+			add_one(s, search, work, pod, id.data);
+		buf_free(&id);
 	}
 }
 

@@ -132,7 +132,8 @@ void moves_saw(struct scheduler *s, const struct pod *pod)
 		room_returned(s, pod);
 	}
 	kept->start_ns = pod->started_ns > 0 ? pod->started_ns : pod->created_ns;
-	kept->checkpoint_ns = pod->checkpoint_ns;
+	/* KubeRay makes a suspended cluster anew, that of a RayJob, too: what runs there begins from its start. */
+	kept->checkpoint_ns = is_kind(pod, "RayCluster") || is_kind(pod, "RayJob") ? 0 : pod->checkpoint_ns;
 	kept->priority = pod->priority;
 	kept->grace_s = pod->grace_s;
 	if (pod->deleting && !kept->deleting)
