@@ -196,7 +196,8 @@ static const struct field gang_fields[] = {
         .word = loss_word,
         .word_problem = PROBLEM_UNKNOWN_VALUE,
         .default_text = "replace",
-        .help = "When a node fails under a member: replace the member near its peers, or restart the whole gang."},
+        .help = "When a node fails under a member: replace the member near its peers, or restart the whole gang; that "
+                "also when a health rule avoids the node of a member with GPUs."},
 };
 static const struct object gang_object = {
     .name = "gang",

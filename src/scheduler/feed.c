@@ -67,8 +67,12 @@ static void nodes_object(void *ctx, enum kube_change change, struct slice object
 		log_error("a node cannot be read", "error=%s", log_quote(err.text));
 		return;
 	}
+	const struct node *before = fleet_find(s->fleet, slice_of(spec->name));
+	bool was_avoided = before && before->avoided;
 	struct node *node = fleet_put_node(s->fleet, spec);
 	node->mark = s->node_list;
+	if (node->avoided && !was_avoided)
+		gang_node_lost(s);
 	quarantine_node_seen(s, node);
 	repartition_node_seen(s, node);
 	wake_soon(s, REASON_CODE_WAKE_NODE);

@@ -97,13 +97,20 @@ void gang_node_lost(struct scheduler *s)
 	gang_soon(s);
 }
 
+/* GPUs of a node that a health rule of the policy avoids are good for nothing that has to go on. */
+static bool is_sick(const struct scheduler *s, const struct ledger_entry *entry)
+{
+	return entry->node->avoided && decide_gpu_units(s->fleet, &entry->demand) > 0;
+}
+
 /* Its pod there counts as lost before anybody deletes it: what deletes it counts it as failed. */
 static bool stands_on_nothing(const struct scheduler *s, const struct gang *gang)
 {
 	for (size_t i = 0; i < gang->count; i++) {
 		const struct gang_member *member = gang->members[i];
 		const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(member->pod->uid));
-		if (member->state == GANG_BOUND && entry && !entry->node->spec)
+		if (member->state == GANG_BOUND && entry &&
+		    (!entry->node->spec || (gang->state == GANG_WHOLE && is_sick(s, entry))))
 			return true;
 	}
 	return false;

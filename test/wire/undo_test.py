@@ -261,6 +261,28 @@ class Losses(UndoTest):
         self.delete_all()
         self.resumed()
 
+    def fall_ill(self, name):
+        node = bound_to(self.cluster.get_pod(name))
+        self.cluster.patch(f"/api/v1/nodes/{node}/status", {"status": {"conditions": [
+            {"type": "Ready", "status": "True"}, {"type": "GpuUnhealthy", "status": "True"}]}})
+        wait_for(lambda: "NodeAvoided" in next(n for n in self.daemon.state()["nodes"] if n["name"] == node)["codes"], what="the condition")
+
+    def test_a_node_that_falls_ill_under_a_whole_gang_restarts_it(self):
+        things = self.whole(owner=self.cluster.job("trainer"))
+        self.fall_ill(things[0]["metadata"]["name"])
+        wait_for(self.suspended, what="the suspension")
+        self.delete_all()
+        self.resumed()
+
+    def test_where_the_policy_says_replace_it_goes_on_there(self):
+        before = self.daemon.state()["policy"]["hash"]
+        self.daemon.write_policy(POLICY)
+        wait_for(lambda: self.daemon.state()["policy"]["hash"] != before, 5, "the policy")
+        things = self.whole(owner=self.cluster.job("trainer"))
+        self.fall_ill(things[0]["metadata"]["name"])
+        time.sleep(1)
+        self.assertFalse(self.suspended())
+
     def test_a_member_lost_without_its_node_is_replaced(self):
         self.whole(owner=self.cluster.job("trainer"))
         self.cluster.delete_pod("a")
