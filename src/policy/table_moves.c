@@ -47,7 +47,9 @@ static const struct field moves_fields[] = {
         .min = DURATION_SECOND,
         .max = DURATION_MAX,
         .default_text = MOVES_GIVE_BACK_DEFAULT,
-        .help = "How long no pod may have waited for room taken before what was suspended for it is resumed."},
+        .help =
+            "How long no pod of a class may have waited for room before what was suspended for the class is resumed. "
+            "One that will not have room, whatever ends, does not count."},
     {.key = "kueue",
         .offset = offsetof(struct doc_moves, kueue),
         .word = kueue_word,

@@ -119,7 +119,7 @@ struct move_unit {
 
 	/* What its owner said last. */
 	char *version;
-	unsigned reverts, depth;
+	unsigned reverts, depth, conflicts;
 	bool found, suspended, ours, alone; /* alone: not to be touched */
 	char *asked_uid;                    /* of the owner that was asked last */
 	const struct suspend_kind *asked;
@@ -156,6 +156,7 @@ struct move {
 	int32_t priority;
 	int64_t begun_ns, ending_ns; /* wall clock: since when; when its units are to end */
 	int64_t over_ns;             /* wall clock; 0 = it is not yet */
+	int64_t peak_ns;             /* when a pod of its class last waited for such room, by clock_now */
 	size_t bound;                /* of its pods, once it is over */
 	double cost;                 /* GPU-seconds */
 	size_t unit_count, place_count;
@@ -170,6 +171,7 @@ struct demand_tried {
 	size_t pods;
 	int64_t again_ns; /* not sooner again */
 	char *why;        /* to be freed */
+	bool hopeless;    /* nothing that passes by itself keeps it from room: for it nothing is kept back */
 	bool seen;
 };
 
@@ -199,7 +201,6 @@ struct moves {
 	int64_t read_ns;        /* not sooner again */
 	struct orphan *orphans; /* marked objects that the lists at the start have shown */
 	bool due;               /* demands may have changed */
-	int64_t demand_ns;      /* when a pod last waited for room that moves might give it, by clock_now */
 	struct move_search *search;
 	unsigned overtaken; /* searches in a row that changes of budgets ended */
 	uint64_t made;

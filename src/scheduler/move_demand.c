@@ -108,12 +108,14 @@ static void say(struct demand_tried *found, const char *why, size_t pods, int64_
 	char *copy = xstrdup(why);
 	free(found->why);
 	found->why = copy;
+	found->hopeless = false;
 	found->pods = pods;
 	found->again_ns = again_ns;
 	found->seen = true;
 }
 
-void demand_in_vain(struct scheduler *s, const struct move_search *search, const char *why, int64_t again_ns)
+void demand_in_vain(
+    struct scheduler *s, const struct move_search *search, const char *why, bool hopeless, int64_t again_ns)
 {
 	const struct pod *pod = search->demand[search->named]->pod;
 	bool owned = pod->owner_uid && pod->owner_name && pod->owner_kind_count > 0;
@@ -125,6 +127,7 @@ void demand_in_vain(struct scheduler *s, const struct move_search *search, const
 		log_info("no move for pods that wait", "for=%s/%s pods=%zu why=%s", found->namespace_, found->name,
 		    pods, log_quote(why));
 	say(found, why, pods, clock_now() + again_ns);
+	found->hopeless = hopeless;
 }
 
 /* Another move for them would end as this one did. */
@@ -253,6 +256,42 @@ static void choose(struct scheduler *s, const struct demand *all, size_t count)
 	forget_tried(s->moves);
 }
 
+static const struct pod *pod_of(const struct demand *demand)
+{
+	return demand->gang ? demand->gang->members[0]->pod : demand->pods[0]->pod;
+}
+
+static size_t class_named(const struct policy *policy, const char *name)
+{
+	size_t c = 0;
+	while (c < policy->class_count && strcmp(policy->classes[c].name, name) != 0)
+		c++;
+	return c;
+}
+
+/* As long as a class has pods that room may come for, what was taken for it is not given back. */
+static void note_peaks(struct scheduler *s, const struct demand *all, size_t count)
+{
+	const struct policy *policy = s->policy.inforce;
+	bool *peak = xcalloc(policy->class_count + 1, sizeof *peak);
+	int64_t now = clock_now();
+	enum reason why;
+	for (size_t i = 0; i < count; i++) {
+		const struct demand_tried *before = map_get(&s->moves->tried, slice_of(all[i].id));
+		const struct policy_class *class_ = policy_class_of(policy, pod_of(&all[i]), &why);
+		if (class_ && !(before && before->hopeless))
+			peak[class_ - policy->classes] = true;
+	}
+	for (const struct move *move = s->moves->list; move; move = move->next)
+		if (!move->observed && (move->asking || move_holds(&move->steps)))
+			peak[class_named(policy, move->class_name)] = true;
+	peak[policy->class_count] = false; /* of a class that is no more */
+	for (struct move *move = s->moves->list; move; move = move->next)
+		if (peak[class_named(policy, move->class_name)])
+			move->peak_ns = now;
+	free(peak);
+}
+
 void demand_look(struct scheduler *s)
 {
 	size_t waiting_count = 0, count = 0;
@@ -262,8 +301,8 @@ void demand_look(struct scheduler *s)
 	}
 	struct tracked **waiting = singles(s, &waiting_count);
 	struct demand *all = demands(s, waiting, waiting_count, &count);
-	if (count > 0)
-		s->moves->demand_ns = clock_now();
+	if (s->moves->list)
+		note_peaks(s, all, count);
 	s->moves->due = count > 0;
 	choose(s, all, count);
 	free(all);

@@ -139,6 +139,7 @@ static void find_from_now_on(struct move *move)
 
 static void enlist(struct move *move)
 {
+	move->peak_ns = clock_now();
 	find_from_now_on(move);
 	move->next = move->s->moves->list;
 	move->s->moves->list = move;
@@ -169,7 +170,6 @@ void move_adopt(struct move *move)
 		move->places[i].gpus = tracked ? decide_gpu_units(s->fleet, &tracked->pod->demand) : 0;
 	}
 	enlist(move);
-	s->moves->demand_ns = clock_now();
 	move_wake(s);
 }
 
@@ -270,7 +270,7 @@ static void look(struct move *move)
 		    (move->units[i].suspends && move->units[i].state == UNIT_ENDED) || move->units[i].held > 0;
 	facts->pods_left = move->steps.phase == MOVE_EMPTY ? move_pods_left(move) : 0;
 	int64_t after_ns = s->policy.inforce->moves.give_back_after_ns;
-	facts->quiet = facts->now_ns - s->moves->demand_ns >= after_ns && signals_calm(s, move->class_name, after_ns);
+	facts->quiet = facts->now_ns - move->peak_ns >= after_ns && signals_calm(s, move->class_name, after_ns);
 }
 
 /* --- a move whose units are asked for yet --- */

@@ -68,7 +68,6 @@ void moves_open(struct scheduler *s)
 		return;
 	s->moves = xcalloc(1, sizeof *s->moves);
 	s->moves->budgets = budgets_new();
-	s->moves->demand_ns = clock_now();
 	moves_start(s);
 	if (s->pods_synced)
 		scheduler_list_pods(s); /* what is bound is to be looked at once more */

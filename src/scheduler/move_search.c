@@ -50,7 +50,7 @@ static bool begin(struct scheduler *s, struct move_search *search, const struct 
 		return false;
 	search->request.class_ = (uint16_t)(class_ - policy->classes);
 	if (search->request.demand.count > MOVE_PODS_MAX) {
-		demand_in_vain(s, search, "it has too many pods for one move", DEMAND_AGAIN_NS);
+		demand_in_vain(s, search, "it has too many pods for one move", true, DEMAND_AGAIN_NS);
 		return false;
 	}
 	search_gather_begin(s, search);
@@ -218,6 +218,13 @@ static void make_move(struct scheduler *s, const struct move_search *search, con
 	move_put(move);
 }
 
+/* Whether time alone may change it. */
+static bool passes(const struct victims_answer *answer)
+{
+	return answer->verdict == VICTIMS_BARRED && answer->missing != VICTIMS_BAR_NO_RIGHT &&
+	       answer->missing != VICTIMS_BAR_PRIORITY && answer->missing != VICTIMS_BAR_NOT_RECREATED;
+}
+
 static void no_move(struct scheduler *s, const struct move_search *search, const struct victims_answer *answer)
 {
 	char why[256];
@@ -227,7 +234,8 @@ static void no_move(struct scheduler *s, const struct move_search *search, const
 	else
 		snprintf(why, sizeof why, "there would be no room even without all that may end: %s",
 		    reason_text(answer->plan.reason));
-	demand_in_vain(s, search, why, search->passed_over ? LOOK_AGAIN_NS : DEMAND_AGAIN_NS);
+	demand_in_vain(s, search, why, !search->passed_over && !passes(answer),
+	    search->passed_over ? LOOK_AGAIN_NS : DEMAND_AGAIN_NS);
 }
 
 /* The search goes on for less of the same, if it returns one. */
@@ -239,7 +247,7 @@ static const struct gang *conclude(
 		if (search->of_gang && !search_is_of_gang(s, search))
 			moves_soon(s); /* it is not what it was any more */
 		else if (answer->count > MOVE_UNITS_MAX)
-			demand_in_vain(s, search, "too many units would have to end at a time", DEMAND_AGAIN_NS);
+			demand_in_vain(s, search, "too many units would have to end at a time", true, DEMAND_AGAIN_NS);
 		else
 			make_move(s, search, answer);
 		return NULL;
@@ -253,7 +261,7 @@ static const struct gang *conclude(
 		demand_in_vain(s, search,
 		    search->request.coming_count > 0 ? "there is room, once what is ending has ended"
 		                                     : "there is room: nothing has to end for it",
-		    LOOK_AGAIN_NS);
+		    false, LOOK_AGAIN_NS);
 		return NULL;
 	default:
 		return NULL;

@@ -52,9 +52,10 @@ struct move_search {
 	size_t key_count, key_at;
 };
 
-/* move_demand.c. No move for the demand: why; it is not looked at sooner again. */
+/* move_demand.c. No move for the demand: why, and whether that stays so; it is not looked at sooner again. */
 #define DEMAND_AGAIN_NS (10 * NS_PER_S)
-void demand_in_vain(struct scheduler *s, const struct move_search *search, const char *why, int64_t again_ns);
+void demand_in_vain(
+    struct scheduler *s, const struct move_search *search, const char *why, bool hopeless, int64_t again_ns);
 
 /* move_gather.c. False: the time is over, and there is more. Not to be called again once budgets have changed. */
 void search_gather_begin(struct scheduler *s, struct move_search *search);

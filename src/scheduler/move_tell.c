@@ -14,7 +14,9 @@ static const char *api_of(const char *kind)
 	const struct suspend_kind *known = suspend_kind_of(kind);
 	if (known)
 		return known->api_version;
-	return strcmp(kind, "Pod") == 0 ? "v1" : strcmp(kind, "ReplicaSet") == 0 ? "apps/v1" : NULL;
+	return strcmp(kind, "Pod") == 0                                              ? "v1"
+	       : strcmp(kind, "ReplicaSet") == 0 || strcmp(kind, "StatefulSet") == 0 ? "apps/v1"
+	                                                                             : NULL;
 }
 
 static void emit(struct scheduler *s, const char *api_version, const char *kind, const char *namespace_,
@@ -50,7 +52,8 @@ static void list_units(const struct move *move, struct buf *out)
 		const struct move_unit *unit = &move->units[i];
 		char gpus[32];
 		gpus_text(unit->milli_gpus, gpus);
-		buf_printf(out, "%s%s %s/%s (%s GPUs)", i ? ", " : "", unit->kind, unit->namespace_, unit->name, gpus);
+		buf_printf(out, "%s%s %s/%s (%s GPUs) by %s", i ? ", " : "", unit->kind, unit->namespace_, unit->name,
+		    gpus, victims_right_text(unit->right));
 	}
 	if (move->unit_count > NAMED_MAX)
 		buf_printf(out, " and %zu more", move->unit_count - NAMED_MAX);

@@ -9,6 +9,7 @@
 
 #define PATH_ROOM 2048
 #define BODY_MAX 65536
+#define CONFLICTS_MAX 5         /* in a row, of a mark that is to be taken away */
 #define LOOK_NS (10 * NS_PER_S) /* between two looks at what is suspended */
 
 void unit_call(struct move_unit *unit, const char *method, const struct suspend_kind *kind, const char *name, bool dry,
@@ -241,11 +242,32 @@ void unit_suspend(struct move_unit *unit, bool dry)
 
 /* --- what is suspended: somebody else always wins --- */
 
+/* Whoever resumed it may have written it once more meanwhile. */
+static void read_again(void *ctx, const struct kube_answer *answer)
+{
+	struct move_unit *unit = ctx;
+	struct arena arena;
+	struct suspend_object object;
+	unsigned reverts = unit->reverts;
+	unit->busy = false;
+	arena_init(&arena, 1024);
+	if (is_good(answer) && suspend_read(answer->body, unit->suspends, &arena, &object) &&
+	    strcmp(object.uid, unit->uid) == 0 && object.mark && !object.suspended) {
+		unit_note(unit, &object);
+		unit->reverts = reverts;
+		unit_forget_mark(unit);
+	}
+	arena_free(&arena);
+	move_wake(unit->move->s);
+}
+
 static void forgotten(void *ctx, const struct kube_answer *answer)
 {
 	struct move_unit *unit = ctx;
 	unit->busy = false;
-	if (!is_good(answer))
+	if (answer->code == 0 && answer->status == 409 && ++unit->conflicts < CONFLICTS_MAX)
+		unit_call(unit, "GET", unit->suspends, unit->name, false, (struct slice){NULL, 0}, read_again);
+	else if (!is_good(answer))
 		log_warn("a mark could not be taken away", "kind=%s name=%s/%s error=%s", unit->kind, unit->namespace_,
 		    unit->name, log_quote(answer->error ? answer->error : ""));
 	move_wake(unit->move->s);

@@ -269,6 +269,44 @@ class Lent(GangMoveTest):
         self.assertEqual(sorted(self.bind_all(things)), ["n0", "n1"])
 
 
+class GivenBack(GangMoveTest):
+    """A gang that waits on while what was taken for its class might be given back."""
+
+    policy = move_test.ACT
+
+    def test_one_that_will_never_have_room_keeps_nothing_back(self):
+        self.full()
+        self.gang(4)
+        self.assertIn("no room even without", self.why())
+        (job,) = self.taken()
+        self.cluster.delete_pod("web-0")
+        wait_for(lambda: not self.suspended(), 15, f"the resumption of {job}")
+
+    def test_one_that_waits_for_others_to_have_run_long_enough_keeps_it_back(self):
+        young = move_test.ACT.replace("match: [{owners: [Job]}]", "match: [{owners: [Job]}]\n  asVictim: {minRuntime: 1h}")
+        (job,) = self.peak_after(young)
+        self.gang(2)
+        self.assertIn("minRuntime", self.why())
+        self.cluster.delete_pod("web-0")
+        time.sleep(3)
+        self.assertEqual(self.suspended(), [job])
+
+    def peak_after(self, policy):
+        jobs = self.moved()
+        before = self.daemon.state()["policy"]["hash"]
+        self.daemon.write_policy(policy)
+        wait_for(lambda: self.daemon.state()["policy"]["hash"] != before, 5, "the policy")
+        return jobs
+
+    def taken(self):
+        (thing,) = self.web()
+        jobs = self.some_suspended()
+        self.pods_end(jobs)
+        self.bind(thing)
+        self.phase("lent")
+        return jobs
+
+
 class Owed(GangMoveTest):
     policy = TEAMS
 

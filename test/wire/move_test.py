@@ -309,7 +309,7 @@ class Acted(MoveTest):
         self.assertEqual((taken["regarding"]["kind"], taken["regarding"]["name"]), ("Job", job))
         self.assertIn("8 GPUs go to ReplicaSet team/web (class inference) by mayPreempt", taken["note"])
         (given,) = self.events("GPUsTakenFor")
-        self.assertIn(f"from Job team/{job} (8 GPUs)", given["note"])
+        self.assertIn(f"from Job team/{job} (8 GPUs) by mayPreempt", given["note"])
 
     def test_only_as_many_as_are_needed(self):
         self.full()
@@ -461,6 +461,13 @@ class LeftAlone(MoveTest):
         wait_for(lambda: not self.records(), what="the record's end")
         time.sleep(0.5)
         self.assertFalse(self.job(job)["spec"]["suspend"])
+
+    def test_who_resumes_one_and_writes_it_once_more_keeps_it(self):
+        (job,) = self.moved()
+        self.patch_job(job, {"spec": {"suspend": False}})
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": f"jobs/{job}", "status": 409, "times": 2}]})
+        wait_for(lambda: self.mark(job) is None, 20, "the mark's end")
+        self.assertEqual(self.job(job)["metadata"]["annotations"]["berth.dev/resumed-by-others"], "1")
 
     def test_who_takes_the_mark_away_keeps_it_suspended(self):
         (job,) = self.moved()
