@@ -102,6 +102,12 @@ struct victims_team {
 	const int64_t *used, *guaranteed;
 };
 
+/* Room that pods would have by now, had what is only reported been done. */
+struct victims_taken {
+	const char *node;
+	const struct resources *demand;
+};
+
 struct victims_request {
 	struct plan_request demand; /* pending siblings of one template, or a gang; all members, whatever the quorum */
 	uint16_t class_, team;      /* the demand's */
@@ -120,6 +126,9 @@ struct victims_request {
 	/* UIDs of pods, of no unit, that end whatever is chosen: their team counts as using no more what they hold. */
 	size_t leaving_count;
 	const char *const *leaving;
+	/* As good as gone, of what is free and of what is coming. */
+	size_t taken_count;
+	const struct victims_taken *taken;
 };
 
 /* X(id, "why a unit is not ended"), in the order in which they are looked at. */

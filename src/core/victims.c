@@ -52,6 +52,24 @@ static void take_as_gone(struct victims_search *search)
 	demand->gone = coming_now(search, 0, &demand->gone_count);
 }
 
+static void prepare(struct victims_search *search)
+{
+	const struct victims_request *request = &search->request;
+	struct plan_problem *problem = search->problem = plan__prepare_sites(search->fleet, &search->request.demand);
+	struct map sites = {0};
+	for (uint32_t i = 0; request->taken_count > 0 && i < problem->site_count; i++)
+		map_put(&sites, slice_of(problem->sites[i].name), (void *)(uintptr_t)(i + 1));
+	for (size_t i = 0; i < request->taken_count; i++) {
+		uintptr_t site = (uintptr_t)map_get(&sites, slice_of(request->taken[i].node));
+		int64_t *row = site ? &problem->free[(site - 1) * problem->columns] : NULL;
+		for (uint32_t c = 0; row && c < problem->columns; c++)
+			row[c] -= resources_get(request->taken[i].demand, problem->resources[c]);
+		if (row)
+			plan__refit(problem, (uint32_t)site - 1);
+	}
+	map_free(&sites);
+}
+
 struct victims_search *victims_begin(const struct fleet *fleet, const struct victims_request *request)
 {
 	struct victims_search *search = xcalloc(1, sizeof(*search));
@@ -64,7 +82,7 @@ struct victims_search *victims_begin(const struct fleet *fleet, const struct vic
 	victims__read_teams(search);
 	read_budgets(search);
 	search->bars = xcalloc(request->unit_count + 1, 1);
-	search->problem = plan__prepare_sites(fleet, &search->request.demand);
+	prepare(search);
 	search->node_changes = fleet->node_changes;
 	search->policy_version = fleet->policy_version;
 	if (request->demand.count == 0 || search->problem->reason != REASON_CODE_FITS ||
@@ -93,7 +111,8 @@ static size_t read_rules(struct victims_search *search)
 		struct plan plan;
 		plan_finish(search->fleet, problem, &plan);
 		plan_free(&plan);
-		problem = search->problem = plan__prepare_sites(search->fleet, &search->request.demand);
+		prepare(search);
+		problem = search->problem;
 		search->verdict = VICTIMS_NO_ROOM;
 		if (problem->reason != REASON_CODE_FITS)
 			return enter(search, PHASE_DONE);

@@ -292,6 +292,15 @@ static void note_peaks(struct scheduler *s, const struct demand *all, size_t cou
 	free(peak);
 }
 
+/* What it leaves over is not known before: others would be ended for what is there by then. */
+static bool is_asking(const struct moves *moves)
+{
+	const struct move *move = moves->list;
+	while (move && !move->asking)
+		move = move->next;
+	return move != NULL;
+}
+
 void demand_look(struct scheduler *s)
 {
 	size_t waiting_count = 0, count = 0;
@@ -304,7 +313,8 @@ void demand_look(struct scheduler *s)
 	if (s->moves->list)
 		note_peaks(s, all, count);
 	s->moves->due = count > 0;
-	choose(s, all, count);
+	if (!is_asking(s->moves))
+		choose(s, all, count);
 	free(all);
 	free(waiting);
 	if (s->moves->search)

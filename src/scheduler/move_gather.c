@@ -6,12 +6,9 @@
 
 #define WORKS_AT_ONCE 16
 #define ID_MAX 2048
-#define COMING_NS (30 * NS_PER_S)       /* room that comes by itself within it is waited for */
-#define OVERDUE_NS (10 * NS_PER_S)      /* beyond its termination grace a pod may be stuck */
 #define DRAW_REFUSED (INT64_C(1) << 32) /* more than any budget allows */
-#define COUNTED_NS (5 * NS_PER_S)       /* until budgets have counted a pod that is being deleted as gone */
 
-static void *more(struct arena *arena, void *items, size_t count, size_t *room, size_t size)
+void *search_more(struct arena *arena, void *items, size_t count, size_t *room, size_t size)
 {
 	if (count < *room)
 		return items;
@@ -32,8 +29,8 @@ static struct found *find(struct move_search *search, const char *id, const char
 	size_t at = search->request.unit_count++;
 	if (at == search->unit_room) {
 		size_t room = search->unit_room;
-		search->units = more(arena, search->units, at, &search->unit_room, sizeof *search->units);
-		search->found = more(arena, search->found, at, &room, sizeof(struct found *));
+		search->units = search_more(arena, search->units, at, &search->unit_room, sizeof *search->units);
+		search->found = search_more(arena, search->found, at, &room, sizeof(struct found *));
 	}
 	found = arena_calloc(arena, 1, sizeof *found);
 	found->id = arena_copy(arena, slice_of(id));
@@ -49,8 +46,7 @@ static struct found *find(struct move_search *search, const char *id, const char
 	return found;
 }
 
-/* The next budget that the pod is under, from `at` on, or how many there are; `pod` is read once, and to be freed. */
-static size_t next_budget(
+size_t search_next_budget(
     const struct move_search *search, const struct ledger_entry *entry, struct pod **pod, size_t at)
 {
 	for (; at < search->budget_count; at++) {
@@ -69,12 +65,13 @@ static void draw(struct move_search *search, struct found *found, const struct l
 	struct victims_unit *unit = &search->units[found->at];
 	struct pod *pod = NULL;
 	size_t under = 0;
-	for (size_t i = 0; (i = next_budget(search, entry, &pod, i)) < search->budget_count; i++, under++) {
+	for (size_t i = 0; (i = search_next_budget(search, entry, &pod, i)) < search->budget_count; i++, under++) {
 		size_t k = 0;
 		while (k < unit->draw_count && found->draws[k].budget != i)
 			k++;
 		if (k == unit->draw_count) {
-			found->draws = more(&search->arena, found->draws, k, &found->draw_room, sizeof *found->draws);
+			found->draws =
+			    search_more(&search->arena, found->draws, k, &found->draw_room, sizeof *found->draws);
 			found->draws[unit->draw_count++] = (struct victims_draw){.budget = i};
 		}
 		found->draws[k].pods++;
@@ -95,8 +92,8 @@ static void add_pod(struct scheduler *s, struct move_search *search, struct foun
 		found->out = true;
 		return;
 	}
-	found->members =
-	    more(&search->arena, found->members, unit->member_count, &found->member_room, sizeof *found->members);
+	found->members = search_more(
+	    &search->arena, found->members, unit->member_count, &found->member_room, sizeof *found->members);
 	found->members[unit->member_count++] = arena_copy(&search->arena, slice_of(pod->uid));
 	if (!found->first || strcmp(pod->uid, found->first) < 0) {
 		found->first = found->members[unit->member_count - 1];
@@ -169,7 +166,7 @@ static void add_together(struct scheduler *s, struct move_search *search, struct
 	struct victims_unit *unit = &search->units[found->at];
 	unit->way = work->way == WORK_SUSPENDED ? VICTIMS_SUSPEND : VICTIMS_EVICT;
 	unit->recreated = true;
-	found->keys = more(&search->arena, found->keys, found->key_count, &found->key_room, sizeof *found->keys);
+	found->keys = search_more(&search->arena, found->keys, found->key_count, &found->key_room, sizeof *found->keys);
 	found->keys[found->key_count++] = arena_copy(&search->arena, slice_of(work->key));
 	found->out |= work->way == WORK_SUSPENDED && has_foreigners(s, work);
 	for (struct work_pod *pod = work->pods; pod; pod = pod->next)
@@ -197,7 +194,7 @@ static void add_one(
 	unit->recreated = work->way == WORK_REPLICAS && (!known || unit->recreated);
 	if (found->key_count == 0 || strcmp(found->keys[found->key_count - 1], work->key) != 0) {
 		found->keys =
-		    more(&search->arena, found->keys, found->key_count, &found->key_room, sizeof *found->keys);
+		    search_more(&search->arena, found->keys, found->key_count, &found->key_room, sizeof *found->keys);
 		found->keys[found->key_count++] = arena_copy(&search->arena, slice_of(work->key));
 	}
 	add_pod(s, search, found, pod);
@@ -255,83 +252,6 @@ static void settle(struct scheduler *s, struct move_search *search)
 	search->request.unit_count = count;
 }
 
-/* --- pods that end anyway --- */
-
-/* Not those that kubelet does not end in time, or cannot. */
-static bool ends_soon(const struct scheduler *s, const struct work_pod *pod, int64_t now)
-{
-	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
-	return pod->ends_ns < now + COMING_NS && now < pod->ends_ns + OVERDUE_NS && entry && entry->node->spec &&
-	       entry->node->spec->ready;
-}
-
-/* Of a unit that may be ended, the room counts as the unit's. */
-static bool is_of_unit(const struct scheduler *s, const struct move_search *search, const struct work *work)
-{
-	const char *kind, *id = work_unit(s, work, &kind);
-	const struct found *found = id ? map_get(&search->by_id, slice_of(id)) : NULL;
-	return found && found->taken;
-}
-
-/* What a budget allows was said before it counted this one as gone. */
-static void take_from_budgets(
-    const struct scheduler *s, const struct move_search *search, const struct work_pod *leaving, int64_t *allowed)
-{
-	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(leaving->uid));
-	int64_t since = leaving->ends_ns - leaving->grace_s * NS_PER_S;
-	struct pod *pod = NULL;
-	if (!entry || (leaving->deleting && clock_now() - since >= COUNTED_NS))
-		return;
-	for (size_t i = 0; (i = next_budget(search, entry, &pod, i)) < search->budget_count; i++)
-		allowed[i]--;
-	if (pod)
-		pod_free(pod);
-}
-
-static void add_uid(struct arena *arena, const char ***uids, size_t *count, size_t *room, const char *uid)
-{
-	*uids = more(arena, *uids, *count, room, sizeof **uids);
-	(*uids)[(*count)++] = arena_copy(arena, slice_of(uid));
-}
-
-/* Pods that are being deleted already. */
-static void gather_coming(
-    struct scheduler *s, struct move_search *search, const char ***leaving, size_t *room, int64_t *allowed)
-{
-	size_t cursor = 0, coming_room = 0;
-	const char **coming = NULL;
-	int64_t now = clock_now();
-	for (struct work_pod *pod; (pod = map_next(&s->moves->pods, &cursor));) {
-		if (!pod->deleting || is_of_unit(s, search, pod->work))
-			continue;
-		if (ends_soon(s, pod, now))
-			add_uid(&search->arena, &coming, &search->request.coming_count, &coming_room, pod->uid);
-		add_uid(&search->arena, leaving, &search->request.leaving_count, room, pod->uid);
-		take_from_budgets(s, search, pod, allowed);
-	}
-	search->request.coming = coming;
-}
-
-/* Those that other moves are about to end. */
-static void gather_leaving(
-    struct scheduler *s, struct move_search *search, const char ***leaving, size_t *room, int64_t *allowed)
-{
-	for (const struct move *move = s->moves->list; move; move = move->next)
-		for (size_t i = 0; i < move->unit_count; i++) {
-			const struct move_unit *unit = &move->units[i];
-			bool stands = move->observed || move->asking || move_holds(&move->steps);
-			if (unit->state != UNIT_ENDED && !(unit->state == UNIT_STANDS && stands))
-				continue;
-			for (size_t k = 0; k < unit->pod_count; k++) {
-				const struct work_pod *pod = work_find(s, unit->pods[k].uid);
-				if (!pod || pod->deleting)
-					continue;
-				add_uid(&search->arena, leaving, &search->request.leaving_count, room, pod->uid);
-				take_from_budgets(s, search, pod, allowed);
-			}
-		}
-}
-
 /* --- in parts: works come and go meanwhile --- */
 
 void search_gather_begin(struct scheduler *s, struct move_search *search)
@@ -362,16 +282,12 @@ bool search_gather(struct scheduler *s, struct move_search *search, int64_t unti
 		if (work && search->request.unit_count + work->count <= VICTIMS_UNITS_MAX)
 			add_work(s, search, work);
 	}
-	const char **leaving = NULL;
-	size_t room = 0;
 	int64_t *allowed = arena_calloc(&search->arena, search->budget_count + 1, sizeof *allowed);
 	for (size_t i = 0; i < search->budget_count; i++)
 		allowed[i] = search->budgets[i]->allowed;
 	search->request.budgets = allowed;
 	search->request.budget_count = search->budget_count;
 	settle(s, search);
-	gather_coming(s, search, &leaving, &room, allowed);
-	gather_leaving(s, search, &leaving, &room, allowed);
-	search->request.leaving = leaving;
+	search_gather_leaving(s, search, allowed);
 	return true;
 }

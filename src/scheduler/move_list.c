@@ -8,6 +8,7 @@
 
 #define SOON_MS 100
 #define TICK_MS 500
+#define NOTHING_TAKEN_NS (10 * NS_PER_S) /* a reported move that ends nothing is looked at anew */
 
 /* --- the list --- */
 
@@ -178,7 +179,8 @@ void move_put(struct move *move)
 	struct scheduler *s = move->s;
 	enlist(move);
 	if (move->observed) {
-		tell_begun(move);
+		if (move->unit_count > 0)
+			tell_begun(move);
 		return;
 	}
 	move->asking = true;
@@ -300,7 +302,7 @@ static void asked(struct move *move)
 
 static void watch_observed(struct move *move)
 {
-	bool over = moves_act(move->s);
+	bool over = moves_act(move->s) || (move->unit_count == 0 && clock_wall() - move->begun_ns > NOTHING_TAKEN_NS);
 	look(move);
 	for (size_t i = 0; i < move->unit_count; i++) {
 		size_t there = 0;

@@ -258,6 +258,10 @@ static const struct gang *conclude(
 		no_move(s, search, answer);
 		return NULL;
 	case VICTIMS_NOT_NEEDED:
+		if (search->request.taken_count > 0 && (!search->of_gang || search_is_of_gang(s, search))) {
+			make_move(s, search, answer); /* of what reported moves would have left over by now */
+			return NULL;
+		}
 		demand_in_vain(s, search,
 		    search->request.coming_count > 0 ? "there is room, once what is ending has ended"
 		                                     : "there is room: nothing has to end for it",

@@ -61,6 +61,15 @@ void demand_in_vain(
 void search_gather_begin(struct scheduler *s, struct move_search *search);
 bool search_gather(struct scheduler *s, struct move_search *search, int64_t until_ns);
 
+void *search_more(struct arena *arena, void *items, size_t count, size_t *room, size_t size);
+/* The next budget that the pod is under, from `at` on, or how many there are; `pod` is read once, and to be freed. */
+size_t search_next_budget(
+    const struct move_search *search, const struct ledger_entry *entry, struct pod **pod, size_t at);
+
+/* move_leaving.c: what ends without this search. Of what budgets have allowed, what they do not know yet is taken off.
+ */
+void search_gather_leaving(struct scheduler *s, struct move_search *search, int64_t *allowed);
+
 /* move_search.c */
 void search_begin(struct scheduler *s, const struct demand *demand);
 void search_step(struct scheduler *s);

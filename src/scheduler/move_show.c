@@ -80,6 +80,8 @@ static void write_moves(const struct move *list, struct buf *out)
 	bool first = true;
 	buf_char(out, '[');
 	for (const struct move *move = list; move; move = move->next) {
+		if (move->observed && move->unit_count == 0)
+			continue;
 		buf_text(out, first ? "\n" : ",\n");
 		first = false;
 		write_move(move, out);
