@@ -52,6 +52,7 @@ const char *move_phase_name(enum move_phase phase);
 	X(REFUSED, "the API server refused one of its acts")                                                           \
 	X(FAILED, "one of its acts could not be done in time")                                                         \
 	X(STUCK, "pods did not end in time")                                                                           \
+	X(RESUMED, "somebody resumed what was to end")                                                                 \
 	X(UNBOUND, "the pods that it was for were not bound in time")                                                  \
 	X(VANISHED, "the pods that it was for are gone")                                                               \
 	X(SERVED, "the pods that it was for have room without it")                                                     \
@@ -89,6 +90,7 @@ struct move_facts {
 	bool act;         /* the policy lets moves be made */
 	bool quiet;       /* nobody has waited for room for so long that what was taken returns */
 	bool served;      /* they have room that nothing had to end for */
+	bool resumed;     /* by somebody else: pods of it do not end */
 	size_t wanting;   /* of the waiting pods: there, and not bound */
 	size_t bound;     /* of them */
 	size_t pods_left; /* of the units that were ended: still there */

@@ -179,6 +179,8 @@ enum move_todo move_step(struct move_steps *steps, const struct move_facts *fact
 	case MOVE_SUSPEND:
 		return acted(steps, facts, MOVE_EMPTY);
 	case MOVE_EMPTY:
+		if (facts->resumed)
+			return stop(steps, MOVE_STOP_RESUMED, facts->now_ns);
 		if (facts->pods_left == 0)
 			return enter(steps, MOVE_BIND, facts->now_ns);
 		return facts->now_ns < steps->until_ns ? MOVE_WAIT : stop(steps, MOVE_STOP_STUCK, facts->now_ns);

@@ -121,6 +121,7 @@ struct move_unit {
 	char *version;
 	unsigned reverts, depth, conflicts;
 	bool found, suspended, ours, alone; /* alone: not to be touched */
+	bool resumed;                       /* by somebody else, after it was suspended */
 	char *asked_uid;                    /* of the owner that was asked last */
 	const struct suspend_kind *asked;
 
@@ -298,6 +299,7 @@ void unit_look(struct move_unit *unit);
 /* move_act.c */
 void move_begin_phase(struct move *move);
 void move_again(struct move *move);
+void move_wait(struct move *move); /* what is looked at meanwhile */
 size_t move_pods_left(const struct move *move);
 /* Pods of the unit that are still there. */
 size_t unit_pods_left(const struct move_unit *unit);

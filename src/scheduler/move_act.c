@@ -222,8 +222,8 @@ void move_begin_phase(struct move *move)
 		room_drop(move);
 	if (move->steps.phase == MOVE_RETURN && move->steps.stop != MOVE_STOP_NOT) {
 		tell_stopped(move);
-		if (!move->barred && move->steps.stop != MOVE_STOP_STUCK && move->steps.stop != MOVE_STOP_VANISHED &&
-		    move->steps.stop != MOVE_STOP_SERVED)
+		if (!move->barred && move->steps.stop != MOVE_STOP_STUCK && move->steps.stop != MOVE_STOP_RESUMED &&
+		    move->steps.stop != MOVE_STOP_VANISHED && move->steps.stop != MOVE_STOP_SERVED)
 			demand_put_off(move);
 		if (move->steps.grace_ns > 0 && move->steps.told)
 			annotate_pods(move, NULL);
@@ -236,6 +236,13 @@ void move_begin_phase(struct move *move)
 void move_again(struct move *move)
 {
 	do_phase(move);
+}
+
+/* Whoever resumes it keeps its pods from ending. */
+void move_wait(struct move *move)
+{
+	if (move->steps.phase == MOVE_EMPTY)
+		look_at_units(move);
 }
 
 /* --- the pods of what has ended --- */

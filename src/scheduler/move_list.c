@@ -270,7 +270,11 @@ static void look(struct move *move)
 	for (size_t i = 0; i < move->unit_count; i++)
 		facts->suspended +=
 		    (move->units[i].suspends && move->units[i].state == UNIT_ENDED) || move->units[i].held > 0;
-	facts->pods_left = move->steps.phase == MOVE_EMPTY ? move_pods_left(move) : 0;
+	bool ends = move->steps.phase == MOVE_EMPTY;
+	facts->pods_left = ends ? move_pods_left(move) : 0;
+	facts->resumed = false;
+	for (size_t i = 0; ends && i < move->unit_count; i++)
+		facts->resumed |= move->units[i].resumed && unit_pods_left(&move->units[i]) > 0;
 	int64_t after_ns = s->policy.inforce->moves.give_back_after_ns;
 	facts->quiet = facts->now_ns - move->peak_ns >= after_ns && signals_calm(s, move->class_name, after_ns);
 }
@@ -331,8 +335,10 @@ static void step(struct move *move)
 		if (move_holds(&move->steps))
 			room_hold(move);
 		enum move_todo todo = move_step(&move->steps, &move->facts);
-		if (todo == MOVE_WAIT)
+		if (todo == MOVE_WAIT) {
+			move_wait(move);
 			return;
+		}
 		if (move->steps.phase == MOVE_OVER) {
 			log_info("a move is over", "move=%s", move->id);
 			move_drop(move);

@@ -9,8 +9,9 @@
 
 #define PATH_ROOM 2048
 #define BODY_MAX 65536
-#define CONFLICTS_MAX 5         /* in a row, of a mark that is to be taken away */
-#define LOOK_NS (10 * NS_PER_S) /* between two looks at what is suspended */
+#define CONFLICTS_MAX 5               /* in a row, of a mark that is to be taken away */
+#define LOOK_NS (10 * NS_PER_S)       /* between two looks at what is suspended … */
+#define ENDING_LOOK_NS (5 * NS_PER_S) /* … and whose pods are to end */
 
 void unit_call(struct move_unit *unit, const char *method, const struct suspend_kind *kind, const char *name, bool dry,
     struct slice body, kube_done *done)
@@ -158,7 +159,7 @@ static void suspended(void *ctx, const struct kube_answer *answer)
 	} else {
 		unit->done = true;
 		unit->state = UNIT_ENDED;
-		unit->look_ns = clock_now() + LOOK_NS;
+		unit->look_ns = clock_now() + ENDING_LOOK_NS;
 		tell_unit(unit, "GPUsTaken", NULL);
 	}
 	move_wake(move->s);
@@ -197,7 +198,7 @@ static void note_vanished(struct move_unit *unit)
 	if (unit->dry)
 		return;
 	unit->state = UNIT_ENDED;
-	unit->look_ns = clock_now() + LOOK_NS;
+	unit->look_ns = clock_now() + ENDING_LOOK_NS;
 }
 
 static void read_before(void *ctx, const struct kube_answer *answer)
@@ -334,6 +335,7 @@ static bool still_ours(struct move_unit *unit, const struct kube_answer *answer)
 		ours = unit->ours && unit->suspended;
 		if (unit->ours && !unit->suspended) {
 			gone_over(unit, "somebody resumed it");
+			unit->resumed = true;
 			unit_resumed_by_others(unit, &object);
 		} else if (!unit->ours) {
 			gone_over(unit, "its mark was taken away");
@@ -371,7 +373,7 @@ static void looked(void *ctx, const struct kube_answer *answer)
 
 void unit_look(struct move_unit *unit)
 {
-	unit->look_ns = clock_now() + LOOK_NS;
+	unit->look_ns = clock_now() + (move_holds(&unit->move->steps) ? ENDING_LOOK_NS : LOOK_NS);
 	unit->dry = false;
 	unit_call(unit, "GET", unit->suspends, unit->name, false, (struct slice){NULL, 0}, looked);
 }

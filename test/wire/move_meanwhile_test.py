@@ -67,6 +67,35 @@ class Noticed(MeanwhileTest):
         self.assertEqual(self.some_suspended(), [f"job-{node}"])
 
 
+class Resumed(MeanwhileTest):
+    policy = move_test.KEEP.replace("giveBackAfter: 1h", "giveBackAfter: 1h, cooldown: 1s, perUnitAndDay: 10")
+
+    def test_who_resumes_one_before_its_pods_end_keeps_it_and_another_is_ended(self):
+        self.full()
+        self.web()
+        (job,) = self.some_suspended()
+        self.patch_job(job, {"spec": {"suspend": False}})
+        (other,) = self.some_suspended(1, 15)
+        self.assertNotEqual(other, job)
+        self.assertIn("somebody resumed", self.events("MoveGivenUp")[0]["note"])
+        self.assertEqual((self.mark(job), self.job(job)["metadata"]["annotations"]["berth.dev/resumed-by-others"]), (None, "1"))
+
+    def test_a_loop_that_resumes_is_given_in_to_for_good(self):
+        self.full()
+        for name in NAMES[1:]:
+            self.patch_job(f"job-{name}", {"spec": {"managedBy": "example.com/other"}})
+        self.web()
+        for count in ("1", "2"):
+            wait_for(lambda: self.job("job-n0").get("spec", {}).get("suspend"), 20, "the suspension")
+            self.patch_job("job-n0", {"spec": {"suspend": False}})
+            wait_for(lambda: self.job("job-n0")["metadata"].get("annotations", {}).get("berth.dev/resumed-by-others") == count, 15,
+                     "what is noted of it")
+            self.assertEqual(self.suspended(), [])
+        time.sleep(3)
+        self.assertEqual((self.suspended(), self.mark("job-n0")), ([], None))
+        self.assertIn("it is protected", self.why())
+
+
 class Failing(MeanwhileTest):
     policy = move_test.KEEP
 

@@ -174,6 +174,17 @@ static void test_pods_that_do_not_end(void **state)
 	assert_int_equal(steps.stop, MOVE_STOP_STUCK);
 }
 
+static void test_somebody_resumes_what_is_to_end(void **state)
+{
+	(void)state;
+	struct move_steps steps = plain();
+	struct move_facts facts = waiting(11);
+	to(&steps, MOVE_EMPTY);
+	facts.resumed = true; /* whether its pods count any more or not */
+	goes(&steps, &facts, MOVE_RETURN);
+	assert_int_equal(steps.stop, MOVE_STOP_RESUMED);
+}
+
 static void test_nobody_waits_any_more(void **state)
 {
 	(void)state;
@@ -326,6 +337,7 @@ int main(void)
 	    cmocka_unit_test(test_a_refusal_stops_it),
 	    cmocka_unit_test(test_a_failure_is_tried_again_for_a_while),
 	    cmocka_unit_test(test_pods_that_do_not_end),
+	    cmocka_unit_test(test_somebody_resumes_what_is_to_end),
 	    cmocka_unit_test(test_nobody_waits_any_more),
 	    cmocka_unit_test(test_bound_before_the_first_act),
 	    cmocka_unit_test(test_served_without_it),
