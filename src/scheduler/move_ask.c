@@ -53,7 +53,7 @@ static bool note_asked(struct move_unit *unit, const struct suspend_object *obje
 	set(&unit->uid, object->uid);
 	unit_note(unit, object);
 	note_moves(unit, object->moved);
-	if (!object->mark || object->suspended || object->queued)
+	if (!object->mark || object->suspended || object->queued || !move_is_mark(slice_of(object->mark)))
 		return true;
 	unit_resumed_by_others(unit, object);
 	return false;

@@ -70,6 +70,8 @@ const char *unit_bar(const struct suspend_object *object, bool may_be_queued)
 		return "its controller would refuse the suspension";
 	if (object->suspended)
 		return "it is suspended already";
+	if (object->mark && !move_is_mark(slice_of(object->mark)))
+		return "it bears the mark of somebody else";
 	if (object->kept)
 		return "it asks not to be disturbed";
 	if (object->reverts >= SUSPENDED_REVERTS_MAX)
@@ -218,7 +220,7 @@ static void read_before(void *ctx, const struct kube_answer *answer)
 		if (unit->ours && unit->suspended) {
 			unit->done = true;
 			unit->state = UNIT_ENDED;
-		} else if (object.mark && !object.suspended && !object.queued) {
+		} else if (object.mark && !object.suspended && !object.queued && move_is_mark(slice_of(object.mark))) {
 			move->facts.refused = true;
 			unit->state = UNIT_LEFT;
 			unit_resumed_by_others(unit, &object);

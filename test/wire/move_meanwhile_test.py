@@ -67,6 +67,54 @@ class Noticed(MeanwhileTest):
         self.assertEqual(self.some_suspended(), [f"job-{node}"])
 
 
+class AnotherPolicy(MeanwhileTest):
+    def change(self, text, mode):
+        self.daemon.write_policy(text)
+        wait_for(lambda: self.moves()["mode"] == mode, 5, "the policy")
+
+    def test_that_only_observes_takes_the_notice_back(self):
+        self.full()
+        self.web()
+        self.told_of(1)
+        self.change(move_test.OBSERVE, "observe")
+        wait_for(lambda: not self.told(), what="the notice's end")
+        self.assertIn("the policy makes no moves any more", wait_for(lambda: self.events("MoveGivenUp"), what="the Event")[0]["note"])
+        wait_for(lambda: not self.records(), what="the record's end")
+        wait_for(lambda: self.events("MoveObserved"), 40, "what would be done")
+        self.assertEqual(self.suspended(), [])
+
+    def test_without_moves_gives_back_what_is_ending(self):
+        self.policy = move_test.KEEP
+        self.change(self.policy, "act")
+        self.full()
+        self.web()
+        (job,) = self.some_suspended()
+        self.change(move_test.CLASSES, "off")
+        time.sleep(1)
+        self.assertEqual(self.suspended(), [job])
+        self.pods_end([job])
+        wait_for(lambda: not self.suspended(), 15, "the resumption")
+        self.assertIsNone(self.mark(job))
+
+
+class LongNames(MeanwhileTest):
+    policy = move_test.KEEP
+
+    def test_names_and_annotations_as_long_as_they_may_be(self):
+        jobs = [self.cluster.job("j" * 62 + str(i)) for i in range(3)]
+        saved = "x" * 200000
+        for name, job in zip(NAMES, jobs):
+            self.standing("p" * 240 + name, name, job, annotations={"berth.dev/last-checkpoint": saved})
+        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "w" * 253, "uid": "web-uid"}}
+        (thing,) = self.web(owner=owner, prefix="q" * 250)
+        made = lambda: [j["metadata"]["name"] for j in jobs if self.job(j["metadata"]["name"]).get("spec", {}).get("suspend")]
+        (job,) = wait_for(made, what="the suspension")
+        node = NAMES[int(job[-1])]
+        self.cluster.delete_pod("p" * 240 + node)
+        self.assertEqual(self.bind(thing), node)
+        self.phase("lent")
+
+
 class Resumed(MeanwhileTest):
     policy = move_test.KEEP.replace("giveBackAfter: 1h", "giveBackAfter: 1h, cooldown: 1s, perUnitAndDay: 10")
 

@@ -439,6 +439,15 @@ class LeftAlone(MoveTest):
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.barred({"metadata": {"annotations": {"berth.dev/moved-at": f"{now},{now.replace('Z', '.5Z')}"}}})
 
+    def test_jobs_that_bear_the_mark_of_somebody_else(self):
+        self.full()
+        for name in NAMES:
+            self.patch_job(f"job-{name}", {"metadata": {"labels": {"berth.dev/suspended-by": "alice"}}})
+        self.web()
+        self.why()
+        self.nothing_happens()
+        self.assertEqual([self.mark(f"job-{n}") for n in NAMES], ["alice"] * 3)
+
     def test_jobs_that_another_has_suspended(self):
         self.full()
         for name in NAMES:
