@@ -208,6 +208,12 @@ static void leave_failed(struct move *move)
 	}
 }
 
+/* Another move for the same pods, made at once. */
+static bool would_end_alike(enum move_stop stop)
+{
+	return stop == MOVE_STOP_REFUSED || stop == MOVE_STOP_FAILED || stop == MOVE_STOP_UNBOUND;
+}
+
 void move_begin_phase(struct move *move)
 {
 	if (move->steps.stop == MOVE_STOP_FAILED && move->steps.phase == MOVE_RETURN)
@@ -222,8 +228,7 @@ void move_begin_phase(struct move *move)
 		room_drop(move);
 	if (move->steps.phase == MOVE_RETURN && move->steps.stop != MOVE_STOP_NOT) {
 		tell_stopped(move);
-		if (!move->barred && move->steps.stop != MOVE_STOP_STUCK && move->steps.stop != MOVE_STOP_RESUMED &&
-		    move->steps.stop != MOVE_STOP_VANISHED && move->steps.stop != MOVE_STOP_SERVED)
+		if (!move->barred && would_end_alike(move->steps.stop))
 			demand_put_off(move);
 		if (move->steps.grace_ns > 0 && move->steps.told)
 			annotate_pods(move, NULL);

@@ -80,7 +80,7 @@ class AnotherPolicy(MeanwhileTest):
         wait_for(lambda: not self.told(), what="the notice's end")
         self.assertIn("the policy makes no moves any more", wait_for(lambda: self.events("MoveGivenUp"), what="the Event")[0]["note"])
         wait_for(lambda: not self.records(), what="the record's end")
-        wait_for(lambda: self.events("MoveObserved"), 40, "what would be done")
+        wait_for(lambda: self.events("MoveObserved"), 10, "what would be done")
         self.assertEqual(self.suspended(), [])
 
     def test_without_moves_gives_back_what_is_ending(self):
