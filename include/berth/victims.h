@@ -8,7 +8,8 @@
  * A unit is never in the set
  *   without a right        mayPreempt of the demand's class, its room lent from the headroom of that class, or reclaim:
  *                          in every pool where the unit holds GPUs the demand's team, or one above it, stays within its
- *                          guarantee with the whole demand, and the unit's team is beyond its own
+ *                          guarantee with the whole demand and what others below it are owed, and the unit's team is
+ *                          beyond its own and its part of what the team above both has for all
  *   of higher priority     than the demand; of equal priority by mayPreempt alone
  *   within minRuntime      of its class
  *   that is kept           by one of its members or by its owner

@@ -71,31 +71,74 @@ static int64_t demand_on(struct victims_search *search, const struct node *node)
 	return *milli;
 }
 
-/* Some team of the demand's, but none that the unit is of as well, stays within its guarantee. */
+/* What those below a team are guaranteed and do not use, but for one of them. */
+static int64_t owed_below(const struct victims_request *request, uint16_t above, uint16_t but, uint16_t pool)
+{
+	int64_t owed = 0;
+	for (uint16_t t = 0; t < request->team_count; t++) {
+		const struct victims_team *team = &request->teams[t];
+		int64_t unmet = team->guaranteed[pool] - team->used[pool];
+		if (team->parent == above && t != but && unmet > 0)
+			owed = resource_sum(owed, unmet);
+	}
+	return owed;
+}
+
+/* Some team of the demand's, but none that the unit is of as well, stays within its guarantee, and leaves the others
+ * below it theirs. */
 static bool may_claim(struct victims_search *search, uint16_t of, const struct node *node)
 {
 	const struct victims_request *request = &search->request;
-	for (uint16_t t = request->team; team_at(request, t); t = request->teams[t].parent) {
+	uint16_t below = VICTIMS_NONE;
+	for (uint16_t t = request->team; team_at(request, t); below = t, t = request->teams[t].parent) {
 		const struct victims_team *team = &request->teams[t];
 		int64_t left = team->guaranteed[node->pool] - team->used[node->pool];
-		if (!is_within(request, of, t) && demand_on(search, node) <= left)
+		if (!is_within(request, of, t) &&
+		    demand_on(search, node) <= left - owed_below(request, t, below, node->pool))
 			return true;
 	}
 	return false;
+}
+
+/* What a team is guaranteed beyond what those below it are is for all of them: whether they use more than that. */
+static bool is_overused(const struct victims_request *request, uint16_t above, uint16_t pool)
+{
+	int64_t beyond = request->teams[above].used[pool], left = request->teams[above].guaranteed[pool];
+	if (left == 0)
+		return true;
+	for (uint16_t t = 0; t < request->team_count; t++) {
+		const struct victims_team *team = &request->teams[t];
+		if (team->parent != above)
+			continue;
+		beyond -= team->used[pool] < team->guaranteed[pool] ? team->used[pool] : team->guaranteed[pool];
+		left -= team->guaranteed[pool];
+	}
+	return beyond > left;
+}
+
+/* The unit's team is beyond its guarantee, and beyond its part of that of the team that it has in common with the
+ * demand's. */
+static bool is_beyond(const struct victims_request *request, uint16_t of, uint16_t pool)
+{
+	uint16_t common = of;
+	if (request->teams[of].used[pool] <= request->teams[of].guaranteed[pool])
+		return false;
+	while (team_at(request, common) && !is_within(request, request->team, common))
+		common = request->teams[common].parent;
+	return !team_at(request, common) || is_overused(request, common, pool);
 }
 
 static bool may_reclaim(struct victims_search *search, const struct victims_unit *unit,
     const struct ledger_entry *const *entries, size_t count)
 {
 	uint16_t of = victims__team(search, unit, entries, count);
-	const struct victims_team *team = team_at(&search->request, of);
 	bool any = false;
-	for (size_t i = 0; team && i < count; i++) {
+	for (size_t i = 0; team_at(&search->request, of) && i < count; i++) {
 		const struct node *node = entries[i]->node;
 		if (!node->spec || node->pool == POOL_NONE || usage_milli(node->spec, &entries[i]->demand) == 0)
 			continue;
 		any = true;
-		if (team->used[node->pool] <= team->guaranteed[node->pool] || !may_claim(search, of, node))
+		if (!is_beyond(&search->request, of, node->pool) || !may_claim(search, of, node))
 			return false;
 	}
 	return any;

@@ -267,6 +267,38 @@ static void asked_free(struct asked *asked)
 
 /* --- what it may answer --- */
 
+static int64_t unmet(const struct world *w, const struct asked *asked, int team, int pool)
+{
+	int64_t left = w->guaranteed[team][pool] - asked->used[team][pool];
+	return left > 0 ? left : 0;
+}
+
+static int64_t owed_below(const struct world *w, const struct asked *asked, int above, int but, int pool)
+{
+	int64_t owed = 0;
+	for (int t = 0; t < TEAMS; t++)
+		owed += w->parent[t] == above && t != but ? unmet(w, asked, t, pool) : 0;
+	return owed;
+}
+
+static bool is_beyond(const struct world *w, const struct asked *asked, int team, int of, int pool)
+{
+	int common = team;
+	if (asked->used[team][pool] <= w->guaranteed[team][pool])
+		return false;
+	while (common < TEAMS && !is_under(w, of, common))
+		common = w->parent[common];
+	if (common >= TEAMS || w->guaranteed[common][pool] == 0)
+		return true;
+	int64_t beyond = asked->used[common][pool], spare = w->guaranteed[common][pool];
+	for (int t = 0; t < TEAMS; t++)
+		if (w->parent[t] == common) {
+			beyond -= w->guaranteed[t][pool] - unmet(w, asked, t, pool);
+			spare -= w->guaranteed[t][pool];
+		}
+	return beyond > spare;
+}
+
 static bool has_right(const struct world *w, const struct asked *asked, const struct work *demand, size_t unit)
 {
 	const struct work *victim = &w->works[asked->work[unit]];
@@ -284,10 +316,12 @@ static bool has_right(const struct world *w, const struct asked *asked, const st
 		bool claims = false;
 		if (asked->pod[unit] >= 0 && asked->pod[unit] != p)
 			continue;
-		for (int t = demand->team; t < TEAMS; t = w->parent[t])
-			claims |= !is_under(w, victim->team, t) &&
-			          asked->used[t][pool] + demand->gpus * demand->pods * 1000 <= w->guaranteed[t][pool];
-		if (!claims || asked->used[victim->team][pool] <= w->guaranteed[victim->team][pool])
+		for (int t = demand->team, but = TEAMS; t < TEAMS; but = t, t = w->parent[t])
+			claims |= !is_under(w, victim->team, t) && asked->used[t][pool] +
+			                                                   demand->gpus * demand->pods * 1000 +
+			                                                   owed_below(w, asked, t, but, pool) <=
+			                                               w->guaranteed[t][pool];
+		if (!claims || !is_beyond(w, asked, victim->team, demand->team, pool))
 			return false;
 	}
 	return true;

@@ -26,6 +26,42 @@ static bool team_within(const struct facts *facts, int team, int above)
 	return false;
 }
 
+/* Unmet guarantees below a team, but for one. */
+static int64_t owed_below(const struct facts *facts, int above, int but, int pool)
+{
+	int64_t owed = 0;
+	for (int t = 0; t < TEAMS; t++)
+		if (facts->parent[t] == above && t != but && facts->used[t][pool] < facts->guaranteed[t][pool])
+			owed += facts->guaranteed[t][pool] - facts->used[t][pool];
+	return owed;
+}
+
+/* Each GPU that the teams below and it itself use counts against what they are guaranteed first, then against what it
+ * is beyond that. */
+static bool overuses(const struct facts *facts, int above, int pool)
+{
+	int64_t direct = facts->used[above][pool], spare = facts->guaranteed[above][pool], extra = 0;
+	for (int t = 0; t < TEAMS; t++) {
+		if (facts->parent[t] != above)
+			continue;
+		direct -= facts->used[t][pool];
+		spare -= facts->guaranteed[t][pool];
+		if (facts->used[t][pool] > facts->guaranteed[t][pool])
+			extra += facts->used[t][pool] - facts->guaranteed[t][pool];
+	}
+	return facts->guaranteed[above][pool] == 0 || direct + extra > spare;
+}
+
+static bool is_beyond(const struct facts *facts, int team, int pool)
+{
+	if (facts->used[team][pool] <= facts->guaranteed[team][pool])
+		return false;
+	for (; team >= 0; team = facts->parent[team])
+		if (team_within(facts, facts->team, team))
+			return overuses(facts, team, pool);
+	return true;
+}
+
 static bool reclaims(const struct facts *facts, const struct fact_unit *unit)
 {
 	int64_t asked = 0;
@@ -36,10 +72,11 @@ static bool reclaims(const struct facts *facts, const struct fact_unit *unit)
 	for (int p = 0; p < unit->pod_count; p++) {
 		int pool = facts->nodes[unit->pods[p].node].pool;
 		bool claims = false;
-		for (int t = facts->team; t >= 0; t = facts->parent[t])
+		for (int t = facts->team, but = -1; t >= 0; but = t, t = facts->parent[t])
 			claims |= !team_within(facts, unit->team, t) &&
-			          facts->used[t][pool] + asked <= facts->guaranteed[t][pool];
-		if (!claims || facts->used[unit->team][pool] <= facts->guaranteed[unit->team][pool])
+			          facts->used[t][pool] + asked + owed_below(facts, t, but, pool) <=
+			              facts->guaranteed[t][pool];
+		if (!claims || !is_beyond(facts, unit->team, pool))
 			return false;
 	}
 	return true;
