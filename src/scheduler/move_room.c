@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "berth/plan.h"
+#include "berth/topology.h"
 #include "scheduler/move.h"
 
 #define WAKE_AGAIN_NS (5 * NS_PER_S)
@@ -185,13 +186,25 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static const char **alike(const struct scheduler *s, const struct move_unit *unit, size_t *count)
+/* In the domain of one of those where it stood; below no level every node is. */
+static bool is_near(const struct scheduler *s, const struct move_unit *unit, const struct node *node, int level)
+{
+	const struct topology_domain *domain = level < 0 ? NULL : topology_domain_of(node, level);
+	for (size_t i = 0; domain && i < unit->room_count; i++) {
+		const struct node *old = fleet_find(s->fleet, slice_of(unit->rooms[i].node));
+		if (old && topology_domain_of(old, level) == domain)
+			return true;
+	}
+	return level < 0;
+}
+
+static const char **alike(const struct scheduler *s, const struct move_unit *unit, int level, size_t *count)
 {
 	const char **names = xcalloc(s->fleet->nodes.count + 1, sizeof *names);
 	size_t cursor = 0;
 	*count = 0;
 	for (const struct node *node; (node = map_next(&s->fleet->nodes, &cursor));)
-		if (is_alike(s, unit, node))
+		if (is_alike(s, unit, node) && is_near(s, unit, node, level))
 			names[(*count)++] = node->name;
 	if (*count > 0)
 		qsort(names, *count, sizeof *names, by_name);
@@ -210,12 +223,10 @@ static struct plan_topology topology_of(const struct scheduler *s, const struct 
 	return topology;
 }
 
-/* On nodes like those. */
-static bool hold_others(struct move_unit *unit)
+static bool hold_on(struct move_unit *unit, const char *const *names, size_t name_count)
 {
 	struct scheduler *s = unit->move->s;
-	size_t pods = pods_of(unit), at = 0, name_count;
-	const char **names = alike(s, unit, &name_count);
+	size_t pods = pods_of(unit), at = 0;
 	struct pod *stand_ins = xcalloc(pods + 1, sizeof *stand_ins);
 	struct plan_member *members = xcalloc(pods + 1, sizeof *members);
 	char(*ids)[ID_MAX] = xcalloc(pods + 1, sizeof *ids);
@@ -237,7 +248,22 @@ static bool hold_others(struct move_unit *unit)
 	free(ids);
 	free(members);
 	free(stand_ins);
-	free(names);
+	return found;
+}
+
+/* On nodes like those, as near to them as can be. */
+static bool hold_others(struct move_unit *unit)
+{
+	struct scheduler *s = unit->move->s;
+	size_t tried = 0, count;
+	bool found = false;
+	for (int level = (int)s->policy.inforce->level_count - 1; level >= -1 && !found; level--) {
+		const char **names = alike(s, unit, level, &count);
+		if (count > tried)
+			found = hold_on(unit, names, count);
+		tried = count;
+		free(names);
+	}
 	return found;
 }
 

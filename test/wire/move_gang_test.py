@@ -253,6 +253,38 @@ class Racks(GangMoveTest):
         self.assertIn(self.units(2), (["job-n0", "job-n3"], ["job-n1", "job-n2"]))
 
 
+class SameDomain(GangMoveTest):
+    policy = move_test.ACT + "topology: [{level: rack, nodeLabel: example.com/rack}]\n"
+
+    def nodes(self):
+        for name, rack in (("n0", "b"), ("n1", "b"), ("n2", "c"), ("n3", "c"), ("n4", "a")):
+            self.cluster.node(name, labels={"example.com/rack": rack})
+
+    def test_it_returns_to_the_domain_where_it_stood(self):
+        jobs = [self.cluster.job(f"job-{name}") for name in ("n2", "n3")]
+        for job, name in zip(jobs, ("n2", "n3")):
+            self.standing(f"train-{name}", name, job)
+        for name in ("n0", "n1", "n4"):
+            self.standing(f"full-{name}", name, None)
+        names = ["n0", "n1", "n2", "n3", "n4"]
+        thing = self.seen(self.cluster.pod("web-0", gpus=8, owner=move_test.WEB))
+        self.assertIsNone(self.daemon.placed(thing, names))
+        (unit,) = wait_for(lambda: self.moves()["moves"], what="the move")[0]["units"]
+        job, node = unit["name"], unit["name"].removeprefix("job-")
+        wait_for(lambda: self.job(job).get("spec", {}).get("suspend"), what="the suspension")
+        self.cluster.delete_pod(f"train-{node}")
+        self.phase("bind")
+        self.assertEqual(wait_for(lambda: self.daemon.placed(thing, names), what="a node"), node)
+        self.daemon.bind(thing, node)
+        self.phase("lent")
+        # Its own node stays taken; now there is room in all racks.
+        (other,) = {"n2", "n3"} - {node}
+        for name in (f"train-{other}", "full-n0", "full-n1", "full-n4"):
+            self.cluster.delete_pod(name)
+        wait_for(lambda: not self.job(job)["spec"]["suspend"], 15, "the resumption")
+        self.assertEqual([e["node"] for e in self.daemon.state()["ledger"] if e["uid"].startswith("return/")], [other])
+
+
 class Lent(GangMoveTest):
     policy = headroom_test.LENT
 
