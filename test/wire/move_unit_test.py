@@ -58,6 +58,37 @@ class Gangs(move_test.MoveTest):
         self.nothing_happens()
 
 
+class Evicted(move_test.MoveTest):
+    """With asVictim.evict also what nothing is known to make anew."""
+
+    policy = move_test.CLASSES.replace("match: [{owners: [Job]}]", "asVictim: {evict: true}") + "moves: {mode: act, giveBackAfter: 1h}\n"
+
+    def ended(self):
+        return [n for n in NAMES if "deletionTimestamp" in self.cluster.get_pod(f"train-{n}").get("metadata", {"deletionTimestamp": 1})]
+
+    def stand(self, *owners):
+        for name, owner in zip(NAMES, owners):
+            self.standing(f"train-{name}", name, owner, terminationGracePeriodSeconds=1)
+        self.web()
+
+    def test_a_pod_without_a_controller_or_of_an_unknown_one(self):
+        daemon = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "d", "uid": "d-uid"}}
+        step = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "w", "uid": "w-uid"}}
+        self.stand(daemon, step, None)
+        (first,) = wait_for(self.ended, what="an eviction")
+        self.web(owner={**move_test.WEB, "metadata": {"name": "o", "uid": "o-uid"}}, prefix="other")
+        wait_for(lambda: len(self.ended()) == 2, what="the other eviction")
+        self.assertIn(first, NAMES[1:])
+        time.sleep(1)
+        self.assertEqual(self.ended(), NAMES[1:])
+
+    def test_a_job_of_an_unknown_owner_would_count_it_as_failed(self):
+        self.stand(*[self.cluster.job(f"job-{n}", owner="AppWrapper") for n in NAMES])
+        self.why()
+        time.sleep(1)
+        self.assertEqual(self.ended(), [])
+
+
 class Cost(move_test.MoveTest):
     """All else being equal, the unit that loses least is taken."""
 
