@@ -18,6 +18,10 @@ def ago(seconds):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - seconds))
 
 
+def ended(thing):
+    return "spec" not in thing or "deletionTimestamp" in thing["metadata"]
+
+
 class Gangs(move_test.MoveTest):
     policy = move_test.KEEP.replace("owners: [Job]", "owners: [Job, StatefulSet]")
 
@@ -30,7 +34,7 @@ class Gangs(move_test.MoveTest):
         self.patch_job(f"job-{node}", {"spec": {"managedBy": "example.com/other"}})
 
     def gone(self, *names):
-        return [n for n in names if "deletionTimestamp" in self.cluster.get_pod(n).get("metadata", {"deletionTimestamp": 1})]
+        return [n for n in names if ended(self.cluster.get_pod(n))]
 
     def test_one_of_replicas_ends_whole(self):
         self.member("s-0", "n0")
@@ -64,7 +68,7 @@ class Evicted(move_test.MoveTest):
     policy = move_test.CLASSES.replace("match: [{owners: [Job]}]", "asVictim: {evict: true}") + "moves: {mode: act, giveBackAfter: 1h}\n"
 
     def ended(self):
-        return [n for n in NAMES if "deletionTimestamp" in self.cluster.get_pod(f"train-{n}").get("metadata", {"deletionTimestamp": 1})]
+        return [n for n in NAMES if ended(self.cluster.get_pod(f"train-{n}"))]
 
     def stand(self, *owners):
         for name, owner in zip(NAMES, owners):
