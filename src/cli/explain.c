@@ -231,6 +231,8 @@ static void print_text(const json_t *answer)
 	print_head(answer);
 	if (gang)
 		explain_gang(gang);
+	if (*text_of(answer, "move"))
+		printf("%s\n", text_of(answer, "move"));
 	if (held) {
 		print_requests(json_object_get(held, "requests"));
 		print_devices(held);

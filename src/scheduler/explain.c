@@ -298,6 +298,7 @@ unsigned explain_answer(void *ctx, const char *pod, struct buf *out)
 		gang_explain(s, of->gang, out);
 		buf_char(out, '}');
 	}
+	moves_explain(s, tracked ? tracked->pod : NULL, entry ? entry->uid : tracked->pod->uid, out);
 	if (tracked)
 		write_decision(s, tracked->pod, out);
 	else

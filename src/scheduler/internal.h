@@ -488,6 +488,8 @@ struct suspend_object;
 void moves_found(struct scheduler *s, const struct suspend_kind *kind, const struct suspend_object *object);
 void moves_on_timer(uv_timer_t *timer);
 void moves_answer(void *ctx, struct buf *out);
+/* Of one pod: `,"move":"…"` where a move is made for it or ends it, or none is. */
+void moves_explain(const struct scheduler *s, const struct pod *waiting, const char *uid, struct buf *out);
 void moves_close(struct scheduler *s);
 
 /* gang_call.c: its verbs. filter takes the pod over, and returns the HTTP status. */

@@ -1,8 +1,11 @@
 /* /v1/moves: the moves, and the demands for which none is made. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "scheduler/json.h"
 #include "scheduler/move.h"
+
+#define LINE_BYTES_MAX 4096
 
 static const char *const unit_states[] = {"stands", "ended", "back", "left"};
 
@@ -40,14 +43,16 @@ static void write_unit(const struct move_unit *unit, struct buf *out)
 	    unit->cost / 60, seconds / 60 * (double)unit->milli_gpus / 1000);
 }
 
+static const char *phase_of(const struct move *move)
+{
+	return move->observed ? "observed" : move->asking ? "asking" : move_phase_name(move->steps.phase);
+}
+
 static void write_move(const struct move *move, struct buf *out)
 {
 	buf_char(out, '{');
 	member(out, "id", move->id);
-	next_member(out, "phase",
-	    move->observed ? "observed"
-	    : move->asking ? "asking"
-	                   : move_phase_name(move->steps.phase));
+	next_member(out, "phase", phase_of(move));
 	next_member(out, "stopped", move->steps.stop != MOVE_STOP_NOT ? move_stop_text(move->steps.stop) : NULL);
 	buf_char(out, ',');
 	write_time("begun", move->begun_ns, out);
@@ -74,6 +79,56 @@ static void write_waiting(const struct demand_tried *tried, struct buf *out)
 	member(out, "why", tried->why);
 	buf_char(out, '}');
 }
+
+/* --- of one pod --- */
+
+static const struct move_unit *ends(const struct scheduler *s, const char *uid)
+{
+	const struct work_pod *pod = work_find(s, uid);
+	for (const struct move *move = pod ? s->moves->list : NULL; move; move = move->next)
+		for (size_t i = 0; i < move->unit_count; i++)
+			for (size_t k = 0; k < move->units[i].pod_count; k++)
+				if (strcmp(move->units[i].pods[k].uid, uid) == 0)
+					return &move->units[i];
+	return NULL;
+}
+
+static void explain_waiting(const struct scheduler *s, const struct pod *pod, struct buf *line)
+{
+	const struct move_place *place = map_get(&s->moves->by_place, slice_of(pod->uid));
+	const struct gang_member *member = gangs_find(s->gangs, slice_of(pod->uid));
+	const char *id = member ? member->gang->key : pod->owner_uid ? pod->owner_uid : pod->uid;
+	const struct demand_tried *tried = place ? NULL : map_get(&s->moves->tried, slice_of(id));
+	if (place)
+		buf_printf(line, "%s %s room for it on node %s (%s)", place->move->id,
+		    place->move->observed ? "would make" : "makes", place->node, phase_of(place->move));
+	else if (tried && tried->why)
+		buf_printf(line, "no move makes room for it: %s", tried->why);
+}
+
+void moves_explain(const struct scheduler *s, const struct pod *waiting, const char *uid, struct buf *out)
+{
+	char at[CLOCK_TEXT_MAX];
+	struct buf line;
+	const struct move_unit *unit = s->moves && !waiting ? ends(s, uid) : NULL;
+	buf_init(&line, LINE_BYTES_MAX);
+	if (s->moves && waiting)
+		explain_waiting(s, waiting, &line);
+	if (unit) {
+		clock_format(unit->move->ending_ns, at);
+		buf_printf(&line, "%s %s it for %s %s/%s (%s)%s%s", unit->move->id,
+		    unit->move->observed ? "would end" : "ends", unit->move->kind, unit->move->namespace_,
+		    unit->move->name, phase_of(unit->move), unit->move->ending_ns ? ", at " : "",
+		    unit->move->ending_ns ? at : "");
+	}
+	if (line.len > 0) {
+		buf_char(out, ',');
+		member(out, "move", line.data);
+	}
+	buf_free(&line);
+}
+
+/* --- all of them --- */
 
 static void write_moves(const struct move *list, struct buf *out)
 {

@@ -24,6 +24,29 @@ class ListTest(move_test.MoveTest):
         return wait_for(lambda: self.moves()["over"], 15, "a move that is over")
 
 
+class Explained(ListTest):
+    policy = move_test.KEEP.replace("match: [{owners: [Job]}]", "match: [{owners: [Job]}]\n  asVictim: {grace: 60s}")
+
+    def explained(self, pod):
+        done = subprocess.run([BERTH, "explain", f"team/{pod}", "--ops", f"127.0.0.1:{self.daemon.ops_port}"], capture_output=True,
+                              text=True)
+        return done.stdout
+
+    def test_for_whom_and_of_whom_room_is_made(self):
+        self.full()
+        self.web()
+        move = self.phase("grace")
+        node = move["units"][0]["name"].removeprefix("job-")
+        self.assertIn(f"{move['id']} makes room for it on node {node} (grace)", self.explained("web-0"))
+        self.assertIn(f"{move['id']} ends it for ReplicaSet team/web (grace), at 20", self.explained(f"train-{node}"))
+
+    def test_why_none_is_made(self):
+        self.full(annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"})
+        self.web()
+        self.why()
+        self.assertIn("no move makes room for it: what would have to end for it may not: it is protected", self.explained("web-0"))
+
+
 class Over(ListTest):
     policy = move_test.ACT.replace("owners: [Job]", "owners: [Job, StatefulSet]")
 
