@@ -153,8 +153,11 @@ static void suspended(void *ctx, const struct kube_answer *answer)
 	} else if (!unit->suspended || !unit->ours) {
 		/* Whoever changes what is written has the last word. */
 		move->facts.refused = true;
-		unit_leave_alone(unit, unit_cooled(unit), "its suspension does not stay");
 		unit->state = UNIT_STANDS;
+		if (unit->ours && !unit->dry)
+			unit_resumed_by_others(unit, &(struct suspend_object){.reverts = unit->reverts});
+		else
+			unit_leave_alone(unit, unit_cooled(unit), "its suspension does not stay");
 	} else if (unit->dry) {
 		unit->done = true;
 		unit->suspended = unit->ours = false;
