@@ -98,6 +98,7 @@ struct pod {
 
 	/* What the class rules look at. */
 	const char *class_name; /* berth.dev/class, or NULL */
+	bool stands_in; /* for one whose words are not known, but that it was of the class and stood where it stood */
 	struct labels labels;
 	const char *owner_uid, *owner_name; /* the controller, or NULL */
 	size_t owner_kind_count;

@@ -104,7 +104,7 @@ void need_init(struct need *need, const struct fleet *fleet, const struct pod *p
 	need->headroom = need->gpu_count > 0 ? headroom__usable(fleet, need->class_) : 0;
 	need->gone = NULL;
 	need->team = need->gpu_count > 0 ? team_of(fleet, pod->namespace_) : TEAM_NONE;
-	need->dtypes = pod->dtypes ? pod->dtypes : need->class_ ? need->class_->assume : 0;
+	need->dtypes = pod->dtypes ? pod->dtypes : need->class_ && !pod->stands_in ? need->class_->assume : 0;
 }
 
 void need_free(struct need *need)

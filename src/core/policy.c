@@ -100,6 +100,8 @@ static bool gang_meets(const struct policy_match *match, const struct pod *pod)
 
 static bool class_meets(const struct policy_class *class_, const struct pod *pod)
 {
+	if (pod->stands_in)
+		return pod->class_name && strcmp(class_->name, pod->class_name) == 0;
 	for (size_t i = 0; i < class_->match_count; i++) {
 		const struct policy_match *match = &class_->matches[i];
 		if (namespace_meets(match, pod) && owner_meets(match, pod) && labels_meet(match, pod) &&

@@ -87,6 +87,7 @@ void shape_key_pod(struct shape_key *key, const struct fleet *fleet, const struc
 	shape_key_number(key, team_of(fleet, pod->namespace_));
 	shape_key_number(key, pod->trouble);
 	shape_key_number(key, pod->dtypes);
+	shape_key_number(key, pod->stands_in);
 	shape_key_number(key, pod->gpu_memory_bytes);
 	shape_key_number(key, pod->runtime_ns);
 	shape_key_number(key, pod->endable);

@@ -115,14 +115,27 @@ static size_t pods_of(const struct move_unit *unit)
 	return count;
 }
 
+/* NULL where the policy has it no more. */
+static const struct policy_class *class_of(const struct move_unit *unit)
+{
+	const struct policy *policy = unit->move->s->policy.inforce;
+	for (size_t i = 0; i < policy->class_count; i++)
+		if (strcmp(policy->classes[i].name, unit->class_name) == 0)
+			return &policy->classes[i];
+	return NULL;
+}
+
 /* What stands for a pod that comes: its own words are not known yet, but where it stood. */
 static struct pod stand_in(const struct move_unit *unit, const struct unit_room *room, const char *id)
 {
+	bool known = class_of(unit) != NULL;
 	static struct toleration all[] = {{.key = "", .value = "", .op = TOLERATION_EXISTS, .any_effect = true}};
 	return (struct pod){.uid = id,
 	    .namespace_ = unit->namespace_,
 	    .name = unit->name,
 	    .scheduler = SCHEDULER_NAME,
+	    .class_name = known ? unit->class_name : NULL,
+	    .stands_in = known,
 	    .priority = unit->priority,
 	    .toleration_count = 1,
 	    .tolerations = all,
@@ -211,15 +224,14 @@ static const char **alike(const struct scheduler *s, const struct move_unit *uni
 	return names;
 }
 
-static struct plan_topology topology_of(const struct scheduler *s, const struct move_unit *unit, size_t pods)
+static struct plan_topology topology_of(const struct move_unit *unit, size_t pods)
 {
 	struct plan_topology topology = PLAN_ANYWHERE;
-	const struct policy *policy = s->policy.inforce;
-	for (size_t i = 0; i < policy->class_count && pods > 1; i++)
-		if (strcmp(policy->classes[i].name, unit->class_name) == 0) {
-			topology.require = policy->classes[i].gang.require;
-			topology.prefer = policy->classes[i].gang.prefer;
-		}
+	const struct policy_class *class_ = pods > 1 ? class_of(unit) : NULL;
+	if (class_) {
+		topology.require = class_->gang.require;
+		topology.prefer = class_->gang.prefer;
+	}
 	return topology;
 }
 
@@ -239,7 +251,7 @@ static bool hold_on(struct move_unit *unit, const char *const *names, size_t nam
 			    .pod = &stand_ins[at], .rank = PLAN_NO_RANK, .limited = true, .only = {name_count, names}};
 		}
 	plan_gang(s->fleet,
-	    &(struct plan_request){.count = pods, .members = members, .topology = topology_of(s, unit, pods)}, &plan);
+	    &(struct plan_request){.count = pods, .members = members, .topology = topology_of(unit, pods)}, &plan);
 	bool found = plan.reason == REASON_CODE_FITS && plan.placed == pods;
 	for (size_t i = 0; found && i < pods; i++)
 		reserve(s, &stand_ins[i], plan.nodes[i]);

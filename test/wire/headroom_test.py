@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 import unittest
 from unittest import mock
 
@@ -236,6 +237,37 @@ class TakenBack(move_test.MoveTest):
             self.assertIsNone(self.daemon.placed(self.seen(thing), NAMES))
         self.some_suspended(2)
         self.assertEqual(self.suspended(), ["job-n0", "job-n1"])
+
+
+RETURNS = (move_test.CLASSES.replace("fallback: batch", "- name: rest\nfallback: rest").replace("classes:", "pools: [{name: h100, gpu: H100}]\nclasses:")
+           + "moves: {mode: act, giveBackAfter: 1s}\nheadroom:\n- "
+           + window(120, 60).replace("lendTo: [batch]", "lendTo: [rest]") + "\n")
+
+
+class GivenBack(move_test.MoveTest):
+    policy = RETURNS
+
+    def test_a_unit_does_not_return_to_what_is_kept_from_its_class(self):
+        held = lambda: [e["node"] for e in self.daemon.state()["ledger"] if e["uid"].startswith("headroom/")]
+        for name in NAMES[1:]:
+            self.standing(f"train-{name}", name, self.cluster.job(f"job-{name}"))
+        (kept,) = wait_for(lambda: held() == NAMES[:1] and held(), what="the headroom")
+        first = self.seen(self.cluster.pod("chat-0", gpus=8, owner=move_test.WEB))
+        self.assertEqual(self.bind(first), kept)
+        (thing,) = self.web()
+        (job,) = self.some_suspended()
+        self.pods_end([job])
+        self.phase("bind")
+        self.bind(thing)
+        self.phase("lent")
+        self.cluster.delete_pod("chat-0")
+        wait_for(lambda: held() == [kept], what="the headroom again")
+        time.sleep(3)
+        self.assertEqual(self.suspended(), [job])
+        (other,) = {*NAMES[1:]} - {job.removeprefix("job-")}
+        self.cluster.delete_pod(f"train-{other}")
+        wait_for(lambda: not self.suspended(), 15, "the resumption")
+        self.assertEqual([e["node"] for e in self.daemon.state()["ledger"] if e["uid"].startswith("return/")], [other])
 
 
 if __name__ == "__main__":
