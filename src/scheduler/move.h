@@ -312,7 +312,7 @@ void move_follow_gang(struct move *move, const struct gang *gang);
 /* Room at its place, unless the gang has planned it elsewhere. */
 void place_hold_member(struct scheduler *s, const struct move_place *place, const struct gang_member *member);
 
-/* move_room.c: room held for the waiting pods, and for units that return */
+/* move_room.c, move_return.c: room held for the waiting pods, and for units that return */
 void room_hold(struct move *move);
 void room_drop(struct move *move);
 bool room_hold_unit(struct move_unit *unit);
