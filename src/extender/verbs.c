@@ -23,6 +23,16 @@ struct verbs_bind {
 
 TAILQ_HEAD(bind_list, verbs_bind);
 
+/* An answer of filter that is kept back. */
+struct held_answer {
+	struct verbs *verbs;
+	struct http_request *request;
+	struct buf reply;
+	TAILQ_ENTRY(held_answer) link;
+};
+
+TAILQ_HEAD(held_list, held_answer);
+
 struct verbs {
 	struct http_server *server;
 	struct verbs_handlers handlers;
@@ -30,6 +40,7 @@ struct verbs {
 	struct buf reply;
 	struct bind_list parked;
 	size_t parked_count;
+	struct held_list held;
 	void (*stopped)(void *ctx);
 	void *stopped_ctx;
 };
@@ -37,6 +48,7 @@ struct verbs {
 struct verb {
 	const char *path, *name;
 	void (*call)(struct verbs *verbs, const struct verb *verb, struct http_request *request);
+	bool may_be_held;
 };
 
 /* --- answers --- */
@@ -56,22 +68,71 @@ static void refuse(
 	report(verbs, verb, status, started_ns);
 }
 
+static void send_reply(struct http_request *request, unsigned status, struct buf *reply)
+{
+	size_t len = reply->len;
+
+	http_answer(request, status, NULL, buf_take(reply), len);
+}
+
 static void answer(
     struct verbs *verbs, const char *verb, struct http_request *request, unsigned status, struct buf *reply)
 {
 	int64_t started_ns = http_started(request);
-	size_t len = reply->len;
 
 	if (reply->overflow) {
 		buf_free(reply);
 		refuse(verbs, verb, request, 500, "the answer is too large");
 		return;
 	}
-	http_answer(request, status, NULL, buf_take(reply), len);
+	send_reply(request, status, reply);
 	report(verbs, verb, status, started_ns);
 }
 
-/* --- the verbs that are answered at once --- */
+/* --- answers of filter that are kept back --- */
+
+static void held_free(struct held_answer *held)
+{
+	TAILQ_REMOVE(&held->verbs->held, held, link);
+	buf_free(&held->reply);
+	free(held);
+}
+
+static void held_hung_up(void *ctx)
+{
+	held_free(ctx);
+}
+
+/* What the call took ends here: the rest is spent on others. */
+static void hold(struct verbs *verbs, const char *verb, struct http_request *request, unsigned status)
+{
+	struct held_answer *held = xcalloc(1, sizeof(*held));
+
+	held->verbs = verbs;
+	held->request = request;
+	held->reply = verbs->reply;
+	buf_init(&verbs->reply, REPLY_MAX);
+	TAILQ_INSERT_TAIL(&verbs->held, held, link);
+	http_park(request, held_hung_up, held);
+	report(verbs, verb, status, http_started(request));
+}
+
+void verbs_release(struct verbs *verbs)
+{
+	for (struct held_answer *held; (held = TAILQ_FIRST(&verbs->held));) {
+		send_reply(held->request, 200, &held->reply);
+		held_free(held);
+	}
+}
+
+/* --- the verbs that do not wait --- */
+
+static bool is_held(const struct verbs *verbs, const struct verb *verb)
+{
+	const struct verbs_handlers *handlers = &verbs->handlers;
+
+	return verb->may_be_held && !verbs->reply.overflow && handlers->holds && handlers->holds(handlers->ctx);
+}
 
 static void call_args(struct verbs *verbs, const struct verb *verb, struct http_request *request,
     unsigned (*handler)(void *ctx, const struct wire_args *args, struct buf *reply))
@@ -84,7 +145,10 @@ static void call_args(struct verbs *verbs, const struct verb *verb, struct http_
 		return;
 	}
 	unsigned status = handler(verbs->handlers.ctx, &args, &verbs->reply);
-	answer(verbs, verb->name, request, status, &verbs->reply);
+	if (status == 200 && is_held(verbs, verb))
+		hold(verbs, verb->name, request, status);
+	else
+		answer(verbs, verb->name, request, status, &verbs->reply);
 }
 
 static void call_filter(struct verbs *verbs, const struct verb *verb, struct http_request *request)
@@ -197,10 +261,10 @@ size_t verbs_parked(const struct verbs *verbs)
 /* --- the listener --- */
 
 static const struct verb table[] = {
-    {"/v1/filter", "filter", call_filter},
-    {"/v1/prioritize", "prioritize", call_prioritize},
-    {"/v1/bind", "bind", call_bind},
-    {"/v1/preempt", "preempt", call_preempt},
+    {"/v1/filter", "filter", call_filter, true},
+    {"/v1/prioritize", "prioritize", call_prioritize, false},
+    {"/v1/bind", "bind", call_bind, false},
+    {"/v1/preempt", "preempt", call_preempt, false},
 };
 
 static const struct verb *find_verb(struct slice path)
@@ -252,6 +316,7 @@ struct verbs *verbs_start(uv_loop_t *loop, const char *listen, const struct verb
 	arena_init(&verbs->scratch, SCRATCH_FIRST);
 	buf_init(&verbs->reply, REPLY_MAX);
 	TAILQ_INIT(&verbs->parked);
+	TAILQ_INIT(&verbs->held);
 	return verbs;
 }
 
@@ -279,6 +344,7 @@ void verbs_stop(struct verbs *verbs, void (*done)(void *ctx), void *ctx)
 
 	verbs->stopped = done;
 	verbs->stopped_ctx = ctx;
+	verbs_release(verbs);
 	while ((bind = TAILQ_FIRST(&verbs->parked))) {
 		verbs->handlers.bind_gone(verbs->handlers.ctx, bind);
 		verbs_bind_answer(bind, reason_text(REASON_CODE_STOPPING));

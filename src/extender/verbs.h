@@ -1,6 +1,6 @@
 /* The verbs' listener: kube-scheduler's calls, read, handed to the scheduler room and answered. The scheduler answers
- * filter, prioritize and preempt before it returns; a bind is parked, with its struct verbs_bind, and answered once,
- * later or at once. */
+ * filter, prioritize and preempt before it returns, and may have an answer of filter kept back; a bind is parked, with
+ * its struct verbs_bind, and answered once, later or at once. */
 #ifndef EXTENDER_VERBS_H
 #define EXTENDER_VERBS_H
 
@@ -29,16 +29,21 @@ struct verbs_handlers {
 	/* The caller of a parked bind hung up, or verbs_stop answers it: `parked` must not be answered any more. Does
 	 * not answer. */
 	void (*bind_gone)(void *ctx, struct verbs_bind *parked);
-	/* A call was answered; for metrics. Verb is "filter", "prioritize", "bind" or "preempt". */
+	/* A call was answered; for metrics. Verb is "filter", "prioritize", "bind" or "preempt". The time for which an
+	 * answer is kept back does not count. */
 	void (*answered)(void *ctx, const char *verb, unsigned status, int64_t took_ns);
+	/* Whether what filter has just answered is kept back until verbs_release. NULL: never. */
+	bool (*holds)(void *ctx);
 	void *ctx;
 };
 
 BERTH_MUST_CHECK struct verbs *verbs_start(
     uv_loop_t *loop, const char *listen, const struct verbs_handlers *handlers, struct err *err);
 unsigned verbs_port(const struct verbs *verbs);
-/* Answers every parked bind with {"Error": "…stopping"}, after bind_gone was called for it; drains, frees. Not to be
- * called from a handler. */
+/* Sends the answers that are kept back. Not to be called from a handler. */
+void verbs_release(struct verbs *verbs);
+/* Sends what is kept back, and answers every parked bind with {"Error": "…stopping"}, after bind_gone was called for
+ * it; drains, frees. Not to be called from a handler. */
 void verbs_stop(struct verbs *verbs, void (*done)(void *ctx), void *ctx);
 /* error NULL or "" = the Binding exists. */
 void verbs_bind_answer(struct verbs_bind *parked, const char *error);

@@ -199,6 +199,7 @@ static void pod_pending(struct scheduler *s, struct pod *pod)
 	if (old && !gang_reserve_keeps(s, old))
 		pod_free(old);
 	moves_returning(s, tracked);
+	hint_seen(s, tracked);
 	if (pod->unschedulable) {
 		moves_want(s, pod);
 		repartition_want(s, pod);

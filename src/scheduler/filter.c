@@ -349,6 +349,8 @@ unsigned filter_answer(void *ctx, const struct wire_args *asked, struct buf *rep
 	if (!pod)
 		return status;
 	s->filter_ns = clock_now();
+	if (args.count > 1)
+		hint_saw_pass(s, pod);
 	if (args.by_name && args.count > 0 && in_gang(s, pod) && scheduler_owns(pod))
 		return gang_filter(s, &args, pod, reply);
 	if (args.by_name && args.count > 0) {

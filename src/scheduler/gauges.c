@@ -27,6 +27,8 @@ void instruments_open(struct instruments *m)
 	m->hints = metrics_add(r, METRIC_COUNTER, "berth_hints_total", "Pods planned ahead of their cycle.", no_labels);
 	m->hints_followed = metrics_add(
 	    r, METRIC_COUNTER, "berth_hints_followed_total", "Hints that came before the pod's cycle.", no_labels);
+	m->paced_seconds = metrics_add(r, METRIC_COUNTER, "berth_filter_paced_seconds_total",
+	    "Time for which answers of filter waited for the next pod's hint.", no_labels);
 	m->reload_success = metrics_add(r, METRIC_GAUGE, "berth_policy_reload_success",
 	    "1 when the newest policy file is in force, 0 when an older one is.", no_labels);
 	m->reload_time = metrics_add(r, METRIC_GAUGE, "berth_policy_last_reload_timestamp_seconds",

@@ -7,17 +7,15 @@
 #include "scheduler/advise.h"
 
 #define HINTS_OUTSTANDING 256 /* planned reservations at a time: what the scheduler takes within a few seconds */
-#define HINTS_IN_FLIGHT 32    /* writes at a time: creations and Bindings share the way */
 #define HINT_DELAY_MS 5
-/* A full pass costs kube-scheduler some 5 us a node, a hint costs the API server one more write, some 2.5 ms, and one
- * that lands after its pod's cycle is wasted (bench/road). In a large fleet a pass takes longer than the write. In a
- * smaller one the pods in front are left to their own cycles and those well behind them are hinted; in a small one pods
- * are hinted where the API server has time for it, and while kube-scheduler leaves them unasked. */
-#define HINT_FLEET_LARGE 2000
-#define HINT_FLEET_SMALL 500
-#define HINT_AHEAD 48                  /* pods: their cycles take longer than a write does while others write, too */
+/* A full pass costs kube-scheduler some 5 us a node, a hint costs the API server one more write, some 2.5 ms (both
+ * bench/road). So hints pay in a fleet of some size, as long as their writes, many at a time, are done faster than so
+ * many passes. In a small fleet pods are hinted where the API server has time for it; in any, while kube-scheduler
+ * leaves them unasked. */
+#define HINT_PASS_NS_A_NODE 5000       /* until passes have been seen */
+#define HINT_PASS_MAX_NS NS_PER_S      /* what takes longer was not the pass alone */
 #define HINT_QUICK_NS (15 * NS_PER_MS) /* a write that takes longer has waited for others */
-#define HINT_MEMORY 8                  /* writes, that the mean goes over */
+#define HINT_MEMORY 8                  /* writes, or passes, that a mean goes over */
 #define HINT_UNASKED_MS 250
 #define HINT_FULL_MS 100  /* until the next look while no more may be outstanding */
 #define HINTS_PER_TURN 32 /* then other work of the loop comes in between */
@@ -52,6 +50,8 @@ static void hinted(void *ctx, const struct kube_answer *answer)
 	map_remove(&s->hints, slice_of(write->uid));
 	s->hint_done_ns = clock_now();
 	s->hint_took_ns += (s->hint_done_ns - write->begun_ns - s->hint_took_ns) / HINT_MEMORY;
+	if (tracked && (answer->code != 0 || answer->status >= 300))
+		roster_hint(s->roster, tracked, HINT_NONE, 0); /* else the watch shows it */
 	if (answer->code != 0 || (answer->status >= 300 && answer->status != 404 && answer->status != 409))
 		log_warn("a pod could not be hinted", "status=%u error=%s", answer->status,
 		    log_quote(answer->error ? answer->error : ""));
@@ -60,6 +60,7 @@ static void hinted(void *ctx, const struct kube_answer *answer)
 	else if (tracked && tracked->pod->gang && !s->stopping)
 		gang_nominated(s, tracked);
 	write_free(write);
+	pace_look(s);
 	hint_soon(s);
 }
 
@@ -105,8 +106,19 @@ static void hint(struct scheduler *s, struct tracked *tracked)
 	tracked->hint = xstrdup(decision.node->name);
 	log_debug("pod hinted", "pod=%s/%s node=%s", pod->namespace_, pod->name, decision.node->name);
 	metric_add(s->instruments.hints, 1, NULL);
-	if (!pod->nominated || strcmp(pod->nominated, decision.node->name) != 0)
+	bool stands = same_node(pod->nominated, decision.node->name);
+	roster_hint(s->roster, tracked, stands ? HINT_LANDED : HINT_COMING, clock_now());
+	if (!stands)
 		nominate(s, tracked);
+}
+
+void hint_seen(struct scheduler *s, struct tracked *tracked)
+{
+	if (tracked->hint_state != HINT_COMING || !same_node(tracked->pod->nominated, tracked->hint))
+		return;
+	s->hint_landed_ns = clock_now();
+	roster_hint(s->roster, tracked, HINT_LANDED, s->hint_landed_ns);
+	pace_look(s);
 }
 
 bool hint_nominate(struct scheduler *s, struct tracked *tracked, const char *node)
@@ -125,36 +137,33 @@ static bool is_full(const struct scheduler *s)
 	return s->fleet->ledger.count[LEDGER_PLANNED] >= HINTS_OUTSTANDING;
 }
 
-/* Pods that stand before the first in line and are not asked about yet. */
-static size_t ahead(const struct scheduler *s)
-{
-	return s->fleet->ledger.count[LEDGER_PLANNED] + s->roster->left_count;
-}
-
-/* Leaves those in front to their own cycles where others stand behind them. */
-static void leave_the_near(struct scheduler *s)
-{
-	size_t nodes = fleet_node_count(s->fleet);
-	if (nodes < HINT_FLEET_SMALL || nodes >= HINT_FLEET_LARGE)
-		return;
-	while (ahead(s) < HINT_AHEAD && ahead(s) + s->roster->backlog_count > HINT_AHEAD)
-		roster_leave(s->roster);
-}
-
-/* Whether the API server writes at once: what it took of late, of which each second that passes forgets half. */
-static bool writes_are_quick(const struct scheduler *s, int64_t now)
+/* How long a write takes of late; each second since the last forgets half of it. */
+static int64_t took(const struct scheduler *s, int64_t now)
 {
 	int64_t seconds = (now - s->hint_done_ns) / NS_PER_S;
-	return seconds > 30 || s->hint_took_ns >> seconds <= HINT_QUICK_NS;
+	return seconds > 30 ? 0 : s->hint_took_ns >> seconds;
+}
+
+/* How long a full pass takes of late. */
+static int64_t pass(const struct scheduler *s)
+{
+	return s->pass_took_ns > 0 ? s->pass_took_ns : HINT_PASS_NS_A_NODE * (int64_t)fleet_node_count(s->fleet);
+}
+
+void hint_saw_pass(struct scheduler *s, const struct pod *pod)
+{
+	const struct tracked *tracked = roster_find(s->roster, slice_of(pod->uid));
+	int64_t took_ns = clock_now() - s->answered_ns;
+	if (!tracked || tracked->since_ns > s->answered_ns || took_ns > HINT_PASS_MAX_NS)
+		return; /* kube-scheduler may have had nothing to do meanwhile */
+	s->pass_took_ns = pass(s) + (took_ns - pass(s)) / HINT_MEMORY;
 }
 
 /* Whether a hint pays now. */
 static bool pays(const struct scheduler *s, int64_t now)
 {
-	size_t nodes = fleet_node_count(s->fleet);
-	if (nodes >= HINT_FLEET_LARGE)
-		return true;
-	return nodes >= HINT_FLEET_SMALL ? ahead(s) >= HINT_AHEAD : writes_are_quick(s, now);
+	bool large = fleet_node_count(s->fleet) >= HINT_FLEET_MIN;
+	return took(s, now) <= (large ? HINTS_IN_FLIGHT * pass(s) : HINT_QUICK_NS);
 }
 
 /* How long to wait before the next look, in ms; 0 when it is time to hint. */
@@ -177,6 +186,11 @@ static bool may_hint(const struct scheduler *s)
 	       s->hints.count < HINTS_IN_FLIGHT;
 }
 
+bool hint_is_coming(const struct scheduler *s)
+{
+	return may_hint(s) && pays(s, clock_now()) && !is_full(s);
+}
+
 void hint_soon(struct scheduler *s)
 {
 	uint64_t wait;
@@ -193,7 +207,6 @@ void hint_on_timer(uv_timer_t *timer)
 	if (!scheduler_synced(s))
 		return;
 	wake_now(s); /* those who were rejected stand before those who have not asked yet */
-	leave_the_near(s);
 	while (may_hint(s) && done < HINTS_PER_TURN && not_before(s) == 0) {
 		struct tracked *tracked = roster_backlog_pop(s->roster);
 		/* A pod whose scores only kube-scheduler knows is left to its full pass. */
@@ -202,6 +215,7 @@ void hint_on_timer(uv_timer_t *timer)
 			hint(s, tracked);
 		done++;
 	}
+	pace_look(s);
 	hint_soon(s);
 }
 
@@ -232,6 +246,7 @@ void hint_withdraw(struct scheduler *s, struct tracked *tracked)
 	const char *nominated = tracked->pod->nominated;
 	/* What somebody else has nominated since is not berth's to take away. */
 	bool ours = tracked->hint && (!nominated || strcmp(nominated, tracked->hint) == 0);
+	roster_hint(s->roster, tracked, HINT_NONE, 0);
 	free(tracked->hint);
 	tracked->hint = NULL;
 	if (ours)
@@ -241,6 +256,7 @@ void hint_withdraw(struct scheduler *s, struct tracked *tracked)
 void hint_leave(struct scheduler *s, struct tracked *tracked)
 {
 	struct hint_write *write = map_get(&s->hints, slice_of(tracked->pod->uid));
+	roster_hint(s->roster, tracked, HINT_NONE, 0);
 	if (write)
 		write->last = true;
 	free(tracked->hint);

@@ -62,7 +62,7 @@ struct promises {
 struct instruments {
 	struct metrics *registry;
 	struct metric *filter_seconds, *bind_seconds, *calls, *decisions, *wakeups, *hints, *hints_followed,
-	    *reload_success, *reload_time;
+	    *paced_seconds, *reload_success, *reload_time;
 	struct metric *pods, *reservations, *gpus, *team_gpus, *gangs, *moves, *repartitions, *role, *quarantined,
 	    *promise_error, *signal_value, *signal_age, *watch_age, *watch_relists, *build_info, *policy_info;
 };
@@ -138,13 +138,16 @@ struct scheduler {
 	struct ops *ops;
 	struct map binds;                   /* pod UID → struct bind_job */
 	struct map hints;                   /* pod UID → the write of its hint that is under way */
-	int64_t filter_ns;                  /* when filter was called last */
+	int64_t filter_ns, answered_ns;     /* when filter was called last, and when its answer went out */
+	int64_t pass_took_ns;               /* how long kube-scheduler's full passes took of late; 0 = none seen */
 	int64_t hint_took_ns, hint_done_ns; /* how long writes of hints took of late, and when the last was done */
+	int64_t hint_landed_ns;             /* when the watch showed one last */
+	int64_t pace_began_ns, pace_rests_ns;
 	struct instruments instruments;
 
 	uv_timer_t wake_timer, sleepers_timer, hint_timer, gang_timer, gang_feed_timer, news_timer, expiry_timer,
 	    sweep_timer, lease_timer, beat_timer, quarantine_timer, headroom_timer, move_timer, team_timer,
-	    reserve_timer, signal_timer, repartition_timer;
+	    reserve_timer, signal_timer, repartition_timer, pace_timer;
 	enum reason wake_cause;
 	bool wake_due;
 
@@ -593,10 +596,18 @@ void wake_sleepers_later(struct scheduler *s);
 
 /* hint.c */
 #define HINT_BACKLOG_MIN 4 /* fewer are served by the direct road as fast */
+#define HINT_FLEET_MIN 500 /* nodes: in smaller ones a full pass costs no more than a hint */
+#define HINTS_IN_FLIGHT 32 /* writes at a time: creations and Bindings share the way */
 void hint_soon(struct scheduler *s);
 void hint_on_timer(uv_timer_t *timer);
 /* Writes the nomination, unless it stands; gang_nominated hears of its end. False: it stands already. */
 bool hint_nominate(struct scheduler *s, struct tracked *tracked, const char *node);
+/* The watch has shown the pod anew. */
+void hint_seen(struct scheduler *s, struct tracked *tracked);
+/* kube-scheduler asks about the pod with many names: a full pass. */
+void hint_saw_pass(struct scheduler *s, const struct pod *pod);
+/* Whether some of the backlog are about to be hinted. */
+bool hint_is_coming(const struct scheduler *s);
 /* Takes back the hints of pods that stand behind this one by priority; true if there were any. They get new ones. */
 bool hint_make_way(struct scheduler *s, const struct pod *pod);
 /* The room hinted is held no more: the hint on the pod, if it has one, is taken back. */
@@ -608,6 +619,12 @@ void hint_leave(struct scheduler *s, struct tracked *tracked);
 void hint_adopt(struct scheduler *s);
 /* What was under way is never answered. */
 void hint_close(struct scheduler *s);
+
+/* pace.c: whether filter's answer waits for the next in line's hint */
+bool pace_holds(void *ctx);
+/* Something has become of a hint. */
+void pace_look(struct scheduler *s);
+void pace_on_timer(uv_timer_t *timer);
 
 /* expire.c: reservations that ran out, and pods that only a filter call ever showed */
 void expire_soon(struct scheduler *s);

@@ -6,7 +6,9 @@
 
 struct roster *roster_new(void)
 {
-	return xcalloc(1, sizeof(struct roster));
+	struct roster *roster = xcalloc(1, sizeof *roster);
+	TAILQ_INIT(&roster->hinted);
+	return roster;
 }
 
 void roster_forget_victims(struct tracked *tracked)
@@ -79,7 +81,7 @@ static void settle(struct roster *roster, size_t at)
 
 void roster_backlog_add(struct roster *roster, struct tracked *tracked)
 {
-	if (tracked->backlog_at != SIZE_MAX || tracked->left)
+	if (tracked->backlog_at != SIZE_MAX)
 		return;
 	roster->backlog = xgrow(roster->backlog, roster->backlog_count, &roster->backlog_room, sizeof *roster->backlog);
 	place(roster, roster->backlog_count++, tracked);
@@ -108,27 +110,32 @@ struct tracked *roster_backlog_pop(struct roster *roster)
 	return first;
 }
 
-static void leave_no_more(struct roster *roster, struct tracked *tracked)
+/* --- the hinted --- */
+
+void roster_hint(struct roster *roster, struct tracked *tracked, enum hint_state state, int64_t now_ns)
 {
-	if (tracked->left)
-		roster->left_count--;
-	tracked->left = false;
+	enum hint_state before = tracked->hint_state;
+	if (tracked->asked)
+		state = HINT_NONE;
+	if (before == HINT_NONE && state != HINT_NONE)
+		TAILQ_INSERT_TAIL(&roster->hinted, tracked, link);
+	if (before != HINT_NONE && state == HINT_NONE)
+		TAILQ_REMOVE(&roster->hinted, tracked, link);
+	if (before != HINT_LANDED && state == HINT_LANDED)
+		tracked->landed_ns = now_ns;
+	tracked->hint_state = state;
+}
+
+struct tracked *roster_hinted(const struct roster *roster)
+{
+	return TAILQ_FIRST(&roster->hinted);
 }
 
 void roster_asked(struct roster *roster, struct tracked *tracked)
 {
 	tracked->asked = true;
-	leave_no_more(roster, tracked);
+	roster_hint(roster, tracked, HINT_NONE, 0);
 	roster_backlog_remove(roster, tracked);
-}
-
-void roster_leave(struct roster *roster)
-{
-	struct tracked *first = roster_backlog_pop(roster);
-	if (!first)
-		return;
-	first->left = true;
-	roster->left_count++;
 }
 
 /* --- pods --- */
@@ -154,7 +161,7 @@ struct tracked *roster_put(struct roster *roster, struct pod *pod, int64_t now_n
 
 void roster_remove(struct roster *roster, struct tracked *tracked)
 {
-	leave_no_more(roster, tracked);
+	roster_hint(roster, tracked, HINT_NONE, 0);
 	roster_backlog_remove(roster, tracked);
 	map_remove(&roster->by_uid, slice_of(tracked->pod->uid));
 	tracked_free(tracked);

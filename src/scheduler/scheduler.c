@@ -16,7 +16,7 @@ static size_t list_timers(struct scheduler *s, uv_timer_t *timers[TIMERS_MAX])
 	uv_timer_t *const all[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer,
 	    &s->gang_feed_timer, &s->news_timer, &s->expiry_timer, &s->sweep_timer, &s->lease_timer, &s->beat_timer,
 	    &s->quarantine_timer, &s->headroom_timer, &s->move_timer, &s->team_timer, &s->reserve_timer,
-	    &s->signal_timer, &s->repartition_timer, &s->policy.timer};
+	    &s->signal_timer, &s->repartition_timer, &s->pace_timer, &s->policy.timer};
 	memcpy(timers, all, sizeof all);
 	return sizeof all / sizeof *all;
 }
@@ -84,6 +84,7 @@ static int open_listeners(struct scheduler *s, const struct scheduler_options *o
 	        .bind = bind_begin,
 	        .bind_gone = bind_gone,
 	        .answered = instruments_answered,
+	        .holds = pace_holds,
 	        .ctx = s},
 	    err);
 	if (!s->verbs)

@@ -78,6 +78,11 @@ void verbs_bind_answer(struct verbs_bind *parked, const char *error)
 	buf_free(&reply);
 }
 
+void verbs_release(struct verbs *verbs)
+{
+	CHECK(!verbs); /* the target answers at once */
+}
+
 void verbs_bind_set(struct verbs_bind *parked, void *data)
 {
 	parked->data = data;
@@ -209,7 +214,7 @@ static void open_once(struct scheduler *s)
 	static uv_loop_t loop;
 	uv_timer_t *timers[] = {&s->wake_timer, &s->sleepers_timer, &s->hint_timer, &s->gang_timer, &s->gang_feed_timer,
 	    &s->expiry_timer, &s->sweep_timer, &s->quarantine_timer, &s->headroom_timer, &s->team_timer,
-	    &s->reserve_timer, &s->signal_timer, &s->repartition_timer, &s->policy.timer};
+	    &s->reserve_timer, &s->signal_timer, &s->repartition_timer, &s->pace_timer, &s->policy.timer};
 	const struct catalogue *catalogue;
 	struct policy_report report;
 	struct err err;

@@ -47,19 +47,45 @@ class Hints(WireTest):
         wait_for(lambda: self.daemon.state()["ledger"], what="hints for what is gated no more")
 
 
-class Ahead(unittest.TestCase):
-    def test_in_a_fleet_of_some_size_the_first_in_line_are_left_to_their_own_cycles(self):
-        cluster = Cluster()
-        self.addCleanup(cluster.stop)
-        for i in range(500):
-            cluster.node(f"n{i}")
-        daemon = Daemon(cluster.kubeconfig)
-        self.addCleanup(daemon.stop)
-        things = [cluster.pod(f"p{i}", priority=100 - i) for i in range(60)]
-        nominated = lambda i: cluster.get_pod(f"p{i}").get("status", {}).get("nominatedNodeName")
-        wait_for(lambda: nominated(50), what="a hint behind those in front")
-        self.assertFalse(any(nominated(i) for i in range(40)))
-        self.assertTrue(daemon.placed(things[0], [f"n{i}" for i in range(500)]))
+class Pace(unittest.TestCase):
+    """A fleet in which kube-scheduler's full pass costs more than a hint."""
+
+    def setUp(self):
+        self.cluster = Cluster()
+        self.addCleanup(self.cluster.stop)
+        self.names = [f"n{i}" for i in range(500)]
+        for name in self.names:
+            self.cluster.node(name)
+        self.daemon = Daemon(self.cluster.kubeconfig)
+        self.addCleanup(self.daemon.stop)
+
+    def nominated(self, name):
+        return self.cluster.get_pod(name).get("status", {}).get("nominatedNodeName")
+
+    def backlog(self, delay_ms):
+        """Pods whose hints, but for the first one's, take so long; the first has landed."""
+        slow = [f"/api/v1/namespaces/team/pods/p{i}/status" for i in range(1, 8)]
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": path, "delayMs": delay_ms, "times": 1} for path in slow]})
+        things = [self.cluster.pod(f"p{i}", priority=100 - i) for i in range(8)]
+        wait_for(lambda: self.nominated("p0") and self.daemon.entry(things[1]), what="hints given")
+        return things
+
+    def test_the_answer_waits_until_the_hint_of_the_next_in_line_has_landed(self):
+        things = self.backlog(150)
+        self.assertTrue(self.daemon.placed(things[0], [self.nominated("p0")]))
+        self.assertTrue(self.nominated("p1"))
+        self.assertGreater(self.daemon.metric("berth_filter_paced_seconds_total"), 0)
+
+    def test_it_waits_a_moment_only(self):
+        things = self.backlog(5000)
+        began = time.monotonic()
+        self.assertTrue(self.daemon.placed(things[0], self.names))
+        self.assertLess(time.monotonic() - began, 2)  # the extender's timeout
+        self.assertFalse(self.nominated("p1"))
+
+    def test_where_nobody_stands_behind_it_waits_for_nothing(self):
+        self.assertTrue(self.daemon.placed(self.cluster.pod("alone"), self.names))
+        self.assertFalse(self.daemon.metric("berth_filter_paced_seconds_total"))
 
 
 class Expiry(WireTest):

@@ -11,7 +11,7 @@ struct fixture {
 	uv_loop_t loop;
 	struct verbs *verbs;
 	unsigned status; /* what the handlers answer */
-	bool bind_at_once;
+	bool bind_at_once, holds;
 	unsigned filters, prioritizes, preempts, binds, gone, stopped, answered;
 	size_t last_count;
 	char last_verb[16];
@@ -94,6 +94,13 @@ static void on_answered(void *ctx, const char *verb, unsigned status, int64_t to
 	f->last_status = status;
 }
 
+static bool on_holds(void *ctx)
+{
+	struct fixture *f = ctx;
+
+	return f->holds;
+}
+
 static void on_stopped(void *ctx)
 {
 	struct fixture *f = ctx;
@@ -104,7 +111,8 @@ static void on_stopped(void *ctx)
 static void start(struct fixture *f)
 {
 	struct err err;
-	struct verbs_handlers handlers = {on_filter, on_prioritize, on_preempt, on_bind, on_bind_gone, on_answered, f};
+	struct verbs_handlers handlers = {
+	    on_filter, on_prioritize, on_preempt, on_bind, on_bind_gone, on_answered, on_holds, f};
 
 	memset(f, 0, sizeof(*f));
 	f->status = 200;
@@ -325,6 +333,42 @@ static void hang_ups_are_noticed(void **state)
 	stop(&f);
 }
 
+static void an_answer_of_filter_can_be_kept_back(void **state)
+{
+	struct fixture f;
+	int fds[3];
+
+	(void)state;
+	start(&f);
+	f.holds = true;
+	for (unsigned i = 0; i < 3; i++) {
+		fds[i] = raw_connect(verbs_port(f.verbs));
+		post(&f, fds[i], "/v1/filter", ARGS);
+	}
+	loop_until(&f.loop, &f.answered, 3); /* as far as metrics go */
+	int other = raw_connect(verbs_port(f.verbs));
+	assert_post(&f, other, "/v1/prioritize", ARGS, 200, "[{\"Host\":\"n1\",\"Score\":10}]");
+	f.status = 503; /* an error is not kept back */
+	assert_post(&f, other, "/v1/filter", ARGS, 503, "{\"error\":\"not now\"}");
+	close(fds[0]);
+	for (unsigned i = 0; i < 20; i++)
+		uv_run(&f.loop, UV_RUN_NOWAIT);
+	verbs_release(f.verbs);
+	assert_answer(&f, fds[1], ONE_NODE);
+	assert_answer(&f, fds[2], ONE_NODE);
+	f.status = 200;
+	post(&f, fds[1], "/v1/filter", ARGS);
+	loop_until(&f.loop, &f.filters, 5);
+	verbs_stop(f.verbs, on_stopped, &f);
+	assert_answer(&f, fds[1], ONE_NODE);
+	close(fds[1]);
+	close(fds[2]);
+	close(other);
+	loop_until(&f.loop, &f.stopped, 1);
+	assert_int_equal(uv_run(&f.loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(uv_loop_close(&f.loop), 0);
+}
+
 static void stop_answers_the_parked(void **state)
 {
 	struct fixture f;
@@ -416,6 +460,7 @@ int main(void)
 	    cmocka_unit_test(a_large_call),
 	    cmocka_unit_test(five_hundred_parked),
 	    cmocka_unit_test(hang_ups_are_noticed),
+	    cmocka_unit_test(an_answer_of_filter_can_be_kept_back),
 	    cmocka_unit_test(stop_answers_the_parked),
 	    cmocka_unit_test(stop_lets_no_call_in),
 	    cmocka_unit_test(answered_within_another_call),

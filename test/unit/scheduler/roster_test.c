@@ -207,29 +207,27 @@ static void a_removed_pod_is_out_of_the_line_too(void **state)
 	roster_free(roster);
 }
 
-static void pods_that_are_left_count_until_they_are_asked_about(void **state)
+static void the_hinted_stand_in_the_order_of_their_hints(void **state)
 {
 	(void)state;
 	struct roster *roster = roster_new();
 	struct tracked *a = put(roster, "a", 2, 1), *b = put(roster, "b", 1, 1), *c = put(roster, "c", 0, 1);
-	roster_leave(roster); /* nobody is in line */
-	assert_int_equal(roster->left_count, 0);
-	roster_backlog_add(roster, a);
-	roster_backlog_add(roster, b);
-	roster_backlog_add(roster, c);
-	roster_leave(roster);
-	roster_leave(roster);
-	assert_int_equal(roster->left_count, 2);
-	roster_backlog_add(roster, a); /* as a newer version of it is seen */
-	assert_int_equal(roster->backlog_count, 1);
-	roster_asked(roster, a);
-	roster_asked(roster, a);
-	assert_int_equal(roster->left_count, 1);
-	roster_remove(roster, b);
-	assert_int_equal(roster->left_count, 0);
-	roster_asked(roster, c);
-	assert_null(roster_backlog_pop(roster));
-	assert_true(a->asked && c->asked);
+	assert_null(roster_hinted(roster));
+	roster_hint(roster, b, HINT_COMING, 1);
+	roster_hint(roster, a, HINT_COMING, 1);
+	roster_hint(roster, c, HINT_COMING, 1);
+	assert_ptr_equal(roster_hinted(roster), b);
+	roster_hint(roster, b, HINT_LANDED, 5);
+	roster_hint(roster, b, HINT_LANDED, 7); /* seen again */
+	assert_ptr_equal(roster_hinted(roster), b);
+	assert_int_equal(b->landed_ns, 5);
+	roster_asked(roster, b);
+	roster_hint(roster, b, HINT_LANDED, 9); /* too late */
+	assert_ptr_equal(roster_hinted(roster), a);
+	roster_hint(roster, a, HINT_NONE, 9);
+	assert_ptr_equal(roster_hinted(roster), c);
+	roster_remove(roster, c);
+	assert_null(roster_hinted(roster));
 	roster_free(roster);
 }
 
@@ -240,7 +238,7 @@ int main(void)
 	    cmocka_unit_test(goes_by_priority_then_age_then_uid),
 	    cmocka_unit_test(a_newer_pod_takes_over_what_was_known_of_its_uid),
 	    cmocka_unit_test(a_removed_pod_is_out_of_the_line_too),
-	    cmocka_unit_test(pods_that_are_left_count_until_they_are_asked_about),
+	    cmocka_unit_test(the_hinted_stand_in_the_order_of_their_hints),
 	};
 	return cmocka_run_group_tests_name("scheduler/roster", tests, NULL, NULL);
 }
