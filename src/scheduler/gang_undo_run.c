@@ -8,11 +8,17 @@
 
 /* --- resuming --- */
 
+/* What was suspended is resumed, however long the server says no: rights come back. Only what is gone needs it not. */
+static bool is_gone(const struct kube_answer *answer)
+{
+	return answer->code == 0 && answer->status == 404;
+}
+
 static void resume_written(void *ctx, const struct kube_answer *answer)
 {
 	struct undo_owner *owner = ctx;
 	owner->busy = false;
-	owner->done = undo_is_good(answer) || undo_is_final(answer);
+	owner->done = undo_is_good(answer) || is_gone(answer);
 	if (!undo_is_good(answer))
 		log_warn("an owner could not be resumed", "kind=%s name=%s/%s error=%s", owner->found->kind,
 		    owner->undo->namespace_, owner->found_name, log_quote(answer->error ? answer->error : ""));
@@ -33,7 +39,7 @@ static void resume_read(void *ctx, const struct kube_answer *answer)
 	struct buf body;
 	owner->busy = false;
 	if (!undo_is_good(answer)) {
-		owner->done = undo_is_final(answer);
+		owner->done = is_gone(answer);
 		undo_resume(owner->undo);
 		return;
 	}

@@ -69,6 +69,44 @@ class UndoTest(GangTest):
         self.assertIsNone(self.mark())
 
 
+TRAINER = "/apis/batch/v1/namespaces/team/jobs/trainer"
+
+
+class Unwritable(UndoTest):
+    """The owner may not be written, or not at once."""
+
+    def refuse(self, status, times):
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": TRAINER, "status": status, "times": times},
+                                       {"method": "POST", "path": BINDING.format("c"), "status": 403, "times": 100}]})
+
+    def broken_under(self, status, times):
+        job = self.cluster.job("trainer")
+        things = self.members("abc", owner=job)
+        plans = self.planned(things)
+        self.refuse(status, times)
+        for thread, _ in [self.daemon.spawn_bind(t, p["node"]) for t, p in zip(things, plans)]:
+            thread.join()
+        return job
+
+    def test_a_suspension_in_conflict_is_tried_again(self):
+        self.broken_under(409, 1)
+        wait_for(self.suspended, 15, "the suspension")
+
+    def test_a_suspension_that_is_not_allowed_keeps_the_gang(self):
+        self.broken_under(403, 1000)
+        wait_for(lambda: self.events("GangKept"), 15, "what is said of it")
+        self.assertFalse(self.suspended())
+
+    def test_a_resumption_that_is_refused_for_a_while(self):
+        self.broken(self.cluster.job("trainer"))
+        wait_for(self.suspended, 15, "the suspension")
+        self.refuse(403, 1)
+        self.delete_all()
+        wait_for(lambda: self.cluster.stats()["faults"] > 0, what="the refusal")
+        self.assertTrue(self.suspended())
+        wait_for(lambda: not self.suspended(), 15, "the resumption")
+
+
 class BySuspension(UndoTest):
     def test_its_job_is_suspended_and_goes_on_once_its_pods_are_gone(self):
         job = self.cluster.job("trainer")
