@@ -1,6 +1,8 @@
 #include "cluster/gang.h"
 
 #define NOTE_SLACK 16
+#define NAME_MOST 253
+#define MORE_MOST 63
 
 void gang_note(struct gang_notes *notes, int word, bool label, struct slice value)
 {
@@ -237,6 +239,18 @@ static void keep_places(const struct weighing *weighing, struct pod_gang *gang)
 	}
 }
 
+/* Objects' names are no longer, and what is cut off would make one gang of two. Such a pod is placed nowhere. */
+static bool is_too_long(const struct weighing *weighing, enum gang_role role, size_t most)
+{
+	const struct gang_note *note = find(weighing, role);
+
+	if (!note || note->value.len <= most)
+		return false;
+	weighing->pod->trouble = REASON_CODE_BAD_ANNOTATION;
+	weighing->pod->trouble_key = gang_word_rows[note->word].text;
+	return true;
+}
+
 void gang_keep(const struct gang_notes *notes, struct arena *arena, struct pod *pod)
 {
 	struct weighing weighing = {.notes = notes, .arena = arena, .pod = pod, .dialect = GANG_BERTH};
@@ -248,7 +262,9 @@ void gang_keep(const struct gang_notes *notes, struct arena *arena, struct pod *
 	out = find(&weighing, GANG_ROLE_OUT);
 	pod->no_gang = out && !slice_is(out->value, "false");
 	name = pod->no_gang ? NULL : find_name(&weighing);
-	if (!name)
+	if (!name || is_too_long(&weighing, GANG_ROLE_NAME, NAME_MOST) ||
+	    is_too_long(&weighing, GANG_ROLE_GROUP, NAME_MOST) ||
+	    is_too_long(&weighing, GANG_ROLE_NAME_MORE, MORE_MOST))
 		return;
 	gang = arena_calloc(arena, 1, sizeof *gang);
 	gang->dialect = weighing.dialect;

@@ -3,6 +3,7 @@
 import unittest
 
 from gang_size_test import INCOMPLETE, UNKNOWN, Objects, indexed, job_pod, labelled, owned
+from harness import NAMES
 
 IN_TREE = "scheduling.k8s.io/"
 KUBEFLOW = "training.kubeflow.org/"
@@ -76,6 +77,17 @@ class Own(Forms):
         for i, size in enumerate(("four", "0", "-2", "2.0", "0x2", "+2", "2 pods", "99999999999999999999", "20000")):
             with self.subTest(size):
                 self.unknown(says(f"p{i}", {"berth.dev/gang": f"g{i}", "berth.dev/gang-size": size}), f"g{i}")
+
+    def test_names_that_are_too_long(self):
+        """What they have in common is no gang."""
+        self.start()
+        for end in "xy":
+            name = "n" * 700 + end
+            thing, = self.pods(says("p" + end, {"berth.dev/gang": name, "berth.dev/gang-size": "2"}))
+            self.assertIsNone(self.daemon.placed(thing, NAMES))
+            self.assertIn("what cannot be read is berth.dev/gang", self.daemon.explain("p" + end)[1]["help"])
+        self.assertEqual(self.daemon.state()["gangs"], [])
+        self.come([says(n, {"berth.dev/gang": "n" * 253, "berth.dev/gang-size": "2"}) for n in "ab"])
 
     def test_one_of_one(self):
         self.start()
