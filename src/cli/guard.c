@@ -20,7 +20,9 @@ static const char usage[] =
     "  --kubeconfig FILE       default: KUBECONFIG, the pod's service account, ~/.kube/config\n"
     "  --listen ADDR:PORT      probes and metrics (127.0.0.1:8767)\n"
     "  --log-level LEVEL       debug, info, warn or error (info)\n"
-    "  --help\n";
+    "  --help\n"
+    "\n"
+    "exit codes: 0 ended by a signal, 2 bad usage, or a file or address that cannot be used\n";
 
 struct guarding {
 	uv_loop_t loop;

@@ -39,6 +39,7 @@ static void print_help(FILE *out)
 
 int main(int argc, char **argv)
 {
+	static char program[32];
 	const char *name = argc > 1 ? argv[1] : "";
 	signal(SIGPIPE, SIG_IGN);
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
@@ -50,8 +51,11 @@ int main(int argc, char **argv)
 		return EXIT_YES;
 	}
 	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
-		if (strcmp(name, subcommands[i].name) == 0)
+		if (strcmp(name, subcommands[i].name) == 0) {
+			snprintf(program, sizeof program, "berth %s", name);
+			argv[1] = program; /* what getopt says of options begins with it */
 			return subcommands[i].run(argc - 1, argv + 1);
+		}
 	if (name[0] != '\0')
 		fprintf(stderr, "berth: no subcommand \"%s\"\n\n", name);
 	print_help(stderr);

@@ -181,7 +181,9 @@ static int release_node(int argc, char **argv)
 
 int cli_quarantine(int argc, char **argv)
 {
-	if (argc > 1 && strcmp(argv[1], "release") == 0)
+	if (argc > 1 && strcmp(argv[1], "release") == 0) {
+		argv[1] = argv[0]; /* for what getopt says */
 		return release_node(argc - 1, argv + 1);
+	}
 	return list(argc, argv);
 }

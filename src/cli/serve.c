@@ -41,7 +41,9 @@ static const char usage[] =
     "POD_NAMESPACE)\n"
     "  --catalogue FILE            GPU models beside, or instead of, the built-in ones\n"
     "  --log-level LEVEL           debug, info, warn or error (info)\n"
-    "  --help\n";
+    "  --help\n"
+    "\n"
+    "exit codes: 0 ended by a signal, 2 bad usage, or a file or address that cannot be used\n";
 
 struct serve {
 	uv_loop_t loop;

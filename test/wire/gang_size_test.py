@@ -330,6 +330,33 @@ class Later(Objects):
             self.goes(thing)
 
 
+class Discovery(Objects):
+    """What the API server has may not be asked for a while."""
+
+    served = ("podgroups",)
+
+    def hook(self, handler, method, path, query, body):
+        if path == "/apis" and self.status:
+            return self.api.refuse(handler, self.status, "no")
+        return super().hook(handler, method, path, query, body)
+
+    def test_not_allowed_at_first(self):
+        self.put("podgroups", "pg", {"minMember": 2})
+        self.status = 403
+        self.daemon = Daemon(self.config)
+        self.addCleanup(self.daemon.stop)
+        things = self.pods(*[labelled(n, {"scheduling.x-k8s.io/pod-group": "pg"}) for n in "ab"])
+        own, = self.pods(labelled("own", {}, {"berth.dev/gang": "own", "berth.dev/gang-size": "1"}))
+        self.patched(own)
+        self.goes(own)
+        self.rejected(things[0], UNKNOWN)
+        self.status = None
+        self.quorum("pg", 2, 25)
+        for thing in things:
+            self.patched(thing)
+            self.goes(thing)
+
+
 class Frameworks(Objects):
     served = ("leaderworkersets", "mpijobs", "pytorchjobs", "rayclusters", "jobsets")
 

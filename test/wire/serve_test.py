@@ -267,6 +267,23 @@ class Start(unittest.TestCase):
         self.assertEqual(run("nothing").returncode, 2)
         self.assertEqual(run().returncode, 2)
 
+    def test_each_subcommand_tells_of_itself_and_of_bad_options(self):
+        run = lambda *a: subprocess.run([BERTH, *a], capture_output=True, text=True, timeout=20)
+        listed = [line.split()[0] for line in run("--help").stdout.splitlines() if line.startswith("  ") and not line.startswith("  --")]
+        self.assertGreater(len(listed), 10)
+        for name in listed:
+            with self.subTest(name):
+                told = run(name, "--help")
+                self.assertEqual((told.returncode, told.stderr), (0, ""))
+                self.assertIn(f"berth {name}", told.stdout)
+                bad = run(name, "--no-such-option")
+                self.assertEqual((bad.returncode, bad.stdout), (2, ""))
+                self.assertTrue(bad.stderr.startswith(f"berth {name}: unrecognized option '--no-such-option'\n"), bad.stderr)
+                if "-o, --output" in told.stdout:
+                    self.assertEqual(run(name, "-o", "xml").returncode, 2)
+        bad = run("quarantine", "release", "--no-such-option")
+        self.assertTrue(bad.stderr.startswith("berth quarantine: unrecognized"), bad.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()
