@@ -51,8 +51,6 @@ static void put_in_force(struct scheduler *s, struct policy *policy)
 	gang_node_lost(s); /* a health rule may avoid others now */
 	team_follow(s);
 	signals_policy(s, old);
-	if (old)
-		policy_free(old);
 	metric_set(s->instruments.reload_success, 1, NULL);
 	metric_set(s->instruments.reload_time, (double)s->policy.loaded_wall / (double)NS_PER_S, NULL);
 	metric_reset(s->instruments.policy_info);
@@ -62,6 +60,10 @@ static void put_in_force(struct scheduler *s, struct policy *policy)
 	quarantine_rules_changed(s);
 	headroom_rules_changed(s);
 	repartition_soon(s);
+	if (old) {
+		gang_sweep(s); /* classes that are gated no more */
+		policy_free(old);
+	}
 	log_info("policy in force", "file=%s hash=%s pools=%zu classes=%zu", s->policy.path, policy->hash,
 	    policy->pool_count, policy->class_count);
 }

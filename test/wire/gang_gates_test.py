@@ -105,7 +105,7 @@ class Classes(GatesTest):
         self.assertEqual(self.gates("a"), ["berth.dev/plan"])
         self.use(POLICY)
         for name in "ab":
-            wait_for(lambda n=name: not self.gates(n), what="its release")
+            wait_for(lambda n=name: not self.gates(n), 2, "its release")
 
     def test_a_pod_that_is_of_another_scheduler_is_left_alone(self):
         self.cluster.pod("x", scheduler="other", schedulingGates=GATES)
