@@ -14,6 +14,7 @@
 struct due_key {
 	char *key, *text; /* text NULL: the key is to go */
 	bool sent;        /* the write under way says so */
+	bool failed;      /* one before has, in vain */
 };
 
 void keep_open(struct keep *keep, struct kube *kube, const char *namespace_, const char *name)
@@ -131,15 +132,24 @@ static void settle(struct keep *keep, const struct kube_answer *answer)
 
 static void write_due(struct keep *keep);
 
-/* What was set meanwhile is tried at once, and nothing else. */
+static bool has_untried(const struct keep *keep)
+{
+	size_t cursor = 0;
+	for (const struct due_key *due; (due = map_next(&keep->due, &cursor));)
+		if (!due->failed)
+			return true;
+	return false;
+}
+
+/* What was set meanwhile, or did not fit, is tried at once; what failed waits. */
 static void fail(struct keep *keep, const struct kube_answer *answer)
 {
 	size_t count;
 	struct due_key **sent = sent_keys(keep, &count);
 	char **keys = xcalloc(count + 1, sizeof *keys);
-	bool more = keep->due.count > count;
 	for (size_t i = 0; i < count; i++) {
 		sent[i]->sent = false;
+		sent[i]->failed = true;
 		keys[i] = xstrdup(sent[i]->key);
 	}
 	free(sent);
@@ -151,7 +161,7 @@ static void fail(struct keep *keep, const struct kube_answer *answer)
 		free(keys[i]);
 	}
 	free(keys);
-	if (more)
+	if (has_untried(keep))
 		write_due(keep);
 }
 
@@ -194,27 +204,37 @@ static void make(struct keep *keep)
 	buf_free(&body);
 }
 
+/* Goes with the next write where it does not fit. */
+static void add(struct due_key *due, size_t *len, struct buf *body)
+{
+	size_t more = strlen(due->key) + (due->text ? strlen(due->text) : 0) + 16;
+	due->sent = *len + more < KEEP_TEXT_MAX / 2; /* quotes within the text are escaped */
+	if (!due->sent)
+		return;
+	buf_text(body, *len ? "," : "");
+	buf_json_string(body, slice_of(due->key));
+	buf_char(body, ':');
+	if (due->text)
+		buf_json_string(body, slice_of(due->text));
+	else
+		buf_text(body, "null");
+	*len += more;
+}
+
+/* What failed before comes last, so that it keeps nothing else from its turn. */
 static void write_due(struct keep *keep)
 {
-	size_t cursor = 0, len = 0;
+	size_t len = 0;
 	struct buf body;
 	if (keep->writing || keep->due.count == 0 || !keep->kube)
 		return;
 	buf_init(&body, BODY_MAX);
 	buf_text(&body, "{\"data\":{");
-	for (struct due_key *due; (due = map_next(&keep->due, &cursor));) {
-		size_t more = strlen(due->key) + (due->text ? strlen(due->text) : 0) + 16;
-		due->sent = len + more < KEEP_TEXT_MAX / 2; /* quotes within the text are escaped */
-		if (!due->sent)
-			continue; /* goes with the next write */
-		buf_text(&body, len ? "," : "");
-		buf_json_string(&body, slice_of(due->key));
-		buf_char(&body, ':');
-		if (due->text)
-			buf_json_string(&body, slice_of(due->text));
-		else
-			buf_text(&body, "null");
-		len += more;
+	for (int failed = 0; failed < 2; failed++) {
+		size_t cursor = 0;
+		for (struct due_key *due; (due = map_next(&keep->due, &cursor));)
+			if (due->failed == (failed == 1))
+				add(due, &len, &body);
 	}
 	buf_text(&body, "}}");
 	keep->writing = true;
@@ -232,7 +252,7 @@ void keep_set(struct keep *keep, const char *key, const char *text)
 	}
 	free(due->text);
 	due->text = text ? xstrdup(text) : NULL;
-	due->sent = false;
+	due->sent = due->failed = false;
 	write_due(keep);
 }
 
