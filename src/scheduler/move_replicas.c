@@ -79,17 +79,21 @@ void maker_leave(struct moves *moves, struct work *work)
 
 /* --- whose turn it was how often --- */
 
-/* Those of them that are on their way to end count as if they had ended. */
-static unsigned under_way(const struct moves *moves, const struct maker *maker, bool *any)
+/* Those that are on their way to end count as if they had ended. */
+static void count_ended(struct scheduler *s, int64_t wall)
 {
-	unsigned count = 0;
-	for (const struct work *work = maker->works; work; work = work->next)
-		for (const struct work_pod *pod = work->pods; pod && moves->by_unit.count > 0; pod = pod->next) {
-			const struct move_unit *unit = map_get(&moves->by_unit, slice_of(pod->uid));
-			count += unit && unit->state == UNIT_STANDS;
-		}
-	*any |= count > 0;
-	return count;
+	const struct moves *moves = s->moves;
+	size_t cursor = 0;
+	for (struct maker *maker; (maker = map_next(&moves->makers, &cursor));) {
+		maker->waiting = 0;
+		maker->so_far = turnover_today(&maker->ended, wall);
+	}
+	cursor = 0;
+	for (const struct move_unit *unit; (unit = map_next(&moves->by_unit, &cursor));) {
+		const struct work_pod *pod = unit->state == UNIT_STANDS ? work_find(s, unit->id) : NULL;
+		if (pod && pod->work->maker)
+			pod->work->maker->so_far++;
+	}
 }
 
 static int youngest_first(const void *a, const void *b)
@@ -100,7 +104,8 @@ static int youngest_first(const void *a, const void *b)
 	return strcmp(one->uid, other->uid);
 }
 
-/* Those that wait for room, and those whose replacement is still to come, were ended last. */
+/* Those that wait for room, and those that will as soon as they are ended, were ended last. One that was evicted counts
+ * no more: what replaces it waits already, or stands somewhere. */
 static void rank(const struct moves *moves, struct maker *maker)
 {
 	size_t count = 0, all = 0, first = maker->waiting;
@@ -109,9 +114,12 @@ static void rank(const struct moves *moves, struct maker *maker)
 	struct work_pod **pods = xcalloc(all + 1, sizeof *pods);
 	for (const struct work *work = maker->works; work; work = work->next)
 		for (struct work_pod *pod = work->pods; pod; pod = pod->next) {
-			if (unit_taken(moves, pod->uid))
+			const struct move_unit *unit = map_get(&moves->by_unit, slice_of(pod->uid));
+			if (pod->deleting || (unit && unit->state == UNIT_ENDED))
+				continue;
+			if (unit && unit->state == UNIT_STANDS)
 				first++;
-			else if (!pod->deleting)
+			else
 				pods[count++] = pod;
 		}
 	if (count > 0)
@@ -140,12 +148,9 @@ void makers_rank(struct scheduler *s)
 	struct moves *moves = s->moves;
 	size_t cursor = 0;
 	bool any = false;
-	int64_t wall = clock_wall();
-	for (struct maker *maker; (maker = map_next(&moves->makers, &cursor));) {
-		maker->waiting = 0;
-		maker->so_far = under_way(moves, maker, &any) + turnover_today(&maker->ended, wall);
+	count_ended(s, clock_wall());
+	for (const struct maker *maker; (maker = map_next(&moves->makers, &cursor));)
 		any |= maker->so_far > 0;
-	}
 	if (!any)
 		return;
 	count_waiting(s);

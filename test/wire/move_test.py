@@ -549,9 +549,9 @@ class EvictedAgain(MoveTest):
     policy = KEEP.replace("owners: [ReplicaSet]", "owners: [StatefulSet]").replace("1h", "1h, cooldown: 1s, perUnitAndDay: 2")
     high = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "high", "uid": "high-uid"}}
 
-    def replica(self, name, node="n0", template="a"):
+    def replica(self, name, node="n0", template="a", annotations=None):
         owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": f"low-{template}", "uid": f"low-{template}-uid"}}
-        body = pod(name, gpus=8, owner=owner, nodeName=node, terminationGracePeriodSeconds=1)
+        body = pod(name, gpus=8, owner=owner, annotations=annotations, nodeName=node, terminationGracePeriodSeconds=1)
         body["metadata"]["labels"] = {"pod-template-hash": template}
         made = self.cluster.create("pods", body)
         wait_for(lambda: (self.daemon.entry(made) or {}).get("state") == "bound", what=name)
@@ -618,6 +618,20 @@ class EvictedAgain(MoveTest):
         (left,) = {"low-0", "low-1"} - {first}
         self.assertEqual(self.peak("high-1", ["low-2", left])[0], left)
 
+
+    def test_one_that_ends_yet_is_no_replica_beside_the_one_in_its_place(self):
+        self.daemon.write_policy(self.policy.replace("perUnitAndDay: 2", "perUnitAndDay: 1"))
+        self.only("n0")
+        self.replica("low-0", annotations={"sim.berth.dev/stop-after": "30"})
+        self.cooled()
+        self.web(owner=self.high, prefix="high-0")
+        wait_for(lambda: "deletionTimestamp" in self.cluster.get_pod("low-0")["metadata"], 15, "the eviction")
+        self.cluster.delete_pod("kept-n1")
+        self.replica("low-1", node="n1")
+        self.cooled()
+        self.web(owner={**self.high, "metadata": {"name": "higher", "uid": "higher-uid"}}, prefix="high-1")
+        self.assertIn("it was moved often enough today", self.why())
+        self.assertNotIn("deletionTimestamp", self.cluster.get_pod("low-1")["metadata"])
 
     def test_one_that_was_evicted_as_berth_was_killed_counts(self):
         self.only("n0")
