@@ -144,11 +144,11 @@ struct move {
 	struct scheduler *s;
 	struct move *next;
 	char id[MOVE_ID_MAX];
-	bool observed;  /* reported only */
-	bool barred;    /* a unit of it is left alone from now on: another move would be another one */
-	bool asking;    /* whether its units may be ended is not known yet */
-	bool adopted;   /* another process has begun it */
-	bool recording; /* its record is being written, or erased */
+	bool observed;         /* reported only */
+	bool barred;           /* a unit of it is left alone from now on: another move would be another one */
+	bool asking;           /* whether its units may be ended is not known yet */
+	bool adopted;          /* another process has begun it */
+	bool recording;        /* its record is being written, or erased */
 	enum move_phase acted; /* the last phase whose acts were begun */
 	struct move_steps steps;
 	struct move_facts facts;                           /* busy to failed, of the phase's acts */
