@@ -6,9 +6,9 @@
 
 #include "base/log.h"
 #include "base/reader.h"
+#include "berth/hold.h"
 #include "cluster/fields.h"
 #include "cluster/gang_table.h"
-#include "berth/hold.h"
 #include "scheduler/internal.h"
 #include "scheduler/json.h"
 
