@@ -1,6 +1,6 @@
 /* Starts that gangs were promised, kept in a ConfigMap of berth's own while there are any: the next process, or the
  * standby that takes over, holds the same nodes before it places anything, and is measured by the same promise. Written
- * when a promise is made, when its nodes change, and when it is over; never under a policy without reserveAfter. */
+ * when a promise is made, when its nodes change, and when it is over; never while no class has had reserveAfter. */
 #include <stdlib.h>
 #include <string.h>
 
