@@ -6,9 +6,7 @@
 #include "scheduler/move.h"
 
 #define RETURN_AGAIN_NS (5 * NS_PER_S)
-#define FAILED_ALONE_NS                                                                                                \
-	(120 * NS_PER_S) /* for others to be looked at in place of a unit whose act could not be done                  \
-	                  */
+#define FAILED_ALONE_NS (120 * NS_PER_S) /* after an act that could not be done: others are tried */
 
 /* --- notice --- */
 

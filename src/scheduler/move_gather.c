@@ -145,12 +145,11 @@ static bool tears(const struct scheduler *s, const struct found *found, const st
 /* A unit by owners or groups that ends a gang in part is none. */
 static void keep_whole(const struct scheduler *s, const struct work *work, struct found *found)
 {
-	const struct gang *last = NULL;
 	for (const struct work_pod *pod = work->pods; pod && !found->out; pod = pod->next) {
 		const struct gang *gang = gang_of(s, pod);
-		if (gang && gang != last)
+		if (gang && gang != found->checked)
 			found->out = tears(s, found, gang);
-		last = gang;
+		found->checked = gang;
 	}
 }
 

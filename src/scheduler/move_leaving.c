@@ -83,12 +83,12 @@ static int64_t ends_in(const struct move *move)
 /* What its pods leave over of the room is for whoever comes first: they hold theirs in the ledger. */
 static bool is_coming(const struct gathering *g, const struct move *move, const struct work_pod *pod)
 {
+	bool holds = !move->asking && move_holds(&move->steps);
 	if (move->observed)
 		return true;
-	if (move->asking || !move_holds(&move->steps))
-		return false;
-	return pod->deleting ? ends_within(g, pod, g->patience_ns)
-	                     : move->steps.phase < MOVE_EMPTY && ends_in(move) < g->patience_ns;
+	if (pod->deleting)
+		return ends_within(g, pod, holds ? g->patience_ns : COMING_NS);
+	return holds && move->steps.phase < MOVE_EMPTY && ends_in(move) < g->patience_ns;
 }
 
 static bool is_to_end(const struct move_unit *unit)

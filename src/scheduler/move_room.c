@@ -1,5 +1,4 @@
 /* Room that moves hold in the ledger for the pods that wait, from the first act until they are bound. */
-
 #include "base/log.h"
 #include "scheduler/move.h"
 

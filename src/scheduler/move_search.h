@@ -24,7 +24,8 @@ struct found {
 	const char **members;
 	struct victims_draw *draws;
 	bool out, lives;
-	bool taken;  /* it is a unit of the request */
+	const void *checked; /* the gang that was looked at last: the unit does not end it in part */
+	bool taken;          /* it is a unit of the request */
 	bool doubly; /* some pod that is to be evicted is under several budgets, which the eviction API refuses */
 	int64_t gpus;
 	const char *first; /* the member whose class is the unit's */
