@@ -167,7 +167,7 @@ struct move {
 
 /* A demand that was looked at in vain. */
 struct demand_tried {
-	char *id; /* as struct demand has it */
+	char *id;
 	char *namespace_, *kind, *name, *class_name;
 	size_t pods;
 	int64_t again_ns; /* not sooner again */
@@ -245,6 +245,8 @@ void demand_look(struct scheduler *s);
 bool demand_may_take(const struct scheduler *s, const struct pod *pod);
 /* No other move for its pods for a while. */
 void demand_put_off(struct move *move);
+/* What came of the last look at the gang, or at the pod and those of its owner that ask for the same, or NULL. */
+struct demand_tried *demand_tried_of(const struct moves *moves, const struct gang *gang, const struct pod *pod);
 void demand_close(struct moves *moves);
 
 /* move_list.c: the moves */

@@ -7,7 +7,8 @@
 #include "base/log.h"
 #include "scheduler/move_search.h"
 
-#define SIBLINGS_NS NS_PER_S       /* for those of the same owner to come, too: together they are one demand */
+#define SIBLINGS_NS NS_PER_S /* for those of the same owner to come, too: together they are one demand */
+#define DEMAND_KEY_MAX 2048
 #define PUT_OFF_NS (20 * NS_PER_S) /* longer, after a move for it that was given up */
 
 /* --- who waits --- */
@@ -84,6 +85,26 @@ static void tried_free(struct demand_tried *tried)
 	free(tried);
 }
 
+/* Pods of one owner that ask for different amounts are demands apart. */
+static const char *key_of(char key[DEMAND_KEY_MAX], const struct gang *gang, const struct pod *pod)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+	if (gang)
+		return gang->key;
+	for (uint16_t i = 0; i < pod->demand.count; i++) {
+		hash = (hash ^ pod->demand.items[i].id) * UINT64_C(1099511628211);
+		hash = (hash ^ (uint64_t)pod->demand.items[i].amount) * UINT64_C(1099511628211);
+	}
+	snprintf(key, DEMAND_KEY_MAX, "%d/%016llx/%s", pod->priority, (unsigned long long)hash, demand_id(pod));
+	return key;
+}
+
+struct demand_tried *demand_tried_of(const struct moves *moves, const struct gang *gang, const struct pod *pod)
+{
+	char key[DEMAND_KEY_MAX];
+	return map_get(&moves->tried, slice_of(key_of(key, gang, pod)));
+}
+
 struct named {
 	const char *namespace_, *kind, *name, *class_name;
 };
@@ -119,9 +140,11 @@ void demand_in_vain(
 {
 	const struct pod *pod = search->demand[search->named]->pod;
 	bool owned = pod->owner_uid && pod->owner_name && pod->owner_kind_count > 0;
-	struct demand_tried *found = note(s->moves, search->id,
-	    (struct named){pod->namespace_, owned ? pod->owner_kinds[0] : "Pod", owned ? pod->owner_name : pod->name,
-	        s->policy.inforce->classes[search->request.class_].name});
+	char key[DEMAND_KEY_MAX];
+	struct demand_tried *found =
+	    note(s->moves, search->of_gang ? search->id : key_of(key, NULL, search->demand[0]->pod),
+	        (struct named){pod->namespace_, owned ? pod->owner_kinds[0] : "Pod",
+	            owned ? pod->owner_name : pod->name, s->policy.inforce->classes[search->request.class_].name});
 	size_t pods = search->request.demand.count;
 	if (!found->why || strcmp(found->why, why) != 0)
 		log_info("no move for pods that wait", "for=%s/%s pods=%zu why=%s", found->namespace_, found->name,
@@ -133,8 +156,14 @@ void demand_in_vain(
 /* Another move for them would end as this one did. */
 void demand_put_off(struct move *move)
 {
+	char key[DEMAND_KEY_MAX];
 	const struct gang *gang = move_gang(move);
-	struct demand_tried *found = note(move->s->moves, gang ? gang->key : move->uid,
+	const struct tracked *tracked = NULL;
+	for (size_t i = 0; !tracked && i < move->place_count; i++)
+		tracked = roster_find(move->s->roster, slice_of(move->places[i].uid));
+	if (!gang && !tracked)
+		return;
+	struct demand_tried *found = note(move->s->moves, key_of(key, gang, tracked ? tracked->pod : NULL),
 	    (struct named){move->namespace_, move->kind, move->name, move->class_name});
 	say(found, move_stop_text(move->steps.stop), move->place_count, clock_now() + DEMAND_AGAIN_NS + PUT_OFF_NS);
 }
@@ -240,13 +269,18 @@ static struct demand *demands(struct scheduler *s, struct tracked **waiting, siz
 	return all;
 }
 
+static const struct pod *pod_of(const struct demand *demand)
+{
+	return demand->gang ? demand->gang->members[0]->pod : demand->pods[0]->pod;
+}
+
 /* The first demand in order that is complete and was not looked at just now. */
 static void choose(struct scheduler *s, const struct demand *all, size_t count)
 {
 	int64_t now = clock_now();
 	bool full = moves_full(s->moves);
 	for (size_t i = 0; i < count; i++) {
-		struct demand_tried *before = map_get(&s->moves->tried, slice_of(all[i].id));
+		struct demand_tried *before = demand_tried_of(s->moves, all[i].gang, pod_of(&all[i]));
 		if (before)
 			before->seen = true;
 		if ((before && now < before->again_ns) || s->moves->search || full || !is_complete(s, &all[i], now))
@@ -254,11 +288,6 @@ static void choose(struct scheduler *s, const struct demand *all, size_t count)
 		search_begin(s, &all[i]);
 	}
 	forget_tried(s->moves);
-}
-
-static const struct pod *pod_of(const struct demand *demand)
-{
-	return demand->gang ? demand->gang->members[0]->pod : demand->pods[0]->pod;
 }
 
 static size_t class_named(const struct policy *policy, const char *name)
@@ -277,7 +306,7 @@ static void note_peaks(struct scheduler *s, const struct demand *all, size_t cou
 	int64_t now = clock_now();
 	enum reason why;
 	for (size_t i = 0; i < count; i++) {
-		const struct demand_tried *before = map_get(&s->moves->tried, slice_of(all[i].id));
+		const struct demand_tried *before = demand_tried_of(s->moves, all[i].gang, pod_of(&all[i]));
 		const struct policy_class *class_ = policy_class_of(policy, pod_of(&all[i]), &why);
 		if (class_ && !(before && before->hopeless))
 			peak[class_ - policy->classes] = true;

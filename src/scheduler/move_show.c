@@ -97,8 +97,7 @@ static void explain_waiting(const struct scheduler *s, const struct pod *pod, st
 {
 	const struct move_place *place = map_get(&s->moves->by_place, slice_of(pod->uid));
 	const struct gang_member *member = gangs_find(s->gangs, slice_of(pod->uid));
-	const char *id = member ? member->gang->key : pod->owner_uid ? pod->owner_uid : pod->uid;
-	const struct demand_tried *tried = place ? NULL : map_get(&s->moves->tried, slice_of(id));
+	const struct demand_tried *tried = place ? NULL : demand_tried_of(s->moves, member ? member->gang : NULL, pod);
 	if (place)
 		buf_printf(line, "%s %s room for it on node %s (%s)", place->move->id,
 		    place->move->observed ? "would make" : "makes", place->node, phase_of(place->move));

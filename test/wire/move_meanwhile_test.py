@@ -5,7 +5,7 @@ import time
 import unittest
 
 import move_test
-from harness import NAMES, Daemon, wait_for
+from harness import NAMES, Daemon, pod, wait_for
 
 PROTECTED = {"metadata": {"annotations": {"karpenter.sh/do-not-disrupt": "true"}}}
 
@@ -142,6 +142,25 @@ class Resumed(MeanwhileTest):
         time.sleep(3)
         self.assertEqual((self.suspended(), self.mark("job-n0")), ([], None))
         self.assertIn("it is protected", self.why())
+
+
+class Siblings(MeanwhileTest):
+    policy = move_test.KEEP
+
+    def test_those_that_can_have_no_room_keep_it_from_none_that_asks_for_something_else(self):
+        self.full()
+        for name in NAMES[1:]:
+            self.cluster.patch(f"/api/v1/namespaces/team/pods/train-{name}", PROTECTED)
+        things = []
+        for name, cpu in (("web-0", "1"), ("web-1", "1"), ("web-2", "2")):
+            thing = pod(name, gpus=8, owner=move_test.WEB)
+            thing["spec"]["containers"][0]["resources"]["requests"]["cpu"] = cpu
+            things.append(self.seen(self.cluster.create("pods", thing)))
+        for thing in things:
+            self.assertIsNone(self.daemon.placed(thing, NAMES))
+        self.assertEqual(self.some_suspended(), ["job-n0"])
+        (move,) = self.moves()["moves"]
+        self.assertEqual(move["for"]["pods"], 1)
 
 
 class Failing(MeanwhileTest):
