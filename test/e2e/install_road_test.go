@@ -14,6 +14,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"berth.dev/e2e/harness"
 )
@@ -182,8 +183,10 @@ func promisesAStart(t *testing.T, s *stack, namespace string) {
 		return nil
 	})
 	for _, name := range []string{"waits-0", "waits-1", "runs"} {
-		must(t, plane.Client.CoreV1().Pods(namespace).Delete(t.Context(), name, metav1.DeleteOptions{}))
+		must(t, plane.Client.CoreV1().Pods(namespace).Delete(t.Context(), name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](0)}))
 	}
+	// Nothing that is given back later is to find room there.
+	must(t, plane.Client.CoreV1().Nodes().Delete(t.Context(), nodes[0].Name, metav1.DeleteOptions{}))
 }
 
 // readsAPodItDoesNotKnow asks for a bind that no watch has announced: berth
