@@ -68,6 +68,7 @@ struct gang_group_terms {
 	const char *name;
 	int32_t quorum, size; /* 0 = not said */
 	int32_t part_size;    /* pods of each of its parts (a JobSet's Jobs, hosts of a Ray replica); 0 = not said */
+	int32_t least;        /* members below which its elasticity does not go, whatever the quorum; 0 = not said */
 	bool late;            /* is made when others run or are done: a gang of its own */
 	struct gang_place place;
 };
@@ -75,6 +76,8 @@ struct gang_group_terms {
 struct gang_terms {
 	int32_t quorum, size; /* members without which none is of use; members expected. 0 = not said */
 	bool led;             /* those beyond the quorum are made once it stands, and are of no use but together */
+	bool elastic;         /* its kind bears that members beyond the quorum come and go */
+	bool together;        /* it says that its members end together or not at all */
 	struct gang_place place;
 	size_t group_count;
 	struct gang_group_terms *groups;
@@ -87,6 +90,7 @@ struct pod_gang {
 	const char *group;       /* sub-group, or NULL */
 	int32_t rank;            /* in its part, or sub-group, or gang; -1 = not said. See gang_rank */
 	int32_t part;            /* which part of its sub-group; -1 = it has none */
+	bool leads;              /* the others do not go on without it: a master, a head */
 	enum gang_object source; /* what kind of object gives its terms … */
 	const char *source_name; /* … and which one, in the pod's namespace; NULL = none */
 	struct gang_terms terms; /* as far as the pod itself says */

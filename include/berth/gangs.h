@@ -64,6 +64,7 @@ struct gang_member {
 	bool writing;           /* the caller's: a write is under way */
 	uint64_t said;          /* the caller's: a hash of the line that was written onto the pod last; 0 = none */
 	bool marked;            /* the caller's: it bears the mark of a whole gang, or will soon */
+	bool held;              /* the caller's: it is away until room that was lent is given back */
 	uint32_t mark;          /* the caller's: the last list that showed it */
 	uint64_t unschedulable; /* the caller's: a hash of kube-scheduler's last words on it that are known; 0 = none */
 	int64_t gpus;           /* that it asks for */
@@ -120,6 +121,7 @@ struct gang {
 	    refused_ns; /* the caller's: when a node was refused for a member last; 0 = none is, or it is forgotten */
 	int64_t undo_after_ns; /* the caller's: no undo sooner */
 	bool kept;             /* the caller's: it cannot be undone, and stands as it is */
+	size_t held_count;     /* the caller's: members that are held */
 	size_t shunned_count;
 	char *shunned[GANG_REFUSED_MAX]; /* nodes whose kubelet took a member and then did not run it */
 	char plan[GANG_PLAN_ID_MAX];
@@ -191,6 +193,15 @@ size_t gang_present(const struct gang *gang);
 bool gang_is_complete(const struct gang *gang);
 /* Members that are bound, or were and have ended well. */
 size_t gang_standing(const struct gang *gang);
+/* Members that may end one by one, in the order in which they would: of a whole gang those bound beyond its quorum and
+ * beyond what each sub-group needs, the highest rank first, where none is known the newest; never rank 0, one that
+ * leads, nor one of a part of several. `out` has room for all members. `gone`, by place in the gang, or NULL: those
+ * that end anyway. */
+size_t gang_surplus(const struct gang *gang, const bool *gone, struct gang_member **out);
+/* Whether a whole gang keeps its quorum, and what each sub-group needs, without those. */
+bool gang_bears(const struct gang *gang, const bool *gone);
+/* The highest rank first, then, and where ranks are not known, the newest: negative where a goes first. */
+int gang_last_first(const struct gang_member *a, const struct gang_member *b);
 /* When the gang is given up, by what it waits for: while nothing is bound, `commit_ns` after it came further for the
  * last time; with some bound, `members_ns` after that, or `commit_ns` without room for members that are there. */
 void gangs_set_deadline(struct gang *gang, int64_t now_ns, int64_t commit_ns, int64_t members_ns);

@@ -83,6 +83,7 @@ struct pod {
 	bool gang_whole;         /* POD_GANG_WHOLE: its gang was whole once */
 	int64_t checkpoint_ns;   /* POD_CHECKPOINT, wall clock, 1970; 0 = none that can be read */
 	int64_t started_ns;      /* status.startTime, wall clock, 1970; 0 = not started */
+	bool runs_once;          /* restartPolicy Never */
 	bool not_safe;           /* POD_SAFE_TO_EVICT "false" */
 	bool do_not_disrupt;     /* POD_DO_NOT_DISRUPT, and not "false" */
 	const char *ending_at;   /* POD_ENDING_AT, or NULL */

@@ -76,10 +76,15 @@ struct policy_gang {
 };
 
 /* How work of a class is ended for other work. */
+/* Of which gangs members beyond the quorum may end one by one: those whose own kind says that it bears that, all that
+ * are larger than their quorum, or none. */
+enum policy_surplus { SURPLUS_ELASTIC, SURPLUS_ANY, SURPLUS_NONE };
+
 struct policy_victim {
 	int64_t min_runtime_ns; /* since its start, or its resumption, in which it is not ended */
 	int64_t grace_ns;       /* notice before the act */
 	bool evict;             /* also where nothing is known to make it anew */
+	enum policy_surplus surplus;
 };
 
 /* The score terms that a class may weigh; core/score says what each measures. Order here is the order of explanation.

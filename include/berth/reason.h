@@ -70,6 +70,8 @@ enum reason_kind {
 	X(GANG_INCOMPLETE, "GangIncomplete", CAPACITY, "members of the gang are missing")                              \
 	X(GANG_NODE_REFUSED, "GangNodeRefused", NODE, "kube-scheduler does not take the node planned for the pod")     \
 	X(GANG_GIVEN_BACK, "GangGivenBack", INTERNAL, "the gang's room was given back, and it is planned anew")        \
+	X(SURPLUS_HELD_BACK, "SurplusHeldBack", CAPACITY,                                                              \
+	    "the member's room, beyond its gang's quorum, is lent until a peak is over")                               \
 	X(PLAN_OVERTAKEN, "PlanOvertaken", INTERNAL, "the nodes of a plan changed while it was made")                  \
 	/* berth itself */                                                                                             \
 	X(NOT_SYNCED, "NotSynced", INTERNAL, "berth has not read the cluster yet")                                     \

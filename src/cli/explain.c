@@ -55,6 +55,8 @@ static void print_head(const json_t *answer)
 	} else if (json_object_get(answer, "waitingSeconds")) {
 		print_duration(number_of(answer, "waitingSeconds"));
 		printf(", rejected for %s", text_of(answer, "rejectedFor"));
+	} else if (json_object_get(answer, "rejectedFor")) {
+		printf(", held back: %s", text_of(answer, "rejectedFor"));
 	}
 	const char *team = text_of(answer, "team");
 	printf("%s%s%s%s\n", *class_ ? "  class " : "", class_, *team ? "  team " : "", team);

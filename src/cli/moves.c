@@ -43,7 +43,9 @@ static void add_unit(struct columns *columns, const json_t *move, const json_t *
 	columns_add(columns, "%s", text_of(move, "phase"));
 	columns_add(
 	    columns, "%s %s/%s", text_of(demand, "kind"), text_of(demand, "namespace"), text_of(demand, "name"));
-	columns_add(columns, "%s %s/%s", text_of(unit, "kind"), text_of(unit, "namespace"), text_of(unit, "name"));
+	const char *of = text_or(unit, "surplusOf", NULL);
+	columns_add(columns, "%s %s/%s%s%s%s", text_of(unit, "kind"), text_of(unit, "namespace"), text_of(unit, "name"),
+	    of ? " (" : "", of ? of : "", of ? ")" : "");
 	add_gpus(columns, number_of(unit, "milliGPUs"));
 	columns_add(columns, "%s", text_of(unit, "way"));
 	columns_add(columns, "%s", text_of(unit, "state"));

@@ -90,15 +90,6 @@ static int32_t number(const struct weighing *weighing, enum gang_role role, int3
 
 /* --- which gang --- */
 
-static enum gang_object object_of_kind(enum gang_dialect dialect, const char *kind)
-{
-	for (int i = 0; i < GANG_OBJECT_COUNT; i++)
-		if (gang_object_rows[i].kind && gang_object_rows[i].dialect == dialect &&
-		    strcmp(gang_object_rows[i].kind, kind) == 0)
-			return (enum gang_object)i;
-	return GANG_OBJECT_NONE;
-}
-
 /* An MPIJob's launcher is made when the workers run. */
 static bool is_launcher(const struct weighing *weighing)
 {
@@ -128,9 +119,23 @@ static bool is_member(const struct weighing *weighing)
 	if (weighing->dialect == GANG_INDEXED_JOB)
 		return kind && strcmp(kind, row->controller) == 0 && find(weighing, GANG_ROLE_RANK);
 	if (kind && (!row->controller || strcmp(kind, row->controller) != 0) &&
-	    object_of_kind(weighing->dialect, kind) == GANG_OBJECT_NONE)
+	    gang_object_of_kind(weighing->dialect, kind) == GANG_OBJECT_NONE)
 		return false;
 	return !is_launcher(weighing);
+}
+
+/* The names that operators have for it: Kubeflow's replica types, Ray's group of the head. */
+static bool is_leader(const struct weighing *weighing, const char *group)
+{
+	static const char *const names[] = {"master", "chief", "launcher", "scheduler", "ps", "headgroup", "head"};
+	const struct gang_note *role = find(weighing, GANG_ROLE_LATE);
+
+	if (role && (slice_is(role->value, "master") || slice_is(role->value, "launcher")))
+		return true;
+	for (size_t i = 0; group && i < sizeof names / sizeof *names; i++)
+		if (strcmp(group, names[i]) == 0)
+			return true;
+	return false;
 }
 
 /* In the order of the dialects; the notes come in any. */
@@ -270,11 +275,12 @@ void gang_keep(const struct gang_notes *notes, struct arena *arena, struct pod *
 	gang->dialect = weighing.dialect;
 	gang->source = gang_word_rows[name->word].object;
 	if (gang->dialect == GANG_KUBEFLOW && pod->owner_kind_count)
-		gang->source = object_of_kind(GANG_KUBEFLOW, pod->owner_kinds[0]);
+		gang->source = gang_object_of_kind(GANG_KUBEFLOW, pod->owner_kinds[0]);
 	gang->source_name = field_text(arena, name->value);
 	gang->group = text(&weighing, GANG_ROLE_GROUP);
 	if (!gang->group)
 		gang->group = text(&weighing, GANG_ROLE_LATE); /* mpi-operator writes the role alone */
+	gang->leads = is_leader(&weighing, gang->group);
 	gang->name = full_name(&weighing, gang);
 	gang->terms.size = number(&weighing, GANG_ROLE_SIZE, 1, 0);
 	gang->terms.quorum = find(&weighing, GANG_ROLE_LEADS) ? 1 : number(&weighing, GANG_ROLE_QUORUM, 1, 0);

@@ -92,6 +92,7 @@ static void make_pod_group(struct making *making)
 	struct gang_terms *terms = &making->made->terms;
 
 	terms->quorum = count_of(making, &walk->all, GANG_VALUE_QUORUM, 0);
+	terms->together = walk->all.flag[GANG_VALUE_TOGETHER];
 	place_of(making->arena, &walk->all, &terms->place);
 	making->made->single = walk->all.flag[GANG_VALUE_SINGLE] && terms->quorum == 0;
 	for (size_t i = 0; i < walk->group_count; i++) {
@@ -251,8 +252,10 @@ static void make_replicas(struct making *making)
 {
 	const struct gang_walk *walk = making->walk;
 	int64_t said = number_of(&walk->all, GANG_VALUE_QUORUM, -1);
+	bool elastic = walk->all.number[GANG_VALUE_MIN_REPLICAS] >= 0;
 	struct sums sums = {0, 0};
 
+	making->made->terms.elastic = elastic;
 	for (size_t i = 0; i < walk->group_count; i++) {
 		const struct gang_raw *raw = walk->groups[i];
 		const char *name = lower_text(making->arena, raw->text[GANG_VALUE_NAME]);
@@ -262,7 +265,10 @@ static void make_replicas(struct making *making)
 			continue; /* is made when the workers run */
 		if (strcmp(name, "worker") == 0)
 			quorum = number_of(&walk->all, GANG_VALUE_MIN_REPLICAS, size);
-		add_sized(making, name, size, said >= 0 ? 0 : quorum < size ? quorum : size, 0, &sums);
+		quorum = quorum < size ? quorum : size;
+		add_sized(making, name, size, said >= 0 ? 0 : quorum, 0, &sums);
+		if (elastic)
+			making->made->terms.groups[making->made->terms.group_count - 1].least = (int32_t)quorum;
 	}
 	if (said >= 0)
 		sums.quorum = said < sums.size ? said : sums.size;
@@ -276,6 +282,7 @@ static void make_ray(struct making *making)
 	const struct gang_walk *walk = making->walk;
 	struct sums sums = {0, 0};
 
+	making->made->terms.elastic = walk->all.flag[GANG_VALUE_ELASTIC];
 	add_sized(making, "headgroup", 1, 1, 0, &sums);
 	for (size_t i = 0; i < walk->group_count; i++) {
 		const struct gang_raw *raw = walk->groups[i];

@@ -40,19 +40,19 @@ int gang_word_of(struct slice key)
 }
 
 const struct gang_dialect_row gang_dialect_rows[GANG_DIALECT_COUNT] = {
-    [GANG_BERTH] = {"berth", NULL, true, true},
-    [GANG_IN_TREE] = {"in-tree", NULL, true, true},
-    [GANG_COSCHEDULING] = {"coscheduling", NULL, true, true},
-    [GANG_VOLCANO] = {"volcano", NULL, true, true},
-    [GANG_KAI] = {"kai", NULL, true, true},
-    [GANG_KOORDINATOR] = {"koordinator", NULL, true, true},
-    [GANG_KUEUE] = {"kueue", NULL, true, true},
-    [GANG_JOBSET] = {"jobset", "Job", false, true},
-    [GANG_LWS] = {"lws", "StatefulSet", false, true},
-    [GANG_KUBEFLOW] = {"kubeflow", NULL, false, true},
-    [GANG_RAY] = {"ray", "RayCluster", false, true},
+    [GANG_BERTH] = {"berth", NULL, true, true, true},
+    [GANG_IN_TREE] = {"in-tree", NULL, true, true, true},
+    [GANG_COSCHEDULING] = {"coscheduling", NULL, true, true, true},
+    [GANG_VOLCANO] = {"volcano", NULL, true, true, true},
+    [GANG_KAI] = {"kai", NULL, true, true, true},
+    [GANG_KOORDINATOR] = {"koordinator", NULL, true, true, true},
+    [GANG_KUEUE] = {"kueue", NULL, true, true, false},
+    [GANG_JOBSET] = {"jobset", "Job", false, true, false},
+    [GANG_LWS] = {"lws", "StatefulSet", false, true, false},
+    [GANG_KUBEFLOW] = {"kubeflow", NULL, false, true, true},
+    [GANG_RAY] = {"ray", "RayCluster", false, true, true},
     /* Whether an Indexed Job is a gang stands in the Job alone. */
-    [GANG_INDEXED_JOB] = {"indexed-job", "Job", false, false},
+    [GANG_INDEXED_JOB] = {"indexed-job", "Job", false, false, false},
 };
 
 const struct gang_object_row gang_object_rows[GANG_OBJECT_COUNT] = {
@@ -103,6 +103,7 @@ const struct gang_path gang_path_rows[] = {
     {GANG_OBJECT_POD_GROUP, ".spec.schedulingPolicy.gang.minCount", GANG_VALUE_QUORUM},
     {GANG_OBJECT_POD_GROUP, ".spec.schedulingPolicy.basic", GANG_VALUE_SINGLE},
     {GANG_OBJECT_POD_GROUP, ".spec.schedulingConstraints.topology#.key", GANG_VALUE_REQUIRE},
+    {GANG_OBJECT_POD_GROUP, ".spec.disruptionMode", GANG_VALUE_TOGETHER},
     {GANG_OBJECT_WORKLOAD, ".spec.podGroups[].name", GANG_VALUE_NAME},
     {GANG_OBJECT_WORKLOAD, ".spec.podGroups[].policy.gang.minCount", GANG_VALUE_QUORUM},
     {GANG_OBJECT_COSCHEDULING_POD_GROUP, ".spec.minMember", GANG_VALUE_QUORUM},
@@ -147,3 +148,12 @@ const struct gang_path gang_path_rows[] = {
     {GANG_OBJECT_JOB, ".spec.completions", GANG_VALUE_COMPLETIONS},
 };
 const size_t gang_path_count = sizeof gang_path_rows / sizeof *gang_path_rows;
+
+enum gang_object gang_object_of_kind(enum gang_dialect dialect, const char *kind)
+{
+	for (int i = 0; i < GANG_OBJECT_COUNT; i++)
+		if (gang_object_rows[i].kind && gang_object_rows[i].dialect == dialect &&
+		    strcmp(gang_object_rows[i].kind, kind) == 0)
+			return (enum gang_object)i;
+	return GANG_OBJECT_NONE;
+}

@@ -127,6 +127,7 @@ struct gang_dialect_row {
 	const char *controller;
 	bool reference; /* names a group, and need not be of any controller: its members may be numbered by name */
 	bool visible;   /* an admission policy sees from the pod alone that it is of a gang */
+	bool spares;    /* a quorum below what is there means members that it can do without */
 };
 
 extern const struct gang_dialect_row gang_dialect_rows[GANG_DIALECT_COUNT];
@@ -138,6 +139,8 @@ struct gang_object_row {
 };
 
 extern const struct gang_object_row gang_object_rows[GANG_OBJECT_COUNT];
+/* The dialect's object of that kind, or NONE. */
+enum gang_object gang_object_of_kind(enum gang_dialect dialect, const char *kind);
 
 /* What stands at a path of an object. Numbers first, then texts, then what is there or true. */
 enum gang_value {
@@ -165,6 +168,7 @@ enum gang_value {
 	GANG_VALUE_ELASTIC,
 	GANG_VALUE_SINGLE,
 	GANG_VALUE_DEPENDS,
+	GANG_VALUE_TOGETHER,
 	GANG_VALUE_COUNT
 };
 

@@ -54,6 +54,22 @@ static bool is_filled(struct reader *json)
 	}
 }
 
+/* "PodGroup" in v1alpha2, {"all": {}} since. */
+static bool is_together(struct reader *json)
+{
+	struct slice text;
+	bool together = false;
+
+	if (reader_peek(json) != READER_OBJECT)
+		return reader_string(json, &text) && slice_is(text, "PodGroup");
+	reader_object(json);
+	while (reader_key(json, &text)) {
+		together |= slice_is(text, "all") && reader_peek(json) == READER_OBJECT;
+		reader_skip(json);
+	}
+	return together;
+}
+
 static void read_value(struct stepping *step, enum gang_value value, struct gang_raw *into)
 {
 	if (value < GANG_NUMBER_COUNT) {
@@ -68,7 +84,7 @@ static void read_value(struct stepping *step, enum gang_value value, struct gang
 	} else if (value < GANG_TEXT_END) {
 		reader_string(step->json, &into->text[value]);
 	} else {
-		into->flag[value] = is_filled(step->json);
+		into->flag[value] = value == GANG_VALUE_TOGETHER ? is_together(step->json) : is_filled(step->json);
 	}
 }
 

@@ -26,7 +26,7 @@ struct said {
 
 struct reading {
 	struct slice uid, namespace_, name, created, wake, decision, plan, waiting;
-	struct slice scheduler, node, nominated;
+	struct slice scheduler, node, nominated, restart;
 	struct slice labels, node_selector, affinity, tolerations, spread, volumes; /* JSON text */
 	struct said by_annotation, by_label;
 	struct owner owner;
@@ -245,6 +245,8 @@ static void read_spec(struct reader *json, struct reading *reading)
 				reader_string(json, &reading->scheduler);
 			else if (slice_is(key, "priority"))
 				reader_int(json, &reading->priority);
+			else if (slice_is(key, "restartPolicy"))
+				reader_string(json, &reading->restart);
 			else if (slice_is(key, "terminationGracePeriodSeconds"))
 				reader_int(json, &reading->grace_s);
 			else if (slice_is(key, "volumes"))
@@ -514,6 +516,7 @@ static struct pod *keep(struct reading *reading, bool whole, struct err *err)
 	pod->gate_ours = reading->gate_ours;
 	pod->gate_other = reading->gate_other;
 	pod->slow_binding = reading->slow_binding;
+	pod->runs_once = slice_is(reading->restart, "Never");
 	keep_said(reading, &arena, pod);
 	keep_owner(reading, &arena, pod);
 	keep_labels(reading, &arena, pod);

@@ -221,6 +221,7 @@ bool suspend_read(
 	object->marked = object->mark && strcmp(object->mark, SUSPENDED_BY_BERTH) == 0;
 	object->barred = (kind->needs && !read_flag(spec, kind->needs)) || (kind->bars && is_there(spec, kind->bars));
 	object->managed = is_managed(spec, kind);
+	object->counts = value_at(spec, "runPolicy.backoffLimit").len > 0;
 	return object->namespace_ && object->name && object->uid;
 }
 

@@ -62,6 +62,7 @@ struct suspend_object {
 	bool queued;  /* Kueue suspends and resumes it, by its Workload, and nobody else may */
 	bool managed; /* by another than its kind's own controller, who may suspend and resume it, too */
 	bool kept;    /* one of its annotations asks not to be disturbed */
+	bool counts;  /* its controller gives up after so many pods that failed: one that is evicted may count */
 };
 /* False where it cannot be read. */
 bool suspend_read(

@@ -40,13 +40,13 @@ static bool same_place(const struct gang_place *a, const struct gang_place *b)
 
 bool gang_terms_same(const struct gang_terms *a, const struct gang_terms *b)
 {
-	if (a->quorum != b->quorum || a->size != b->size || a->led != b->led || a->group_count != b->group_count ||
-	    !same_place(&a->place, &b->place))
+	if (a->quorum != b->quorum || a->size != b->size || a->led != b->led || a->elastic != b->elastic ||
+	    a->together != b->together || a->group_count != b->group_count || !same_place(&a->place, &b->place))
 		return false;
 	for (size_t i = 0; i < a->group_count; i++) {
 		const struct gang_group_terms *left = &a->groups[i], *right = &b->groups[i];
 		if (!same_text(left->name, right->name) || left->quorum != right->quorum || left->size != right->size ||
-		    left->part_size != right->part_size || left->late != right->late ||
+		    left->part_size != right->part_size || left->least != right->least || left->late != right->late ||
 		    !same_place(&left->place, &right->place))
 			return false;
 	}

@@ -255,6 +255,7 @@ void gangs_remove(struct gangs *gangs, struct gang_member *member)
 {
 	struct gang *gang = member->gang;
 	count(gang, member, false);
+	gang->held_count -= member->held;
 	gang->members[member->at] = gang->members[--gang->count];
 	gang->members[member->at]->at = member->at;
 	map_remove(&gangs->by_uid, slice_of(member->pod->uid));

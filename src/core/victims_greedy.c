@@ -27,6 +27,7 @@ struct victims_greedy {
 	uint32_t taken_count;
 	uint32_t *taken; /* victims */
 	bool fits;
+	bool wholes; /* begun anew without parts: those taken stood in the way of what they are parts of */
 };
 
 /* Units of one option. */
@@ -219,7 +220,8 @@ static bool make_bundle(struct victims_search *search, uint32_t site, struct bun
 	for (uint32_t u = search->use_first[site]; u < search->use_first[site + 1] && count < OPTION_MAX; u++) {
 		uint32_t number = search->uses[u];
 		const struct victim *victim = &search->victims[number];
-		if (victim->lifted || victims__overlaps(search, number) || !victims__allowed(search, victim))
+		if (victim->lifted || victims__overlaps(search, number) || !victims__allowed(search, victim) ||
+		    (search->greedy->wholes && victim->whole != PLAN_NONE))
 			continue;
 		double share = share_of(search, victim, number, s, site);
 		if (share < INFINITY)
@@ -315,10 +317,30 @@ static int dearest_first(const void *a, const void *b, void *ctx)
 	return left < right ? -1 : 1;
 }
 
+static bool took_parts(const struct victims_search *search)
+{
+	for (uint32_t i = 0; i < search->greedy->taken_count; i++)
+		if (search->victims[search->greedy->taken[i]].whole != PLAN_NONE)
+			return true;
+	return false;
+}
+
+static void begin_with_wholes(struct victims_search *search)
+{
+	victims__lower_all(search);
+	victims__greedy_free(search);
+	begin(search);
+	search->greedy->wholes = true;
+}
+
 static size_t take_best(struct victims_search *search)
 {
 	struct victims_greedy *greedy = search->greedy;
 	struct bundle bundle;
+	if (greedy->count == 0 && !greedy->wholes && took_parts(search)) {
+		begin_with_wholes(search);
+		return EFFORT_TRIM;
+	}
 	if (greedy->count == 0) {
 		greedy->phase = GREEDY_TRIM;
 		return 1;

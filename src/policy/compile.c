@@ -231,6 +231,10 @@ static void compile_victim(const struct doc_victim *in, struct policy_victim *vi
 	victim->min_runtime_ns = compile_duration(&in->min_runtime, MIN_RUNTIME_DEFAULT);
 	victim->grace_ns = compile_duration(&in->grace, VICTIM_GRACE_DEFAULT);
 	victim->evict = in->evict && slice_is(in->evict->text, "true");
+	if (in->surplus && slice_is(in->surplus->text, "any"))
+		victim->surplus = SURPLUS_ANY;
+	else if (in->surplus && slice_is(in->surplus->text, "none"))
+		victim->surplus = SURPLUS_NONE;
 }
 
 /* One place in a long list of preferred pools counts as much as one in a list of four, so that prefer goes before

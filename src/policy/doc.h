@@ -93,7 +93,7 @@ struct doc_gang {
 
 struct doc_victim {
 	struct doc_head head;
-	const struct yaml_node *unit, *evict;
+	const struct yaml_node *unit, *evict, *surplus;
 	struct doc_number min_runtime, grace;
 };
 

@@ -51,6 +51,13 @@ static const char *unit_word(size_t i)
 	return i == 0 ? "gang" : NULL;
 }
 
+static const char *surplus_word(size_t i)
+{
+	static const char *const words[] = {"elastic", "any", "none"};
+
+	return word_at(words, sizeof words / sizeof *words, i);
+}
+
 static const struct field level_fields[] = {
     {.key = "level",
         .offset = offsetof(struct doc_level, level),
@@ -236,6 +243,15 @@ static const struct field victim_fields[] = {
         .default_text = "false",
         .help = "Whether pods that nothing is known to make anew may be ended, too: those without a controller or with "
                 "one of an unknown kind."},
+    {.key = "surplus",
+        .offset = offsetof(struct doc_victim, surplus),
+        .word = surplus_word,
+        .word_problem = PROBLEM_UNKNOWN_VALUE,
+        .default_text = "elastic",
+        .help =
+            "Of which gangs members beyond the quorum may end one by one, to be made anew when the room is given "
+            "back: of those whose kind says that it bears it (elasticPolicy.minReplicas, Ray's autoscaling), of any "
+            "that is larger than its quorum, or of none."},
 };
 static const struct object victim_object = {
     .name = "asVictim",

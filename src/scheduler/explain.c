@@ -291,6 +291,10 @@ unsigned explain_answer(void *ctx, const char *pod, struct buf *out)
 		    (unsigned long long)waiting->woken_total);
 	}
 	const struct gang_member *of = gangs_find(s->gangs, slice_of(entry ? entry->uid : tracked->pod->uid));
+	if (of && of->held) {
+		buf_char(out, ',');
+		member(out, "rejectedFor", reason_code(REASON_CODE_SURPLUS_HELD_BACK));
+	}
 	if (of) {
 		buf_text(out, ",\"gang\":{");
 		gang_write(s, of->gang, out);

@@ -36,10 +36,12 @@ static void ungate_unless_meant(struct scheduler *s, const struct gang_member *m
 		gang_ungate(s, pod);
 }
 
-static enum gang_member_state state_shown(struct gang_member *member, const struct pod *pod)
+enum gang_member_state gang_state_shown(const struct gang_member *member, const struct pod *pod)
 {
 	if (member && member->state >= GANG_PARKED)
 		return member->state;
+	if (member && member->held)
+		return GANG_AWAY;
 	if (pod->deleting || pod->gate_other)
 		return member && member->placed ? member->state : GANG_AWAY;
 	if (pod->gate_ours && !(member && member->ungated))
@@ -63,7 +65,7 @@ void gang_pending(struct scheduler *s, struct tracked *tracked)
 	if (!pod->gang)
 		ungate_unless_meant(s, member, pod);
 	if (pod->gang) {
-		member = gang_enrol(s, pod, state_shown(member, pod));
+		member = gang_enrol(s, pod, gang_state_shown(member, pod));
 		member->ungated |= !pod->gated;
 		ungate_unless_meant(s, member, pod);
 		gang_refused_look(s, member);
@@ -257,6 +259,7 @@ static void run(struct scheduler *s, struct gang *gang)
 	const struct policy_class *class_ = gang_class(s, gang);
 	int64_t members_ns = class_ ? class_->gang.members_within_ns : INT64_MAX;
 	ungate_what_is_small(s, gang);
+	moves_hold_back(s, gang);
 	for (int i = 0; i < STEPS_MAX; i++) {
 		gangs_set_deadline(gang, clock_now(), GANG_COMMIT_NS, members_ns);
 		switch (gangs_step(gang, clock_now(), gang_worth_a_try(s, gang))) {
@@ -463,6 +466,7 @@ void gang_synced(struct scheduler *s)
 	if (!s->gangs_rebuilt) {
 		gang_source_all(&s->gang_sources, gang_look_again, s);
 		s->gangs_rebuilt = true;
+		moves_rebuilt(s);
 		for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));)
 			rebuild(s, gang);
 		gang_undo_take_up(s);

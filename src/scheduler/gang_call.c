@@ -88,7 +88,8 @@ unsigned gang_filter(struct scheduler *s, const struct wire_args *args, struct p
 		metric_add(s->instruments.decisions, 1, "placed", reason_code(REASON_CODE_FITS), NULL);
 		return 200;
 	}
-	reject(s, args, entry ? REASON_CODE_GANG_NODE_REFUSED : gang_why(member->gang), reply);
+	enum reason why = member->held ? REASON_CODE_SURPLUS_HELD_BACK : gang_why(member->gang);
+	reject(s, args, entry ? REASON_CODE_GANG_NODE_REFUSED : why, reply);
 	return 200;
 }
 

@@ -124,6 +124,8 @@ static const char *member_state(const struct gang_member *of)
 	    [GANG_DONE] = "done",
 	};
 	static_assert(sizeof names / sizeof *names == GANG_MEMBER_STATE_COUNT, "a state without a name");
+	if (of->held)
+		return "held back";
 	if (of->state == GANG_AWAY)
 		return of->pod->deleting ? "deleting" : "gated by others";
 	return names[of->state];

@@ -246,6 +246,8 @@ void gang_pending(struct scheduler *s, struct tracked *tracked);
 void gang_dismiss(struct scheduler *s, struct gang_member *member);
 /* The watch shows it bound: true if the pod was taken over. */
 bool gang_bound(struct scheduler *s, struct pod *pod);
+/* The state of one that is not bound, as the watch shows the pod. */
+enum gang_member_state gang_state_shown(const struct gang_member *member, const struct pod *pod);
 /* The fleet has been read: what the process before left is taken up. */
 void gang_synced(struct scheduler *s);
 /* Its room is a gang's: no reservation of it ends on its own. */
@@ -494,6 +496,11 @@ void moves_answer(void *ctx, struct buf *out);
 /* Of one pod: `,"move":"…"` where a move is made for it or ends it, or none is. */
 void moves_explain(const struct scheduler *s, const struct pod *waiting, const char *uid, struct buf *out);
 void moves_close(struct scheduler *s);
+
+/* Members made in the place of those that moves have ended are away from the gang, others are not. */
+void moves_hold_back(struct scheduler *s, struct gang *gang);
+/* Gangs are known, and about to be filled; the records of moves may not have been read. */
+void moves_rebuilt(struct scheduler *s);
 
 /* gang_call.c: its verbs. filter takes the pod over, and returns the HTTP status. */
 unsigned gang_filter(struct scheduler *s, const struct wire_args *args, struct pod *pod, struct buf *reply);

@@ -106,6 +106,10 @@ struct move_unit {
 	char *id; /* of the work: the topmost owner's UID, or a pod's */
 	char *kind, *namespace_, *name, *uid, *class_name;
 	const struct suspend_kind *suspends; /* NULL: its pods are evicted */
+	char *gang;                          /* of a member beyond the quorum, ended by itself: its gang's key … */
+	char *group;                         /* … and its sub-group, or NULL, … */
+	int32_t rank; /* … and rank there, -1 = not known. Who is made in its place is held back */
+	char *of_kind, *of_name, *of_uid; /* and what controls it */
 	enum victims_right right;
 	int64_t milli_gpus, since_ns, back_ns; /* wall clock: when it was ended, and when it came back; 0 = not yet */
 	double cost;                           /* GPU-seconds */
@@ -131,6 +135,12 @@ struct move_unit {
 	size_t held;          /* holds of its room for its return */
 	int64_t held_until_ns;
 };
+
+/* Whether berth gives back what it took, once the room is there again. */
+static inline bool unit_returns(const struct move_unit *unit)
+{
+	return unit->suspends || unit->gang;
+}
 
 struct move_place {
 	struct move *move;
@@ -161,6 +171,7 @@ struct move {
 	size_t bound;                /* of its pods, once it is over */
 	double cost;                 /* GPU-seconds */
 	size_t unit_count, place_count;
+	size_t surplus_count; /* units that are members beyond a quorum */
 	struct move_unit *units;
 	struct move_place *places;
 };
@@ -196,8 +207,10 @@ struct moves {
 	size_t count;
 	struct move *over; /* for people alone, the latest first */
 	size_t over_count, over_units;
-	struct keep kept; /* the records */
-	bool taken_up;    /* they were read */
+	struct keep kept;       /* the records */
+	bool taken_up;          /* they were read */
+	size_t surplus_count;   /* units of all moves of the list that are members beyond a quorum */
+	int64_t early_until_ns; /* until then members wait for the records to be read; 0 = that is over */
 	bool reading;
 	int64_t read_ns;        /* not sooner again */
 	struct orphan *orphans; /* marked objects that the lists at the start have shown */
@@ -306,6 +319,26 @@ size_t move_pods_left(const struct move *move);
 /* Pods of the unit that are still there. */
 size_t unit_pods_left(const struct move_unit *unit);
 void return_units(struct scheduler *s);
+
+/* move_surplus.c: members of elastic gangs beyond the quorum */
+/* Whether the gang bears it still, with all that moves have ended of it. */
+bool surplus_may_end(const struct move_unit *unit);
+/* Whether members of the work are about to be ended so. */
+bool surplus_under_way(const struct scheduler *s, const struct work *work);
+/* Why what its owner says forbids it, or NULL. */
+const char *surplus_bar(const struct suspend_object *object);
+/* No member of its owner is ended so before. */
+void surplus_leave_alone(const struct move_unit *unit, int64_t until_ns, const char *why);
+void surplus_ended(struct move_unit *unit);
+void surplus_adopt(struct move_unit *unit);
+void surplus_lapse(struct move *move);
+void surplus_return(struct move_unit *unit);
+
+/* move_held.c: who is made in their place */
+struct gang_member *held_for(const struct move_unit *unit, const struct gang *gang);
+/* It has room reserved now, or needs none; false: it is held back as before. */
+bool held_release(struct scheduler *s, struct gang_member *member);
+void held_early_over(struct scheduler *s);
 
 /* move_gang.c: gangs as what moves are made for. The gang whose members wait for the move's room, or NULL. */
 struct gang *move_gang(const struct move *move);

@@ -70,6 +70,8 @@ static void evicted(void *ctx, const struct kube_answer *answer)
 			unit->since_ns = clock_wall();
 			maker_ended(unit);
 			tell_unit(unit, "GPUsTaken", NULL);
+			if (unit->gang)
+				surplus_ended(unit);
 		}
 	} else if (answer->code == 0 && answer->status >= 400 && answer->status < 500 &&
 	           (answer->status != 429 || answer->budget)) {
@@ -86,8 +88,21 @@ static void evicted(void *ctx, const struct kube_answer *answer)
 	move_wake(move->s);
 }
 
+/* What it can do without has become less meanwhile. */
+static bool is_needed_now(struct move_unit *unit)
+{
+	const struct work_pod *there = unit->gang ? work_find(unit->move->s, unit->pods[0].uid) : NULL;
+	if (!there || there->deleting || unit->state != UNIT_STANDS || surplus_may_end(unit))
+		return false;
+	unit->move->facts.refused = true;
+	unit_leave_alone(unit, unit_cooled(unit), "its gang needs it by now");
+	return true;
+}
+
 static void evict(struct move_unit *unit, bool dry)
 {
+	if (is_needed_now(unit))
+		return;
 	for (size_t k = 0; k < unit->pod_count; k++) {
 		struct unit_pod *pod = &unit->pods[k];
 		const struct work_pod *there = work_find(unit->move->s, pod->uid);
@@ -98,6 +113,8 @@ static void evict(struct move_unit *unit, bool dry)
 			/* The process before may have had no time to count it. */
 			if (unit->move->adopted && !dry)
 				maker_ended(unit);
+			if (unit->gang && !dry && (unit->state == UNIT_STANDS || unit->state == UNIT_ENDED))
+				surplus_ended(unit);
 			continue;
 		}
 		pod->unit = unit;
@@ -285,17 +302,20 @@ static int longest_first(const void *a, const void *b)
 
 static bool may_return(const struct move_unit *unit, int64_t now)
 {
-	return unit->suspends && unit->state == UNIT_ENDED && !unit->busy && now >= unit->return_ns;
+	return unit_returns(unit) && unit->state == UNIT_ENDED && !unit->busy && now >= unit->return_ns;
 }
 
 /* One that could not be resumed is tried again, with its room still held. */
 static void try_to_return(struct move_unit *unit)
 {
 	int64_t now = clock_now();
-	if (unit_pods_left(unit) > 0 || (unit->held == 0 && !room_hold_unit(unit)))
+	if (unit_pods_left(unit) > 0 || (!unit->gang && unit->held == 0 && !room_hold_unit(unit)))
 		return;
 	unit->return_ns = now + RETURN_AGAIN_NS;
-	unit_resume(unit);
+	if (unit->gang)
+		surplus_return(unit);
+	else
+		unit_resume(unit);
 }
 
 void return_units(struct scheduler *s)

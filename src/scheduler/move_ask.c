@@ -72,7 +72,9 @@ static void note_chain(struct move_unit *unit, const struct suspend_object *obje
 {
 	const struct suspend_kind *above = suspend_kind_of(object->owner_kind);
 	const char *why = unit_bar(object, unit->move->s->policy.inforce->moves.kueue && !above);
-	if (!note_asked(unit, object))
+	if (unit->gang)
+		why = surplus_bar(object);
+	else if (!note_asked(unit, object))
 		return;
 	if (!why && object->owner_kind && !above && strcmp(object->owner_kind, "CronJob") != 0)
 		why = "an owner of an unknown kind controls it";
@@ -82,7 +84,7 @@ static void note_chain(struct move_unit *unit, const struct suspend_object *obje
 		ask(unit, above, object->owner_name, object->owner_uid);
 	else if (above)
 		unit_leave_alone(unit, unit_cooled(unit), "its owners cannot be told");
-	else if (object->queued)
+	else if (object->queued && !unit->gang)
 		ask_workload(unit, suspend_workload());
 	else
 		note_last(unit);
@@ -92,7 +94,7 @@ static void note_chain(struct move_unit *unit, const struct suspend_object *obje
 static void note_top(struct move_unit *unit)
 {
 	struct moves *moves = unit->move->s->moves;
-	if (!unit->found || strcmp(unit->id, unit->asked_uid) == 0)
+	if (!unit->found || unit->gang || strcmp(unit->id, unit->asked_uid) == 0)
 		return;
 	for (size_t i = 0; i < unit->key_count; i++) {
 		struct work *work = map_get(&moves->works, slice_of(unit->keys[i]));
@@ -211,8 +213,14 @@ static void ask_workload(struct move_unit *unit, const struct suspend_kind *kind
 
 void unit_ask(struct move_unit *unit)
 {
-	char *name = xstrdup(unit->name), *uid = xstrdup(unit->uid);
-	ask(unit, unit->suspends, name, uid);
+	const struct suspend_kind *kind = unit->gang ? suspend_kind_of(unit->of_kind) : unit->suspends;
+	if (!kind) {
+		note_last(unit);
+		return;
+	}
+	char *name = xstrdup(unit->gang ? unit->of_name : unit->name);
+	char *uid = xstrdup(unit->gang ? unit->of_uid : unit->uid);
+	ask(unit, kind, name, uid);
 	free(name);
 	free(uid);
 }

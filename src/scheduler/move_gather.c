@@ -7,6 +7,7 @@
 #define WORKS_AT_ONCE 16
 #define ID_MAX 2048
 #define DRAW_REFUSED (INT64_C(1) << 32) /* more than any budget allows */
+#define SAME_START_NS (60 * NS_PER_S)   /* members that started so close together did so with their gang */
 
 void *search_more(struct arena *arena, void *items, size_t count, size_t *room, size_t size)
 {
@@ -20,7 +21,7 @@ void *search_more(struct arena *arena, void *items, size_t count, size_t *room, 
 	return block;
 }
 
-static struct found *find(struct move_search *search, const char *id, const char *kind)
+struct found *search_find(struct move_search *search, const char *id, const char *kind)
 {
 	struct found *found = map_get(&search->by_id, slice_of(id));
 	if (found)
@@ -81,7 +82,7 @@ static void draw(struct move_search *search, struct found *found, const struct l
 		pod_free(pod);
 }
 
-static void add_pod(struct scheduler *s, struct move_search *search, struct found *found, struct work_pod *pod)
+void search_add_pod(struct scheduler *s, struct move_search *search, struct found *found, struct work_pod *pod)
 {
 	struct victims_unit *unit = &search->units[found->at];
 	const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(pod->uid));
@@ -122,6 +123,25 @@ static bool has_foreigners(const struct scheduler *s, const struct work *work)
 	return false;
 }
 
+void search_add_key(struct move_search *search, struct found *found, const char *key)
+{
+	if (found->key_count > 0 && strcmp(found->keys[found->key_count - 1], key) == 0)
+		return;
+	found->keys = search_more(&search->arena, found->keys, found->key_count, &found->key_room, sizeof *found->keys);
+	found->keys[found->key_count++] = arena_copy(&search->arena, slice_of(key));
+}
+
+static void add_surplus(struct scheduler *s, struct move_search *search, const char *whole, const struct work *work)
+{
+	const struct gang *last = NULL;
+	for (const struct work_pod *pod = work->pods; pod; pod = pod->next) {
+		const struct gang_member *member = gangs_find(s->gangs, slice_of(pod->uid));
+		if (member && member->gang != last)
+			surplus_gather(s, search, whole, member->gang, work);
+		last = member ? member->gang : last;
+	}
+}
+
 /* Of one that is bound, whoever controls its members. */
 static const struct gang *gang_of(const struct scheduler *s, const struct work_pod *pod)
 {
@@ -157,24 +177,24 @@ static void add_together(struct scheduler *s, struct move_search *search, struct
 {
 	const char *kind = NULL, *id = work_unit(s, work, &kind);
 	struct owners_job job;
-	bool taken = id && unit_taken(s->moves, id);
+	bool taken = id && (unit_taken(s->moves, id) || surplus_under_way(s, work));
 	search->passed_over |= taken;
 	if (!id || taken)
 		return;
-	struct found *found = find(search, id, kind);
+	struct found *found = search_find(search, id, kind);
 	struct victims_unit *unit = &search->units[found->at];
 	unit->way = work->way == WORK_SUSPENDED ? VICTIMS_SUSPEND : VICTIMS_EVICT;
 	unit->recreated = true;
-	found->keys = search_more(&search->arena, found->keys, found->key_count, &found->key_room, sizeof *found->keys);
-	found->keys[found->key_count++] = arena_copy(&search->arena, slice_of(work->key));
+	search_add_key(search, found, work->key);
 	found->out |= work->way == WORK_SUSPENDED && has_foreigners(s, work);
 	for (struct work_pod *pod = work->pods; pod; pod = pod->next)
-		add_pod(s, search, found, pod);
+		search_add_pod(s, search, found, pod);
 	keep_whole(s, work, found);
 	unit = &search->units[found->at];
 	if (work->way == WORK_SUSPENDED && owners_find(s->owners, work->owner_uid, &job) &&
 	    job.checkpoint_ns > unit->checkpoint_ns)
 		unit->checkpoint_ns = job.checkpoint_ns;
+	add_surplus(s, search, id, work);
 }
 
 /* A gang of pods that are evicted is one unit: without one of its ranks the others are of no use. */
@@ -187,16 +207,12 @@ static void add_one(
     struct scheduler *s, struct move_search *search, const struct work *work, struct work_pod *pod, const char *id)
 {
 	bool known = map_get(&search->by_id, slice_of(id)) != NULL;
-	struct found *found = find(search, id, NULL);
+	struct found *found = search_find(search, id, NULL);
 	struct victims_unit *unit = &search->units[found->at];
 	unit->way = VICTIMS_EVICT;
 	unit->recreated = work->way == WORK_REPLICAS && (!known || unit->recreated);
-	if (found->key_count == 0 || strcmp(found->keys[found->key_count - 1], work->key) != 0) {
-		found->keys =
-		    search_more(&search->arena, found->keys, found->key_count, &found->key_room, sizeof *found->keys);
-		found->keys[found->key_count++] = arena_copy(&search->arena, slice_of(work->key));
-	}
-	add_pod(s, search, found, pod);
+	search_add_key(search, found, work->key);
+	search_add_pod(s, search, found, pod);
 }
 
 static void add_each(struct scheduler *s, struct move_search *search, struct work *work)
@@ -206,10 +222,12 @@ static void add_each(struct scheduler *s, struct move_search *search, struct wor
 		struct buf id;
 		buf_init(&id, ID_MAX);
 		write_each_id(gang, pod, &id);
-		bool taken = unit_taken(s->moves, id.data);
+		bool taken = unit_taken(s->moves, id.data) || (gang && surplus_under_way(s, work));
 		search->passed_over |= taken;
 		if (!taken && (gang || !pod->deleting))
 			add_one(s, search, work, pod, id.data);
+		if (!taken && gang)
+			surplus_gather(s, search, id.data, gang, work);
 		buf_free(&id);
 	}
 }
@@ -217,6 +235,35 @@ static void add_each(struct scheduler *s, struct move_search *search, struct wor
 static int by_id(const void *a, const void *b)
 {
 	return strcmp((*(struct found *const *)a)->id, (*(struct found *const *)b)->id);
+}
+
+/* What its gang has saved is saved for it, too; and those that started together are not told apart by moments. */
+static void link_part(
+    const struct move_search *search, struct victims_unit *units, const struct found *found, struct victims_unit *unit)
+{
+	const struct found *whole = found->whole ? map_get(&search->by_id, slice_of(found->whole)) : NULL;
+	if (!whole)
+		return;
+	const struct victims_unit *all = whole->taken ? &units[whole->index] : &search->units[whole->at];
+	if (all->checkpoint_ns > unit->checkpoint_ns)
+		unit->checkpoint_ns = all->checkpoint_ns;
+	if (llabs(all->start_ns - unit->start_ns) < SAME_START_NS)
+		unit->start_ns = all->start_ns;
+	if (whole->taken)
+		unit->part_of = whole->index;
+}
+
+/* A gang goes on while members beyond its quorum come and go: it began with the last of the others. */
+static int64_t began(const struct scheduler *s, const struct move_search *search, const struct found *found,
+    const struct victims_unit *unit)
+{
+	int64_t last = 0;
+	for (size_t i = 0; i < unit->member_count; i++) {
+		const struct work_pod *pod = work_find(s, found->members[i]);
+		if (pod && pod->start_ns > last && !map_get(&search->spared, slice_of(pod->uid)))
+			last = pod->start_ns;
+	}
+	return last > 0 ? last : unit->start_ns;
 }
 
 /* In the order of their ids, so that the same fleet gives the same search. */
@@ -237,16 +284,21 @@ static void settle(struct scheduler *s, struct move_search *search)
 		unit.draws = found->draws;
 		for (size_t k = 0; found->doubly && k < unit.draw_count; k++)
 			found->draws[k].pods = DRAW_REFUSED;
-		unit.moves = unit.way == VICTIMS_SUSPEND ? past_today(s->moves, found->id, wall)
-		                                         : maker_share(work_find(s, found->first));
+		if (!found->whole && search->spared.count > 0)
+			unit.start_ns = began(s, search, found, &unit);
+		bool counted = unit.way == VICTIMS_SUSPEND || found->gang;
+		unit.moves = counted ? past_today(s->moves, found->id, wall) : maker_share(work_find(s, found->first));
 		bool cooling = unit.way == VICTIMS_EVICT && unit.moves > 0 &&
 		               wall - unit.start_ns < s->policy.inforce->moves.cooldown_ns;
 		if (cooling || past_alone(s->moves, found->id, wall))
 			unit.keep |= VICTIMS_KEEP_OWNER;
 		found->taken = true;
+		found->index = count;
 		search->found[count] = found;
 		units[count++] = unit;
 	}
+	for (size_t i = 0; i < count; i++)
+		link_part(search, units, search->found[i], &units[i]);
 	search->request.units = search->units = units;
 	search->request.unit_count = count;
 }

@@ -54,7 +54,7 @@ void unit_strip(struct move_unit *unit)
 static void unit_free(struct move_unit *unit)
 {
 	char *texts[] = {unit->id, unit->kind, unit->namespace_, unit->name, unit->uid, unit->class_name, unit->version,
-	    unit->asked_uid, unit->maker};
+	    unit->asked_uid, unit->maker, unit->gang, unit->group, unit->of_kind, unit->of_name, unit->of_uid};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		free(texts[i]);
 	unit_strip(unit);
@@ -145,6 +145,7 @@ static void enlist(struct move *move)
 	move->next = move->s->moves->list;
 	move->s->moves->list = move;
 	move->s->moves->count++;
+	move->s->moves->surplus_count += move->surplus_count;
 }
 
 /* What its owners say is looked at soon: until then it counts as suspended, so that nothing is forgotten. Of one that
@@ -171,6 +172,9 @@ void move_adopt(struct move *move)
 		move->places[i].gpus = tracked ? decide_gpu_units(s->fleet, &tracked->pod->demand) : 0;
 	}
 	enlist(move);
+	for (size_t i = 0; i < move->unit_count; i++)
+		if (move->units[i].gang)
+			surplus_adopt(&move->units[i]);
 	move_wake(s);
 }
 
@@ -185,7 +189,7 @@ void move_put(struct move *move)
 	}
 	move->asking = true;
 	for (size_t i = 0; i < move->unit_count; i++)
-		if (move->units[i].suspends)
+		if (move->units[i].suspends || move->units[i].gang)
 			unit_ask(&move->units[i]);
 	move_wake(s);
 }
@@ -213,6 +217,7 @@ void move_drop(struct move *move)
 		at = &(*at)->next;
 	*at = move->next;
 	moves->count--;
+	moves->surplus_count -= move->surplus_count;
 	moves->due = true;
 	if (move->steps.phase == MOVE_OVER && !move->observed && !move->asking)
 		over_put(moves, move);
@@ -252,6 +257,7 @@ static void look(struct move *move)
 	struct scheduler *s = move->s;
 	struct move_facts *facts = &move->facts;
 	const struct gang *gang = move_gang(move);
+	surplus_lapse(move);
 	if (gang && move_holds(&move->steps))
 		move_follow_gang(move, gang);
 	facts->now_ns = clock_now();
@@ -269,7 +275,7 @@ static void look(struct move *move)
 	facts->served = gang && gang->placed > 0 && !has_ended_any(move);
 	for (size_t i = 0; i < move->unit_count; i++)
 		facts->suspended +=
-		    (move->units[i].suspends && move->units[i].state == UNIT_ENDED) || move->units[i].held > 0;
+		    (unit_returns(&move->units[i]) && move->units[i].state == UNIT_ENDED) || move->units[i].held > 0;
 	bool ends = move->steps.phase == MOVE_EMPTY;
 	facts->pods_left = ends ? move_pods_left(move) : 0;
 	facts->resumed = false;
@@ -288,7 +294,7 @@ static void asked(struct move *move)
 	if (units_busy(move))
 		return;
 	for (size_t i = 0; i < move->unit_count; i++)
-		off |= move->units[i].alone || (move->units[i].suspends && !move->units[i].found);
+		off |= move->units[i].alone || (unit_returns(&move->units[i]) && !move->units[i].found);
 	look(move);
 	if (off || move->facts.wanting < move->place_count || move->facts.served || !moves_act(s)) {
 		move_drop(move);
@@ -355,9 +361,11 @@ void move_tick(struct scheduler *s)
 {
 	struct moves *moves = s->moves;
 	if (!moves->taken_up) {
+		held_early_over(s);
 		record_read(s);
 		return;
 	}
+	held_early_over(s);
 	orphans_take_up(s);
 	for (struct move *move = moves->list, *next; move; move = next) {
 		next = move->next;

@@ -42,6 +42,16 @@ static void write_room(const struct scheduler *s, const struct unit_room *room, 
 	buf_text(out, "}}");
 }
 
+static void write_surplus(const struct move_unit *unit, struct buf *out)
+{
+	next_member(out, "gang", unit->gang);
+	next_member(out, "group", unit->group);
+	buf_printf(out, ",\"rank\":%" PRId32, unit->rank);
+	next_member(out, "ofKind", unit->of_kind);
+	next_member(out, "ofName", unit->of_name);
+	next_member(out, "ofUID", unit->of_uid);
+}
+
 static void write_named(struct buf *out, const char *kind, const char *namespace_, const char *name, const char *uid,
     const char *class_name)
 {
@@ -64,6 +74,8 @@ static void write_unit(const struct scheduler *s, const struct move_unit *unit, 
 		next_member(out, "apiVersion", unit->suspends->api_version);
 	if (unit->maker)
 		next_member(out, "replicaOf", unit->maker);
+	if (unit->gang)
+		write_surplus(unit, out);
 	if (unit->since_ns > 0)
 		next_time(out, "since", unit->since_ns);
 	buf_text(out, ",\"keys\":");

@@ -113,6 +113,29 @@ static void replace(char **text, struct reader *json, struct arena *arena)
 	*text = text_of(json, arena);
 }
 
+/* What a member beyond its gang's quorum is known by. */
+static bool read_surplus(struct slice key, struct reader *json, struct arena *arena, struct move_unit *unit)
+{
+	const struct {
+		const char *key;
+		char **text;
+	} texts[] = {{"gang", &unit->gang}, {"group", &unit->group}, {"ofKind", &unit->of_kind},
+	    {"ofName", &unit->of_name}, {"ofUID", &unit->of_uid}};
+	int64_t number;
+	if (slice_is(key, "rank"))
+		unit->rank =
+		    reader_int(json, &number) && number >= 0 && number < GANG_MEMBERS_MAX ? (int32_t)number : -1;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (slice_is(key, texts[i].key)) {
+			if (reader_peek(json) == READER_NULL)
+				reader_skip(json);
+			else
+				replace(texts[i].text, json, arena);
+			return true;
+		}
+	return slice_is(key, "rank");
+}
+
 static void read_unit(struct reader *json, struct arena *arena, struct move *move)
 {
 	struct move_unit *unit = move_add_unit(move);
@@ -158,9 +181,11 @@ static void read_unit(struct reader *json, struct arena *arena, struct move *mov
 			read_pods(json, arena, unit);
 		else if (slice_is(key, "rooms"))
 			read_rooms(move->s, json, arena, unit);
-		else
+		else if (!read_surplus(key, json, arena, unit))
 			reader_skip(json);
 	}
+	if (unit->gang)
+		move->surplus_count++;
 	if (suspends)
 		unit->suspends =
 		    api_version ? suspend_kind_named(api_version, unit->kind) : suspend_kind_of(unit->kind);
@@ -259,7 +284,8 @@ static bool is_whole(const struct move *move)
 	for (size_t i = 0; i < move->unit_count; i++) {
 		const struct move_unit *unit = &move->units[i];
 		if (!unit->id || !unit->kind || !unit->namespace_ || !unit->name || !unit->uid || !unit->class_name ||
-		    !bind_path_safe(slice_of(unit->namespace_)) || !bind_path_safe(slice_of(unit->name)))
+		    !bind_path_safe(slice_of(unit->namespace_)) || !bind_path_safe(slice_of(unit->name)) ||
+		    (unit->gang && (unit->pod_count != 1 || unit->key_count == 0 || unit->suspends)))
 			return false;
 	}
 	return true;

@@ -16,6 +16,7 @@ static void search_free(struct move_search *search)
 	if (search->asking)
 		gang_asked(search->asking);
 	map_free(&search->by_id);
+	map_free(&search->spared);
 	free(search->budgets);
 	arena_free(&arena);
 }
@@ -153,6 +154,21 @@ static void name_unit(struct scheduler *s, struct move_unit *unit, const struct 
 	}
 }
 
+static void note_surplus(struct move_unit *unit, const struct found *found, const struct work *work)
+{
+	if (!found->gang)
+		return;
+	unit->gang = xstrdup(found->gang);
+	unit->group = found->group ? xstrdup(found->group) : NULL;
+	unit->rank = found->rank;
+	unit->move->surplus_count++;
+	if (!work || !work->owner_kind || !work->owner_name || !work->owner_uid)
+		return;
+	unit->of_kind = xstrdup(work->owner_kind);
+	unit->of_name = xstrdup(work->owner_name);
+	unit->of_uid = xstrdup(work->owner_uid);
+}
+
 static void add_unit(
     struct scheduler *s, struct move *move, const struct move_search *search, const struct victims_chosen *chosen)
 {
@@ -178,10 +194,11 @@ static void add_unit(
 	}
 	name_unit(s, unit, found, from->way == VICTIMS_SUSPEND);
 	const struct work *work = map_get(&s->moves->works, slice_of(found->keys[0]));
-	if (from->way == VICTIMS_EVICT && work && work->maker)
+	if (from->way == VICTIMS_EVICT && !found->gang && work && work->maker)
 		unit->maker = xstrdup(work->maker->key);
 	if (from->way == VICTIMS_SUSPEND)
 		unit->suspends = suspend_kind_of(unit->kind);
+	note_surplus(unit, found, map_get(&s->moves->works, slice_of(found->keys[0])));
 	note_rooms(s, unit);
 }
 

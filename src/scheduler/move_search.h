@@ -18,11 +18,15 @@ struct demand {
 /* A unit as it is gathered. */
 struct found {
 	const char *id, *kind;
-	size_t at; /* of the request's units */
+	size_t at;    /* of the units gathered */
+	size_t index; /* of the request's, once `taken` */
 	size_t key_count, key_room, member_room, draw_room;
 	const char **keys; /* of its works */
 	const char **members;
 	struct victims_draw *draws;
+	const char *whole;        /* of a member beyond the quorum: id of the unit that it is part of */
+	const char *gang, *group; /* and where it stands in its gang */
+	int32_t rank;
 	bool out, lives;
 	const void *checked; /* the gang that was looked at last: the unit does not end it in part */
 	bool taken;          /* it is a unit of the request */
@@ -46,6 +50,7 @@ struct move_search {
 	struct victims_unit *units;
 	struct found **found;          /* of each unit */
 	struct map by_id;              /* id → struct found, of units of several works */
+	struct map spared;             /* gangs whose surplus is gathered, and UIDs of its pods */
 	const struct budget **budgets; /* as they were at that many changes */
 	size_t budget_count;
 	uint64_t budget_changes;
@@ -61,6 +66,14 @@ void demand_in_vain(
 /* move_gather.c. False: the time is over, and there is more. Not to be called again once budgets have changed. */
 void search_gather_begin(struct scheduler *s, struct move_search *search);
 bool search_gather(struct scheduler *s, struct move_search *search, int64_t until_ns);
+/* A unit of that id, made where there is none. */
+struct found *search_find(struct move_search *search, const char *id, const char *kind);
+void search_add_key(struct move_search *search, struct found *found, const char *key);
+void search_add_pod(struct scheduler *s, struct move_search *search, struct found *found, struct work_pod *pod);
+
+/* move_surplus.c: members beyond the gang's quorum, of the work, as parts of the unit `whole` */
+void surplus_gather(struct scheduler *s, struct move_search *search, const char *whole, const struct gang *gang,
+    const struct work *work);
 
 void *search_more(struct arena *arena, void *items, size_t count, size_t *room, size_t size);
 /* The next budget that the pod is under, from `at` on, or how many there are; `pod` is read once, and to be freed. */

@@ -34,6 +34,13 @@ static void write_unit(const struct move_unit *unit, struct buf *out)
 	buf_char(out, '{');
 	write_named(unit->kind, unit->namespace_, unit->name, unit->class_name, out);
 	next_member(out, "way", unit->suspends ? "suspend" : "evict");
+	if (unit->gang) {
+		struct buf of;
+		buf_init(&of, 1024);
+		buf_printf(&of, "%s %s", unit->of_kind ? unit->of_kind : "", unit->of_name ? unit->of_name : "");
+		next_member(out, "surplusOf", of.data);
+		buf_free(&of);
+	}
 	next_member(out, "right", victims_right_text(unit->right));
 	next_member(out, "state", unit_states[unit->state]);
 	buf_char(out, ',');

@@ -14,9 +14,9 @@ static const char *api_of(const char *kind)
 	const struct suspend_kind *known = suspend_kind_of(kind);
 	if (known)
 		return known->api_version;
-	return strcmp(kind, "Pod") == 0                                              ? "v1"
-	       : strcmp(kind, "ReplicaSet") == 0 || strcmp(kind, "StatefulSet") == 0 ? "apps/v1"
-	                                                                             : NULL;
+	if (strcmp(kind, "Pod") == 0 || strcmp(kind, "ReplicationController") == 0)
+		return "v1";
+	return strcmp(kind, "ReplicaSet") == 0 || strcmp(kind, "StatefulSet") == 0 ? "apps/v1" : NULL;
 }
 
 static void emit(struct scheduler *s, const char *api_version, const char *kind, const char *namespace_,
@@ -70,20 +70,28 @@ void tell_unit(struct move_unit *unit, const char *reason, const char *until)
 	if (back && !*move->name)
 		buf_printf(&note, "resumed: it was suspended by %s, of which nothing more is known", move->id);
 	else if (back)
-		buf_printf(&note, "%s GPUs are given back by %s %s/%s: resumed", gpus, move->kind, move->namespace_,
-		    move->name);
+		buf_printf(&note, "%s GPUs are given back by %s %s/%s: %s", gpus, move->kind, move->namespace_,
+		    move->name, unit->gang ? "whoever was made in its place is held back no more" : "resumed");
 	else
 		buf_printf(&note, "%s GPUs go to %s %s/%s (class %s) by %s, at a cost of %.0f GPU-minutes%s%s%s", gpus,
 		    move->kind, move->namespace_, move->name, move->class_name, victims_right_text(unit->right),
 		    unit->cost / 60, until ? ": it ends at " : "", until ? until : "",
-		    unit->suspends ? "; it is resumed once they are free again" : "");
+		    unit->suspends ? "; it is resumed once they are free again"
+		    : unit->gang
+		        ? "; its gang does without it, and whoever is made in its place is held back until then"
+		        : "");
+	if (unit->gang)
+		buf_printf(&note, " (Pod %s)", unit->name);
 	buf_printf(&note, " (%s)", move->id);
 	log_info(back    ? "a unit is given back"
 	         : until ? "a unit is to end"
 	                 : "a unit is ended",
 	    "move=%s kind=%s name=%s/%s gpus=%s", move->id, unit->kind, unit->namespace_, unit->name, gpus);
-	emit(move->s, unit->suspends ? unit->suspends->api_version : api_of(unit->kind), unit->kind, unit->namespace_,
-	    unit->name, unit->uid, back ? "Normal" : "Warning", reason, note.data);
+	bool owner = unit->gang && unit->of_kind && unit->of_name && unit->of_uid; /* it outlives the pod */
+	const char *kind = owner ? unit->of_kind : unit->kind;
+	emit(move->s, unit->suspends ? unit->suspends->api_version : api_of(kind), kind, unit->namespace_,
+	    owner ? unit->of_name : unit->name, owner ? unit->of_uid : unit->uid, back ? "Normal" : "Warning", reason,
+	    note.data);
 	buf_free(&note);
 }
 

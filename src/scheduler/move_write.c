@@ -53,6 +53,8 @@ void unit_leave_alone(struct move_unit *unit, int64_t until_ns, const char *why)
 {
 	unit->alone = unit->move->barred = true;
 	past_leave_alone(unit->move->s->moves, unit->id, until_ns, why);
+	if (unit->gang)
+		surplus_leave_alone(unit, until_ns, why);
 	log_info("a unit is left alone", "kind=%s name=%s/%s why=%s", unit->kind, unit->namespace_, unit->name,
 	    log_quote(why));
 }

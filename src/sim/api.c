@@ -2,13 +2,16 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "sim/api_internal.h"
 
 #define IDLE_S 180
 #define DEADLINE_MS 30000
 #define BOOKMARK_MS 5000
+#define GROUPS_MAX 4096
 
 /* A request that a fault rule delays or holds. */
 struct sim_parked {
@@ -57,6 +60,25 @@ static void serve_object(const struct sim_call *call, struct slice method)
 		sim_answer_status(call, 405, "the server does not allow this method on the requested resource");
 }
 
+static void serve_groups(const struct sim_call *call)
+{
+	struct buf out;
+
+	buf_init(&out, GROUPS_MAX);
+	buf_text(&out, "{\"kind\":\"APIGroupList\",\"apiVersion\":\"v1\",\"groups\":[");
+	for (unsigned i = 0, count = 0; i < SIM_RESOURCE_COUNT; i++) {
+		const char *group = sim_resources[i].group_version, *slash = strchr(group, '/');
+
+		if (!slash)
+			continue;
+		buf_printf(&out, "%s{\"name\":\"%.*s\",\"versions\":[{\"groupVersion\":\"%s\",\"version\":\"%s\"}]}",
+		    count++ ? "," : "", (int)(slash - group), group, group, slash + 1);
+	}
+	buf_text(&out, "]}");
+	size_t len = out.len;
+	http_answer(call->http, 200, NULL, buf_take(&out), len);
+}
+
 static void dispatch(struct sim_call *call)
 {
 	struct slice path = http_path(call->http), method = http_method(call->http);
@@ -68,6 +90,8 @@ static void dispatch(struct sim_call *call)
 			serve_collection(call, method);
 	} else if (sim_route_is_group(path)) {
 		http_answer_text(call->http, 200, NULL, "{\"kind\":\"APIResourceList\",\"apiVersion\":\"v1\"}");
+	} else if (slice_is(path, "/apis")) {
+		serve_groups(call);
 	} else if (slice_is(path, "/healthz") || slice_is(path, "/readyz") || slice_is(path, "/livez")) {
 		http_answer_text(call->http, 200, "text/plain", "ok");
 	} else if (slice_is(path, "/version")) {

@@ -19,6 +19,8 @@ const struct sim_resource_info sim_resources[SIM_RESOURCE_COUNT] = {
     [SIM_AUTOSCALERS] = {"horizontalpodautoscalers", "HorizontalPodAutoscaler", "autoscaling/v2", true},
     [SIM_BUDGETS] = {"poddisruptionbudgets", "PodDisruptionBudget", "policy/v1", true},
     [SIM_WORKLOADS] = {"workloads", "Workload", "kueue.x-k8s.io/v1beta2", true},
+    [SIM_PYTORCH_JOBS] = {"pytorchjobs", "PyTorchJob", "kubeflow.org/v1", true},
+    [SIM_RAY_CLUSTERS] = {"rayclusters", "RayCluster", "ray.io/v1", true},
 };
 
 struct object {

@@ -26,7 +26,8 @@ struct work {
 	enum state state;
 	uint16_t class_, team, lent_by;
 	int32_t priority;
-	int pods, quorum; /* of an elastic one pods beyond its quorum may go alone */
+	int pods, quorum; /* of an elastic one pods beyond its quorum may go alone … */
+	int out;          /* … and so many have, whose replacements wait for their room */
 	int gpus, cpu;    /* of each pod */
 	int node[PODS];
 	bool recreated, singles; /* each pod is a unit of its own */
@@ -382,12 +383,16 @@ static bool fits_without(const struct world *w, const struct asked *asked, const
 /* No set was found: then all together are not enough, or no few of them that may go together are. */
 static void check_none(const struct world *w, const struct asked *asked, const struct work *demand)
 {
-	size_t may[WORKS * PODS] = {0}, count = 0;
-	for (size_t u = 0; u < asked->request.unit_count; u++)
-		if (may_end(w, asked, demand, u) && asked->units[u].part_of == VICTIMS_WHOLE)
-			may[count++] = u;
-	if (together(w, asked, demand, may, count))
-		PROPERTY_CHECK(!fits_without(w, asked, may, count), "there was a set: all of %zu units", count);
+	size_t may[WORKS * PODS] = {0}, whole[WORKS * PODS] = {0}, count = 0, wholes = 0;
+	for (size_t u = 0; u < asked->request.unit_count; u++) {
+		if (!may_end(w, asked, demand, u))
+			continue;
+		may[count++] = u;
+		if (asked->units[u].part_of == VICTIMS_WHOLE)
+			whole[wholes++] = u;
+	}
+	if (together(w, asked, demand, whole, wholes))
+		PROPERTY_CHECK(!fits_without(w, asked, whole, wholes), "there was a set: all of %zu units", wholes);
 	for (unsigned set = 1; count <= BRUTE && set < 1u << count; set++) {
 		size_t of[BRUTE], some = 0;
 		for (size_t i = 0; i < count; i++)
@@ -437,6 +442,8 @@ static void stop(struct world *w, int work, enum state state)
 	for (int p = 0; p < w->works[work].pods; p++)
 		leave(w, work, p);
 	w->works[work].state = state;
+	w->works[work].pods += w->works[work].out; /* it comes again whole */
+	w->works[work].out = 0;
 }
 
 static void start(struct world *w, int work, struct node *const *nodes)
@@ -474,6 +481,7 @@ static void end_unit(struct world *w, const struct asked *asked, size_t unit)
 	for (int p = pod; p + 1 < of->pods; p++)
 		of->node[p] = of->node[p + 1];
 	of->pods--;
+	of->out += !of->singles;
 	for (int p = pod; p < of->pods; p++) {
 		struct pod *again = pod_of(w, work, p);
 		char name[16];
@@ -515,12 +523,25 @@ static bool demand(struct world *w, int work, int require, bool *ended)
 
 /* --- steps --- */
 
-enum { COMES, COMES_AGAIN, RESUMES, ENDS, PASSES, SAVES, KEEPS, CHANGES_BUDGET, CHANGES_NODE, STEP_KINDS };
+enum {
+	COMES,
+	COMES_AGAIN,
+	RESUMES,
+	MEMBER_RETURNS,
+	ENDS,
+	PASSES,
+	SAVES,
+	KEEPS,
+	CHANGES_BUDGET,
+	CHANGES_NODE,
+	STEP_KINDS
+};
 
 static const struct property_kind kinds[STEP_KINDS] = {
     [COMES] = {"comes", 30},
     [COMES_AGAIN] = {"what was ended asks again, and so on", 6},
     [RESUMES] = {"resumes", 6},
+    [MEMBER_RETURNS] = {"a member returns", 6},
     [ENDS] = {"ends", 8},
     [PASSES] = {"time passes", 10},
     [SAVES] = {"saves a checkpoint", 5},
@@ -610,6 +631,31 @@ static void resumes(struct world *w, const struct property_step *step)
 	asked_free(asked);
 }
 
+/* Ends nobody either, and its gang runs on meanwhile. */
+static void member_returns(struct world *w, const struct property_step *step)
+{
+	int at = -1;
+	for (uint32_t i = 0; i < WORKS && at < 0; i++) {
+		uint32_t work = (step->args[0] + i) % WORKS;
+		if (w->works[work].state == RUNNING && w->works[work].out > 0)
+			at = (int)work;
+	}
+	if (at < 0)
+		return;
+	struct work *of = &w->works[at];
+	struct pod *pod = pod_of(w, at, of->pods);
+	struct plan_member member = {.pod = pod, .rank = PLAN_NO_RANK};
+	struct plan plan;
+	plan_gang(w->fleet, &(struct plan_request){.count = 1, .members = &member, .topology = PLAN_ANYWHERE}, &plan);
+	if (plan.reason == REASON_CODE_FITS) {
+		ledger_reserve(w->fleet, pod, slice_of(plan.nodes[0]->name), LEDGER_BOUND, true, w->now, 0);
+		of->node[of->pods++] = atoi(plan.nodes[0]->name + 1);
+		of->out--;
+	}
+	plan_free(&plan);
+	pod_free(pod);
+}
+
 static void passes(struct world *w, const struct property_step *step)
 {
 	int64_t day = w->now / (24 * HOUR);
@@ -638,6 +684,9 @@ static void do_step(void *world, const struct property_step *step)
 		break;
 	case RESUMES:
 		resumes(w, step);
+		break;
+	case MEMBER_RETURNS:
+		member_returns(w, step);
 		break;
 	case ENDS:
 		if (running >= 0)

@@ -43,7 +43,7 @@ def wait_for(check, seconds=10.0, what="it"):
         if result:
             return result
         if time.monotonic() > end:
-            raise AssertionError(f"{what} did not come within {seconds} s")
+            raise AssertionError(f"{what() if callable(what) else what} did not come within {seconds} s")
         time.sleep(0.02)
 
 

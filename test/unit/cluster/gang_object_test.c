@@ -26,13 +26,14 @@ struct group {
 	bool late;
 	const char *require, *prefer, *segment_at;
 	int32_t segment;
+	int32_t least;
 };
 
 struct expected {
 	enum gang_object object;
 	const char *spec;
 	int32_t size, quorum;
-	bool single;
+	bool single, elastic, together;
 	const char *require, *prefer;
 	struct group groups[4];
 };
@@ -62,6 +63,8 @@ static void check(const struct expected *expected, size_t count)
 			fail_msg("size %d, quorum %d, %s: %s", said->terms.size, said->terms.quorum,
 			    said->trouble ? said->trouble : "no trouble", want->spec);
 		assert_int_equal(said->single, want->single);
+		assert_int_equal(said->terms.elastic, want->elastic);
+		assert_int_equal(said->terms.together, want->together);
 		assert_string_equal(said->namespace_, "team");
 		assert_string_equal(said->name, "o");
 		same_text(said->terms.place.require, want->require);
@@ -77,6 +80,7 @@ static void check(const struct expected *expected, size_t count)
 			assert_int_equal(group->quorum, want->groups[k].quorum);
 			assert_int_equal(group->late, want->groups[k].late);
 			assert_int_equal(group->part_size, want->groups[k].part_size);
+			assert_int_equal(group->least, want->groups[k].least);
 			same_text(group->place.require, want->groups[k].require);
 			same_text(group->place.prefer, want->groups[k].prefer);
 			same_text(group->place.segment_at, want->groups[k].segment_at);
@@ -98,6 +102,7 @@ static void pod_groups(void **state)
 	            "\"schedulingConstraints\":{\"topology\":[{\"key\":\"example.com/"
 	            "rack\"}]},\"disruptionMode\":\"PodGroup\"",
 	        .quorum = 4,
+	        .together = true,
 	        .require = "example.com/rack"},
 	    {.object = GANG_OBJECT_POD_GROUP, .spec = "\"schedulingPolicy\":{\"basic\":{}}", .single = true},
 	    /* 1.37, v1beta1 and v1alpha3 */
@@ -105,6 +110,16 @@ static void pod_groups(void **state)
 	        .spec = "\"workloadRef\":{\"workloadName\":\"w\",\"templateName\":\"t\"},"
 	                "\"parentCompositePodGroupName\":\"c\","
 	                "\"schedulingPolicy\":{\"gang\":{\"minCount\":8}},\"disruptionMode\":{\"all\":{}}",
+	        .quorum = 8,
+	        .together = true},
+	    {.object = GANG_OBJECT_POD_GROUP,
+	        .spec = "\"schedulingPolicy\":{\"gang\":{\"minCount\":8}},\"disruptionMode\":{\"single\":{}}",
+	        .quorum = 8},
+	    {.object = GANG_OBJECT_POD_GROUP,
+	        .spec = "\"schedulingPolicy\":{\"gang\":{\"minCount\":8}},\"disruptionMode\":\"Pod\"",
+	        .quorum = 8},
+	    {.object = GANG_OBJECT_POD_GROUP,
+	        .spec = "\"schedulingPolicy\":{\"gang\":{\"minCount\":8}},\"disruptionMode\":[1,{\"all\":2}]",
 	        .quorum = 8},
 	    /* 1.35 */
 	    {.object = GANG_OBJECT_WORKLOAD,
@@ -244,7 +259,16 @@ static void kubeflow(void **state)
 	            "pytorchReplicaSpecs", REPLICA("Worker", 6)),
 	        .size = 6,
 	        .quorum = 2,
-	        .groups = {{.name = "worker", .size = 6, .quorum = 2}}},
+	        .elastic = true,
+	        .groups = {{.name = "worker", .size = 6, .quorum = 2, .least = 2}}},
+	    /* a gang may start with fewer than its elasticity goes down to */
+	    {.object = GANG_OBJECT_PYTORCH_JOB,
+	        .spec = "\"elasticPolicy\":{\"minReplicas\":4},\"runPolicy\":{\"schedulingPolicy\":{\"minAvailable\":3}"
+	                "}," REPLICAS("pytorchReplicaSpecs", REPLICA("Master", 1) "," REPLICA("Worker", 6)),
+	        .size = 7,
+	        .quorum = 3,
+	        .elastic = true,
+	        .groups = {{.name = "master", .size = 1, .least = 1}, {.name = "worker", .size = 6, .least = 4}}},
 	    {.object = GANG_OBJECT_TF_JOB,
 	        .spec = "\"runPolicy\":{\"schedulingPolicy\":{\"minAvailable\":3}}," REPLICAS(
 	            "tfReplicaSpecs", REPLICA("Chief", 1) "," REPLICA("PS", 2) "," REPLICA("Worker", 4)),
@@ -295,6 +319,7 @@ static void ray(void **state)
 	                "{\"groupName\":\"spot\",\"replicas\":1,\"minReplicas\":0}]",
 	        .size = 1 + 5 + 12 + 1,
 	        .quorum = 1 + 2 + 4,
+	        .elastic = true,
 	        .groups = {{.name = "headgroup", .size = 1, .quorum = 1},
 	            {.name = "cpu", .size = 5, .quorum = 2, .part_size = 1},
 	            {.name = "gpu", .size = 12, .quorum = 4, .part_size = 4},

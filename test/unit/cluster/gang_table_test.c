@@ -88,8 +88,9 @@ static void put_words(struct buf *out, enum gang_dialect dialect, enum gang_role
 static void put_dialects(struct buf *out)
 {
 	buf_text(out,
-	    "| dialect | the gang's name | size, quorum | sub-group, part | rank | place | seen at admission |\n"
-	    "|---|---|---|---|---|---|---|\n");
+	    "| dialect | the gang's name | size, quorum | sub-group, part | rank | place | seen at admission | "
+	    "may spare members |\n"
+	    "|---|---|---|---|---|---|---|---|\n");
 	for (int i = 0; i < GANG_DIALECT_COUNT; i++) {
 		enum gang_dialect dialect = (enum gang_dialect)i;
 
@@ -99,7 +100,8 @@ static void put_dialects(struct buf *out)
 		put_words(out, dialect, GANG_ROLE_GROUP, GANG_ROLE_PART);
 		put_words(out, dialect, GANG_ROLE_RANK, GANG_ROLE_RANK_LABEL);
 		put_words(out, dialect, GANG_ROLE_REQUIRE, GANG_ROLE_SEGMENT_AT);
-		buf_printf(out, " %s |\n", gang_dialect_rows[i].visible ? "yes" : "no");
+		buf_printf(out, " %s | %s |\n", gang_dialect_rows[i].visible ? "yes" : "no",
+		    gang_dialect_rows[i].spares ? "yes" : "no");
 	}
 }
 

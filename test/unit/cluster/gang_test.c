@@ -526,9 +526,38 @@ static void values_that_cannot_be_read(void **state)
 	}
 }
 
+static void who_leads(void **state)
+{
+	static const struct {
+		const char *labels;
+		bool leads;
+	} cases[] = {
+	    {"\"training.kubeflow.org/job-name\":\"j\",\"training.kubeflow.org/replica-type\":\"master\"", true},
+	    {"\"training.kubeflow.org/job-name\":\"j\",\"training.kubeflow.org/replica-type\":\"worker\"", false},
+	    {"\"training.kubeflow.org/job-name\":\"j\",\"training.kubeflow.org/replica-type\":\"worker\","
+	     "\"training.kubeflow.org/job-role\":\"master\"",
+	        true},
+	    {"\"training.kubeflow.org/job-name\":\"j\",\"training.kubeflow.org/replica-type\":\"ps\"", true},
+	    {"\"ray.io/cluster\":\"c\",\"ray.io/group\":\"headgroup\"", true},
+	    {"\"ray.io/cluster\":\"c\",\"ray.io/group\":\"small\"", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char json[1024];
+
+		snprintf(json, sizeof json, POD("p-1", LABELS("%s"), ""), cases[i].labels);
+		struct pod *pod = decode_pod(json, false);
+		assert_int_equal(pod->gang->leads, cases[i].leads);
+
+		pod_free(pod);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(who_leads),
 	    cmocka_unit_test(explicit_references),
 	    cmocka_unit_test(frameworks),
 	    cmocka_unit_test(lws_leader_that_must_stand_first),

@@ -294,9 +294,27 @@ static void escapes_are_resolved(void **state)
 	pod_free(pod);
 }
 
+static void restart_policies(void **state)
+{
+	static const struct {
+		const char *spec;
+		bool once;
+	} cases[] = {{"", false}, {"\"restartPolicy\":\"Never\"", true}, {"\"restartPolicy\":\"OnFailure\"", false}};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char json[256];
+		snprintf(
+		    json, sizeof json, "{\"metadata\":{\"name\":\"p\",\"uid\":\"u\"},\"spec\":{%s}}", cases[i].spec);
+		struct pod *pod = decode_pod(json, true);
+		assert_int_equal(pod->runs_once, cases[i].once);
+		pod_free(pod);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(restart_policies),
 	    cmocka_unit_test(a_pending_pod),
 	    cmocka_unit_test(how_a_pod_ended),
 	    cmocka_unit_test(what_kube_scheduler_says),

@@ -44,8 +44,14 @@ static void test_a_field_below_another(void **state)
 	    "{\"metadata\":{\"name\":\"j\",\"namespace\":\"n\",\"uid\":\"u\",\"labels\":{\"kueue.x-k8s.io/queue-name\":"
 	    "\"q\"}},\"spec\":{\"suspend\":false,\"runPolicy\":{\"suspend\":true}}}",
 	    &arena);
-	assert_true(object.suspended && object.queued && !object.marked);
+	assert_true(object.suspended && object.queued && !object.marked && !object.counts);
 	assert_null(object.owner_kind);
+	arena_free(&arena);
+	object = read_object("PyTorchJob",
+	    "{\"metadata\":{\"name\":\"j\",\"namespace\":\"n\",\"uid\":\"u\"},\"spec\":{\"runPolicy\":{"
+	    "\"backoffLimit\":0}}}",
+	    &arena);
+	assert_true(object.counts);
 	arena_free(&arena);
 }
 

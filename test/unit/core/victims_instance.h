@@ -36,7 +36,8 @@ struct fact_unit {
 	struct fact_pod pods[UNIT_PODS];
 	int64_t start, checkpoint;
 	int draws[BUDGETS];
-	int part_of; /* -1; else its only pod is the last of that unit */
+	int part_of; /* -1; else its only pod is one of that unit's, … */
+	int of_pod;  /* … this one: each of its last ones is a part at most once */
 };
 
 struct facts {
@@ -70,6 +71,7 @@ enum {
 	DRAWN_BUDGET_TOGETHER,
 	DRAWN_GUARANTEE,
 	DRAWN_PART,
+	DRAWN_PARTS,
 	DRAWN_CHECKPOINT,
 	DRAWN_FUTURE,
 	DRAWN_BEFORE_START,
@@ -81,8 +83,9 @@ enum {
 };
 static const char *const drawn_names[DRAWN_COUNT] = {"higher priority", "equal priority", "class without right", "lent",
     "reclaim", "protected", "not made anew", "within minRuntime", "moved enough", "budget too small for one",
-    "budget too small for all", "guarantee of another team", "elastic surplus", "checkpoint", "checkpoint to come",
-    "checkpoint before start", "required domain", "two shapes", "unit on several nodes", "damage to a free block"};
+    "budget too small for all", "guarantee of another team", "elastic surplus", "several of one gang", "checkpoint",
+    "checkpoint to come", "checkpoint before start", "required domain", "two shapes", "unit on several nodes",
+    "damage to a free block"};
 static bool now[DRAWN_COUNT];
 
 /* ---- drawing ---- */
@@ -147,17 +150,27 @@ static void draw_part(struct prng *prng, struct facts *facts, int u)
 	int whole = (int)pick(prng, u);
 	if (facts->units[whole].pod_count < 2 || facts->units[whole].part_of >= 0)
 		return;
+	int before = 0;
 	for (int v = 0; v < u; v++)
-		if (facts->units[v].part_of == whole)
-			return;
-	int number = part->id[0] ? u : 0;
+		before += facts->units[v].part_of == whole;
+	if (before + 1 >= facts->units[whole].pod_count)
+		return;
 	*part = facts->units[whole];
-	snprintf(part->id, sizeof(part->id), "p%d", number);
+	snprintf(part->id, sizeof(part->id), "p%d", u);
 	part->part_of = whole;
-	part->pods[0] = part->pods[part->pod_count - 1];
+	part->of_pod = part->pod_count - 1 - before;
+	part->pods[0] = part->pods[part->of_pod];
 	part->pod_count = 1;
 	part->suspend = false;
+	/* What keeps another member of its gang does not keep it; and it may have been moved when its gang was not. */
+	if (one_in(prng, 2))
+		part->keep = 0;
+	if (one_in(prng, 4))
+		part->moves = (unsigned)pick(prng, 3);
+	if (one_in(prng, 4))
+		part->start = NOW - pick(prng, 30) * HOUR / 2;
 	now[DRAWN_PART] = true;
+	now[DRAWN_PARTS] |= before > 0;
 }
 
 static void draw_teams(struct prng *prng, struct facts *facts)
@@ -216,7 +229,7 @@ static void draw(struct facts *facts, uint64_t seed)
 	int count = 1 + (int)pick(&prng, UNITS);
 	for (; facts->unit_count < count; facts->unit_count++)
 		draw_unit(&prng, facts, facts->unit_count);
-	if (facts->unit_count < UNITS && facts->unit_count > 0 && one_in(&prng, 3)) {
+	for (int parts = one_in(&prng, 3) ? 3 : 0; parts > 0 && facts->unit_count < UNITS; parts--) {
 		draw_part(&prng, facts, facts->unit_count);
 		facts->unit_count += facts->units[facts->unit_count].id[0] != '\0';
 	}
@@ -286,7 +299,7 @@ static void make_unit(struct made *made, const struct facts *facts, int u, size_
 			made->draws[at][draws++] = (struct victims_draw){(size_t)b, from->draws[b]};
 	for (int p = 0; p < from->pod_count; p++) {
 		int whole = from->part_of < 0 ? u : from->part_of;
-		int number = from->part_of < 0 ? p : facts->units[whole].pod_count - 1;
+		int number = from->part_of < 0 ? p : from->of_pod;
 		char name[16];
 		snprintf(made->uids[at][p], sizeof(made->uids[at][p]), "pod%d-%d", whole, number);
 		made->uid_of[at][p] = made->uids[at][p];

@@ -737,6 +737,56 @@ static void many_singles_that_share_nodes(void **state)
 	assert_true(ratio < 1.05);
 }
 
+/* One pod of the unit may end alone. */
+static void put_part(struct scene *scene, size_t whole, size_t member)
+{
+	size_t part = put_unit(scene, 1);
+	scene->units[part].start_ns = scene->units[whole].start_ns;
+	scene->units[part].members = &scene->members[whole][member];
+	scene->units[part].member_count = 1;
+	scene->units[part].part_of = whole;
+	scene->units[part].way = VICTIMS_EVICT;
+}
+
+/* Full nodes, two pods on each, of elastic gangs: some pods of a gang that are taken must not keep the search from
+ * taking all of it, where nothing less will do. */
+static void parts_do_not_stand_in_the_way_of_their_gang(void **state)
+{
+	enum { COUNT = 12, OF_EACH = 3 };
+	(void)state;
+	struct prng prng = prng_seeded("parts in the way");
+	size_t with_parts = 0;
+	for (int run = 0; run < 200; run++) {
+		struct scene scene;
+		struct victims_answer answer;
+		int order[2 * COUNT], wanted = 1 + (int)pick(&prng, COUNT);
+		begin(&scene);
+		put_nodes(&scene, COUNT, 8);
+		for (int i = 0; i < 2 * COUNT; i++) {
+			int at = (int)pick(&prng, i + 1);
+			order[i] = order[at];
+			order[at] = i / 2;
+		}
+		for (int g = 0; g < 2 * COUNT / OF_EACH; g++) {
+			size_t whole = put_unit(&scene, (double)(1 + pick(&prng, 100)) / 10);
+			for (int k = 0; k < OF_EACH; k++)
+				put_member(&scene, whole, order[g * OF_EACH + k], 4, NULL);
+			for (size_t k = 1; k < OF_EACH; k++)
+				put_part(&scene, whole, k);
+		}
+		for (int d = 0; d < wanted; d++)
+			put_demand(&scene, run % 2 && d % 2 ? 6 : 8, NULL);
+		victims_choose(scene.fleet, &scene.request, &answer);
+		assert_int_equal(answer.verdict, VICTIMS_FOUND);
+		for (size_t i = 0; i < answer.count; i++)
+			with_parts += scene.units[answer.chosen[i].unit].part_of != VICTIMS_WHOLE;
+		victims_answer_free(&answer);
+		end(&scene);
+	}
+	printf("%zu units of a part\n", with_parts);
+	assert_true(with_parts > 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -757,6 +807,7 @@ int main(void)
 	    cmocka_unit_test(overtaken_by_the_fleet),
 	    cmocka_unit_test(many_gangs),
 	    cmocka_unit_test(many_singles_that_share_nodes),
+	    cmocka_unit_test(parts_do_not_stand_in_the_way_of_their_gang),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

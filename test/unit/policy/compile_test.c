@@ -36,7 +36,7 @@ static const char full[] =
     "  mode: advise\n"
     "  gang: {require: rack, prefer: host, membersWithin: 1h1.5s, holdDomainAfter: 2m, "
     "reserveAfter: 20s, onNodeLoss: restart}\n"
-    "  asVictim: {unit: gang, minRuntime: 30m, grace: 2m, evict: true}\n"
+    "  asVictim: {unit: gang, minRuntime: 30m, grace: 2m, evict: true, surplus: any}\n"
     "  place: {preferNoSchedule: 1, nodeAffinity: 2, modelFit: 3, siblingsApart: 4.5, bestFit: "
     "5, wholeNodes: 6, memoryFit: 7,\n"
     "    cost: 0}\n"
@@ -362,8 +362,8 @@ static void dump_class(struct buf *out, const struct policy_class *class)
 		buf_printf(out, " prefer %u", class->prefer[i]);
 	for (size_t i = 0; i < class->may_preempt_count; i++)
 		buf_printf(out, " mayPreempt %u", class->may_preempt[i]);
-	buf_printf(out, " victim %" PRId64 " %" PRId64 " %d", class->victim.min_runtime_ns, class->victim.grace_ns,
-	    class->victim.evict);
+	buf_printf(out, " victim %" PRId64 " %" PRId64 " %d %d", class->victim.min_runtime_ns, class->victim.grace_ns,
+	    class->victim.evict, (int)class->victim.surplus);
 	for (size_t i = 0; i < SCORE_TERM_COUNT; i++)
 		buf_printf(out, " %g", class->weights[i]);
 	buf_char(out, '\n');
@@ -510,6 +510,7 @@ static const struct change {
     {"classes.asVictim.minRuntime", "minRuntime: 30m", "minRuntime: 31m"},
     {"classes.asVictim.grace", "grace: 2m", "grace: 0s"},
     {"classes.asVictim.evict", "evict: true", "evict: false"},
+    {"classes.asVictim.surplus", "surplus: any", "surplus: none"},
     {"classes.place", "nodeAffinity: 2, ", ""},
     {"classes.place.preferNoSchedule", "preferNoSchedule: 1", "preferNoSchedule: 10"},
     {"classes.place.nodeAffinity", "nodeAffinity: 2", "nodeAffinity: 20"},
