@@ -3,12 +3,13 @@
  * fails where one holds a GPU. What is to be done next with a node follows from its record, which stands on the node
  * itself and so outlives the process, and from what is seen now:
  *
- *   draining     the node is tainted; the GPU pods there are waited for before anything is touched
+ *   draining     the node is tainted; the GPU pods there are waited for, or ended by a move (berth/move.h) that the
+ *                record names, before anything is touched
  *   applying     the label asks for the configuration; until the node shows what it is to have
  *   restoring    that failed, or took too long: the label is as it was before
  *   quarantined  that did not help either: the node is left alone until its quarantine ends
  *   applied      the taint is gone and pods use the slices; until whole GPUs are wanted back
- *   failed       the taint is gone and the node as it was; it is not tried again for a while
+ *   failed       the taint is gone and the node as it was, or somebody else's; it is not tried again for a while
  *
  * The manager's word alone proves nothing: "success" may stand there from the last time. What the node shows has to
  * fit, too. "failed" counts only once another word was seen since the label was written. Whoever else changes the
@@ -70,8 +71,17 @@ struct repartition_record {
 	char to[REPARTITION_NAME_MAX];        /* configuration asked for, or in use */
 	char from[REPARTITION_NAME_MAX];      /* the label before; "" = there was none */
 	char state[REPARTITION_NAME_MAX];     /* the manager's word when the label was written */
+	char move[REPARTITION_NAME_MAX];      /* that ends what stands there; "" = none, or it has become whole again */
 	int64_t since_ns;                     /* when the phase began */
 	struct repartition_amounts want, had; /* what the node is to show, and showed before */
+};
+
+/* What the move that the record names does. */
+enum repartition_mover {
+	REPARTITION_NO_MOVE, /* the record names none */
+	REPARTITION_ENDS,    /* ends what stands there, or will */
+	REPARTITION_EMPTIED, /* has ended it */
+	REPARTITION_STOPPED, /* ends nothing any more */
 };
 
 /* What is seen of the node now. */
@@ -81,6 +91,7 @@ struct repartition_view {
 	bool state_changed;         /* the manager said something other than record->state since the phase began */
 	const struct resource_names *names;
 	const struct node_spec *spec;
+	enum repartition_mover mover;
 	size_t gpu_pods;                /* that stand there or are promised room, whoever scheduled them */
 	int64_t idle_ns;                /* since when there are none; of no meaning while there are */
 	bool wanted;                    /* somebody waits for what it is to give, and the policy allows it still */
@@ -101,7 +112,8 @@ enum repartition_act {
 	REPARTITION_RESTORED,   /* restoring → failed, or applied */
 	REPARTITION_QUARANTINE, /* restoring → quarantined */
 	REPARTITION_RELEASE,    /* quarantined → failed, or applied */
-	REPARTITION_FORGET,     /* → none: somebody else has the node, or there is nothing left to remember */
+	REPARTITION_LEAVE,      /* → failed, with the label as it is: somebody else has the node */
+	REPARTITION_FORGET,     /* → none: there is nothing left to remember */
 };
 const char *repartition_act_name(enum repartition_act act);
 
@@ -141,6 +153,8 @@ bool repartition_can(const struct node_spec *spec, const struct resource_names *
  * is bound, berth's own, and expected to end. *free_ns gets when that is, by the ledger's clock; 0 = nothing is there.
  */
 bool repartition_may(const struct node *node, int64_t now_ns, int64_t *free_ns);
+/* Whether it takes pods, and is held for no gang: it may be cut anew once what has GPUs there is gone. */
+bool repartition_is_open(const struct node *node);
 /* The record of a beginning. */
 void repartition_begin(struct repartition_record *record, const char *config, const char *label,
     const struct repartition_amounts *want, const struct repartition_amounts *had, int64_t now_ns);

@@ -201,6 +201,18 @@ void victims_answer_free(struct victims_answer *answer);
 /* The three at once. */
 void victims_choose(const struct fleet *fleet, const struct victims_request *request, struct victims_answer *answer);
 
+/* A node is to be emptied of all that has GPUs there: everything on it has to end, and all that is left to choose is
+ * the node. Of those tried the one whose units, all of them, may be ended together at the least cost; equal costs go to
+ * the node whose GPUs cost least, then to the smaller name. Never NULL. */
+struct victims_emptying *victims_empty_begin(const struct fleet *fleet, const struct victims_request *request);
+/* `units` are all that have GPUs on the node, each once; the demand will take `takes_milli` of its GPUs. `name`, the
+ * node's, lives until victims_empty_finish. Whether it may be emptied. */
+bool victims_empty_try(struct victims_emptying *emptying, const struct node *node, const char *name,
+    const size_t *units, size_t count, int64_t takes_milli);
+/* FOUND, and *name; BARRED, with the softest of the bars that keep a node each; NO_ROOM: none was tried. There is no
+ * plan. Frees the emptying. */
+void victims_empty_finish(struct victims_emptying *emptying, struct victims_answer *answer, const char **name);
+
 /* What the unit bears: VICTIMS_BAR_NONE, or the first bar that holds for it alone. */
 enum victims_bar victims_judge(
     const struct fleet *fleet, const struct victims_request *request, size_t unit, enum victims_right *right);

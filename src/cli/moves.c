@@ -11,8 +11,9 @@ static const char usage[] =
     "\n"
     "GPUs taken from units of work for pods that may preempt them: from whom, for whom, for how long, at\n"
     "what cost. COST is the work that is lost and what else counts against ending the unit, in GPU-minutes;\n"
-    "TAKEN what it has done without since, until it is given back. Then the last moves that are over; and the pods\n"
-    "that wait and for which no move is made, and why.\n"
+    "TAKEN what it has done without since, until it is given back. FOR names a node where that is emptied to be cut\n"
+    "into MIG slices for them. Then the last moves that are over; and the pods that wait and for which no move is\n"
+    "made, and why.\n"
     "With moves.mode: observe the moves are those that would be made.\n"
     "\n"
     "  -o, --output text|json  json is the daemon's own answer\n"
@@ -41,8 +42,9 @@ static void add_unit(struct columns *columns, const json_t *move, const json_t *
 	const json_t *demand = json_object_get(move, "for");
 	columns_add(columns, "%s", text_of(move, "id"));
 	columns_add(columns, "%s", text_of(move, "phase"));
-	columns_add(
-	    columns, "%s %s/%s", text_of(demand, "kind"), text_of(demand, "namespace"), text_of(demand, "name"));
+	const char *node = text_of(demand, "repartition");
+	columns_add(columns, "%s %s/%s%s%s", text_of(demand, "kind"), text_of(demand, "namespace"),
+	    text_of(demand, "name"), *node ? ", slices of " : "", node);
 	const char *of = text_or(unit, "surplusOf", NULL);
 	columns_add(columns, "%s %s/%s%s%s%s", text_of(unit, "kind"), text_of(unit, "namespace"), text_of(unit, "name"),
 	    of ? " (" : "", of ? of : "", of ? ")" : "");

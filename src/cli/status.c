@@ -187,8 +187,9 @@ static void print_repartition(const json_t *nodes)
 	json_t *node;
 	json_array_foreach(nodes, i, node)
 	{
-		printf("repartition   %s to %s: %s since %s\n", text_or(node, "node", ""), text_or(node, "to", ""),
-		    text_or(node, "phase", ""), text_or(node, "since", ""));
+		const char *move = text_or(node, "move", "");
+		printf("repartition   %s to %s: %s since %s%s%s\n", text_or(node, "node", ""), text_or(node, "to", ""),
+		    text_or(node, "phase", ""), text_or(node, "since", ""), *move ? ", emptied by " : "", move);
 	}
 }
 

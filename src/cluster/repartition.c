@@ -57,6 +57,8 @@ bool repartition_read(struct slice text, struct repartition_record *record)
 				read_name(&json, record->from);
 			else if (slice_is(key, "state"))
 				read_name(&json, record->state);
+			else if (slice_is(key, "move"))
+				read_name(&json, record->move);
 			else if (slice_is(key, "since") && reader_string(&json, &value))
 				clock_parse(value, &record->since_ns);
 			else if (slice_is(key, "want"))
@@ -100,6 +102,8 @@ void repartition_write(const struct repartition_record *record, struct buf *out)
 		write_member(out, "from", record->from);
 	if (record->state[0])
 		write_member(out, "state", record->state);
+	if (record->move[0])
+		write_member(out, "move", record->move);
 	write_member(out, "since", since);
 	write_amounts(out, "want", &record->want);
 	write_amounts(out, "had", &record->had);

@@ -36,16 +36,20 @@ static enum move_todo enter(struct move_steps *steps, enum move_phase phase, int
 		steps->until_ns = after(now_ns, MOVE_DRY_NS);
 		break;
 	case MOVE_RECORD:
+	case MOVE_TAINT:
 	case MOVE_NOTICE:
 	case MOVE_EVICT:
 	case MOVE_SUSPEND:
 		steps->until_ns = after(now_ns, MOVE_ACT_NS);
 		break;
 	case MOVE_GRACE:
-		steps->until_ns = after(now_ns, steps->grace_ns);
+		steps->until_ns = steps->notice_ns > 0 ? steps->notice_ns : after(now_ns, steps->grace_ns);
 		break;
 	case MOVE_EMPTY:
 		steps->until_ns = after(ends_ns, steps->ends_ns);
+		break;
+	case MOVE_CUT:
+		steps->until_ns = ends_ns;
 		break;
 	case MOVE_BIND:
 		steps->until_ns = after(now_ns, MOVE_BIND_NS);
@@ -63,30 +67,41 @@ static enum move_todo stop(struct move_steps *steps, enum move_stop why, int64_t
 	return enter(steps, MOVE_RETURN, now_ns);
 }
 
-void move_begin(struct move_steps *steps, int64_t grace_ns, int64_t ends_ns, int64_t now_ns)
+void move_begin(struct move_steps *steps, bool cuts, int64_t grace_ns, int64_t ends_ns, int64_t now_ns)
 {
-	*steps = (struct move_steps){.grace_ns = grace_ns, .ends_ns = ends_ns};
+	*steps = (struct move_steps){.cuts = cuts, .grace_ns = grace_ns, .ends_ns = ends_ns};
 	enter(steps, MOVE_RECORD, now_ns);
 }
 
-void move_resume(struct move_steps *steps, bool lent, int64_t grace_ns, int64_t ends_ns, int64_t notice_ns)
+/* What a node is emptied for is begun before any of its pods is told: whether it was, the node says. */
+void move_resume(struct move_steps *steps, bool lent, bool cuts, int64_t grace_ns, int64_t ends_ns, int64_t notice_ns)
 {
-	*steps = (struct move_steps){.phase = lent ? MOVE_LENT : MOVE_GRACE,
+	*steps = (struct move_steps){.phase = lent   ? MOVE_LENT
+	                                      : cuts ? MOVE_TAINT
+	                                             : MOVE_GRACE,
+	    .cuts = cuts,
+	    .resumed = !lent,
+	    .notice_ns = notice_ns,
 	    .grace_ns = grace_ns,
 	    .ends_ns = ends_ns,
 	    .told = true,
 	    .until_ns = lent ? INT64_MAX : notice_ns};
 }
 
-void move_resume_untold(struct move_steps *steps, int64_t grace_ns, int64_t ends_ns, int64_t now_ns)
+void move_resume_untold(struct move_steps *steps, bool cuts, int64_t grace_ns, int64_t ends_ns, int64_t now_ns)
 {
-	*steps = (struct move_steps){.grace_ns = grace_ns, .ends_ns = ends_ns};
+	*steps = (struct move_steps){.cuts = cuts, .resumed = true, .grace_ns = grace_ns, .ends_ns = ends_ns};
 	enter(steps, MOVE_RECORD, now_ns);
 }
 
 bool move_holds(const struct move_steps *steps)
 {
 	return steps->phase >= MOVE_RECORD && steps->phase <= MOVE_BIND;
+}
+
+bool move_has_room(const struct move_steps *steps)
+{
+	return move_holds(steps) && (!steps->cuts || steps->phase == MOVE_BIND);
 }
 
 /* Acts that are done once all of them are; else they are tried again until their time is over. */
@@ -117,7 +132,35 @@ static enum move_stop off(const struct move_steps *steps, const struct move_fact
 		return MOVE_STOP_SERVED;
 	if (facts->wanting == 0 && facts->bound == 0)
 		return MOVE_STOP_VANISHED;
+	if (steps->cuts && steps->phase < MOVE_BIND && facts->node == MOVE_NODE_LOST)
+		return MOVE_STOP_NOT_CUT;
 	return MOVE_STOP_NOT;
+}
+
+/* Of one that was taken up the next process cannot know why the node is open again. */
+static enum move_todo taint(struct move_steps *steps, const struct move_facts *facts)
+{
+	if (facts->busy)
+		return MOVE_WAIT;
+	if (facts->node != MOVE_NODE_OPEN)
+		return enter(steps, steps->told ? MOVE_GRACE : MOVE_DRY_RUN, facts->now_ns);
+	if (steps->resumed || facts->now_ns >= steps->until_ns)
+		return stop(steps, MOVE_STOP_NOT_CUT, facts->now_ns);
+	if (facts->now_ns < steps->again_ns)
+		return MOVE_WAIT;
+	steps->again_ns = after(facts->now_ns, MOVE_AGAIN_NS);
+	return MOVE_AGAIN;
+}
+
+/* Something else that has GPUs and came there is not waited for long; how long the cutting may take is not said here.
+ */
+static enum move_todo cut(struct move_steps *steps, const struct move_facts *facts)
+{
+	if (facts->node == MOVE_NODE_CUT)
+		return enter(steps, MOVE_BIND, facts->now_ns);
+	if (facts->node != MOVE_NODE_APPLYING && facts->now_ns >= steps->until_ns)
+		return stop(steps, MOVE_STOP_STUCK, facts->now_ns);
+	return MOVE_WAIT;
 }
 
 static enum move_todo bind(struct move_steps *steps, const struct move_facts *facts)
@@ -167,7 +210,9 @@ enum move_todo move_step(struct move_steps *steps, const struct move_facts *fact
 		return stop(steps, why, facts->now_ns);
 	switch (steps->phase) {
 	case MOVE_RECORD:
-		return acted(steps, facts, MOVE_DRY_RUN);
+		return acted(steps, facts, steps->cuts ? MOVE_TAINT : MOVE_DRY_RUN);
+	case MOVE_TAINT:
+		return taint(steps, facts);
 	case MOVE_NOTICE: /* what cannot be told is ended all the same: kubelet's own grace comes after */
 		return facts->busy ? MOVE_WAIT : enter(steps, MOVE_GRACE, facts->now_ns);
 	case MOVE_GRACE:
@@ -182,8 +227,10 @@ enum move_todo move_step(struct move_steps *steps, const struct move_facts *fact
 		if (facts->resumed)
 			return stop(steps, MOVE_STOP_RESUMED, facts->now_ns);
 		if (facts->pods_left == 0)
-			return enter(steps, MOVE_BIND, facts->now_ns);
+			return enter(steps, steps->cuts ? MOVE_CUT : MOVE_BIND, facts->now_ns);
 		return facts->now_ns < steps->until_ns ? MOVE_WAIT : stop(steps, MOVE_STOP_STUCK, facts->now_ns);
+	case MOVE_CUT:
+		return cut(steps, facts);
 	case MOVE_BIND:
 		return bind(steps, facts);
 	case MOVE_LENT:

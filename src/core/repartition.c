@@ -36,6 +36,7 @@ const char *repartition_act_name(enum repartition_act act)
 	    [REPARTITION_RESTORED] = "restored",
 	    [REPARTITION_QUARANTINE] = "quarantine",
 	    [REPARTITION_RELEASE] = "release",
+	    [REPARTITION_LEAVE] = "leave",
 	    [REPARTITION_FORGET] = "forget",
 	};
 	return names[act];
@@ -76,12 +77,17 @@ static enum repartition_act act(enum repartition_act what, const char *said, con
 static enum repartition_act while_draining(
     const struct repartition_record *record, const struct repartition_view *view, int64_t now_ns, const char **why)
 {
-	if (!view->tainted)
-		return act(REPARTITION_GIVE_UP, "somebody took the taint away", why);
+	if (!view->tainted) /* on the way back its slices stay in use */
+		return act(record->back ? REPARTITION_GIVE_UP : REPARTITION_LEAVE, "somebody took the taint away", why);
 	if (!text_is(view->config, record->from) && !text_is(view->config, record->to))
-		return act(REPARTITION_GIVE_UP, "somebody else changed " MIG_CONFIG_LABEL, why);
-	if (!record->back && !view->wanted)
+		return act(REPARTITION_LEAVE, "somebody else changed " MIG_CONFIG_LABEL, why);
+	bool moved = view->rules && (view->mover == REPARTITION_ENDS || view->mover == REPARTITION_EMPTIED);
+	if (!record->back && !view->wanted && !moved)
 		return act(REPARTITION_GIVE_UP, "nobody waits for it any more", why);
+	if (view->gpu_pods > 0 && view->mover == REPARTITION_STOPPED)
+		return act(REPARTITION_GIVE_UP, "the move that was to empty it was given up", why);
+	if (view->mover == REPARTITION_ENDS || (moved && view->gpu_pods > 0))
+		return REPARTITION_WAIT; /* the move knows how long */
 	if (view->gpu_pods > 0)
 		return is_over(record, view, now_ns)
 		           ? act(REPARTITION_PUT_OFF, "pods with GPUs are still on the node", why)
@@ -93,9 +99,9 @@ static enum repartition_act while_applying(
     const struct repartition_record *record, const struct repartition_view *view, int64_t now_ns, const char **why)
 {
 	if (!text_is(view->config, record->to))
-		return act(REPARTITION_FORGET, "somebody else changed " MIG_CONFIG_LABEL, why);
+		return act(REPARTITION_LEAVE, "somebody else changed " MIG_CONFIG_LABEL, why);
 	if (!view->tainted)
-		return act(REPARTITION_FORGET, "somebody took the taint away", why);
+		return act(REPARTITION_LEAVE, "somebody took the taint away", why);
 	if (text_is(view->state, "success") && shows(view, &record->want))
 		return REPARTITION_ADMIT;
 	if (text_is(view->state, "failed") && (view->state_changed || !text_is(record->state, "failed")))
@@ -118,9 +124,9 @@ static enum repartition_act while_restoring(
     const struct repartition_record *record, const struct repartition_view *view, int64_t now_ns, const char **why)
 {
 	if (!text_is(view->config, record->from))
-		return act(REPARTITION_FORGET, "somebody else changed " MIG_CONFIG_LABEL, why);
+		return act(REPARTITION_LEAVE, "somebody else changed " MIG_CONFIG_LABEL, why);
 	if (!view->tainted)
-		return act(REPARTITION_FORGET, "somebody took the taint away", why);
+		return act(REPARTITION_LEAVE, "somebody took the taint away", why);
 	if (is_restored(record, view))
 		return REPARTITION_RESTORED;
 	if (!is_over(record, view, now_ns))
@@ -136,7 +142,7 @@ static enum repartition_act while_applied(
 {
 	const struct policy_mig *rules = view->rules;
 	if (!text_is(view->config, record->to))
-		return act(REPARTITION_FORGET, "somebody else changed " MIG_CONFIG_LABEL, why);
+		return act(REPARTITION_LEAVE, "somebody else changed " MIG_CONFIG_LABEL, why);
 	if (!rules || view->gpu_pods > 0 || view->wanted)
 		return REPARTITION_WAIT;
 	int64_t idle = now_ns - (view->idle_ns > record->since_ns ? view->idle_ns : record->since_ns);
@@ -210,6 +216,7 @@ struct repartition_record repartition_after(const struct repartition_record *rec
 		after.phase = REPARTITION_DRAINING;
 		if (record->phase == REPARTITION_APPLIED) {
 			after.back = true;
+			after.move[0] = '\0';
 			turn(&after);
 		}
 		break;
@@ -234,6 +241,10 @@ struct repartition_record repartition_after(const struct repartition_record *rec
 		break;
 	case REPARTITION_QUARANTINE:
 		after.phase = REPARTITION_QUARANTINED;
+		break;
+	case REPARTITION_LEAVE:
+		after.phase = REPARTITION_FAILED;
+		after.back = false;
 		break;
 	case REPARTITION_FORGET:
 		after.phase = REPARTITION_NONE;

@@ -138,11 +138,12 @@ static bool labels_allow(const struct node_spec *spec)
 	       !label_is(spec, MIG_STATE_LABEL, "pending") && !label_is(spec, MIG_STATE_LABEL, "rebooting");
 }
 
-static bool is_open(const struct node *node)
+bool repartition_is_open(const struct node *node)
 {
 	const struct node_spec *spec = node->spec;
 	return spec && spec->ready && !spec->unschedulable && !node->avoided && !node->quarantined &&
-	       !node->repartitioned && spec->upgrade != UPGRADE_UNDER_WAY && !spec->for_machines && !node->in_two_pools;
+	       !node->repartitioned && spec->upgrade != UPGRADE_UNDER_WAY && !spec->for_machines &&
+	       !node->in_two_pools && !node->held;
 }
 
 static bool has_gpus(const struct ledger_entry *entry, const struct node_spec *spec)
@@ -171,7 +172,7 @@ static bool runs_out(const struct node *node, int64_t now_ns, int64_t *free_ns)
 
 bool repartition_may(const struct node *node, int64_t now_ns, int64_t *free_ns)
 {
-	return is_open(node) && !node->held && !node->headroom && runs_out(node, now_ns, free_ns);
+	return repartition_is_open(node) && !node->headroom && runs_out(node, now_ns, free_ns);
 }
 
 bool repartition_can(const struct node_spec *spec, const struct resource_names *names)

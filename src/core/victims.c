@@ -11,7 +11,7 @@
 
 /* ---- begin ---- */
 
-static void read_budgets(struct victims_search *search)
+void victims__read_budgets(struct victims_search *search)
 {
 	const struct victims_request *request = &search->request;
 	size_t pools = search->fleet->policy ? search->fleet->policy->pool_count : 0;
@@ -80,7 +80,7 @@ struct victims_search *victims_begin(const struct fleet *fleet, const struct vic
 	take_as_gone(search);
 	search->all_exact = true;
 	victims__read_teams(search);
-	read_budgets(search);
+	victims__read_budgets(search);
 	search->bars = xcalloc(request->unit_count + 1, 1);
 	prepare(search);
 	search->node_changes = fleet->node_changes;
@@ -473,7 +473,7 @@ enum victims_bar victims_judge(
 	struct victim victim = {.unit = unit, .whole = PLAN_NONE};
 	size_t count;
 	victims__read_teams(&search);
-	read_budgets(&search);
+	victims__read_budgets(&search);
 	const struct ledger_entry **entries = victims__entries(fleet, &request->units[unit], &count);
 	enum victims_bar bar = victims__judge(&search, unit, entries, count, right);
 	victims__add_draws(&search, &victim, entries, count);

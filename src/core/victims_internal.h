@@ -97,6 +97,7 @@ struct victims_search {
 	uint8_t *bars;       /* by unit */
 	size_t bar_counts[VICTIMS_BAR_COUNT];
 	int64_t *demand_milli; /* by pool; -1 = not known yet */
+	int64_t takes_milli;   /* of any pool; 0 = what its members ask for there */
 	size_t count, room;
 	struct victim *victims; /* by id */
 	size_t budget_count;
@@ -117,6 +118,10 @@ struct victims_search {
 	enum victims_verdict verdict;
 	enum victims_bar missing;
 };
+
+/* ---- victims: the steps ---- */
+/* What may be drawn on each budget, and by each team. */
+void victims__read_budgets(struct victims_search *search);
 
 /* ---- victims_judge: what a unit bears, and what it costs ---- */
 /* Entries of the unit's pods that are in the ledger; the caller frees. */

@@ -63,6 +63,8 @@ static int64_t demand_on(struct victims_search *search, const struct node *node)
 {
 	const struct plan_request *demand = &search->request.demand;
 	int64_t *milli = &search->demand_milli[node->pool];
+	if (search->takes_milli > 0)
+		return search->takes_milli;
 	if (*milli < 0) {
 		*milli = 0;
 		for (size_t i = 0; i < demand->count; i++)

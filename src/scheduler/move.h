@@ -165,6 +165,8 @@ struct move {
 	size_t busy;                                       /* of its acts that are not its units' */
 	char *namespace_, *kind, *name, *uid, *class_name; /* for whom: the owner of the waiting pods, or the pod */
 	int32_t priority;
+	char *node, *config; /* that is emptied, and what it is to get: of one that was taken up not known; or NULL */
+	bool lost;           /* the node: it is not what it was when it was chosen */
 	int64_t begun_ns, ending_ns; /* wall clock: since when; when its units are to end */
 	int64_t over_ns;             /* wall clock; 0 = it is not yet */
 	int64_t peak_ns;             /* when a pod of its class last waited for such room, by clock_now */
@@ -283,6 +285,8 @@ bool unit_taken(const struct moves *moves, const char *id);
 /* It is found by its id from now on. False: another of that id is taken. */
 bool unit_take(struct move_unit *unit);
 void move_tick(struct scheduler *s);
+/* One of them, as far as it comes now; it may be freed. */
+void move_go_on(struct move *move);
 void move_wake(struct scheduler *s);  /* move_tick soon */
 void move_later(struct scheduler *s); /* … in a while */
 
@@ -340,6 +344,12 @@ struct gang_member *held_for(const struct move_unit *unit, const struct gang *ga
 bool held_release(struct scheduler *s, struct gang_member *member);
 void held_early_over(struct scheduler *s);
 
+/* move_node.c: a node that is emptied */
+enum move_node move_node_state(const struct move *move);
+/* What has GPUs there is gone, though nothing of the move's has ended. */
+bool move_node_is_empty(const struct move *move);
+void move_node_taint(struct move *move);
+
 /* move_gang.c: gangs as what moves are made for. The gang whose members wait for the move's room, or NULL. */
 struct gang *move_gang(const struct move *move);
 /* Members that are made anew take the places of those that are gone. */
@@ -348,6 +358,7 @@ void move_follow_gang(struct move *move, const struct gang *gang);
 void place_hold_member(struct scheduler *s, const struct move_place *place, const struct gang_member *member);
 
 /* move_room.c, move_return.c: room held for the waiting pods, and for units that return */
+/* Where the node is still to be emptied and cut, its taint holds the room. */
 void room_hold(struct move *move);
 void room_drop(struct move *move);
 bool room_hold_unit(struct move_unit *unit);

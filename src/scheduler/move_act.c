@@ -181,6 +181,9 @@ static void do_phase(struct move *move)
 	case MOVE_RECORD:
 		record_write(move);
 		break;
+	case MOVE_TAINT:
+		move_node_taint(move);
+		break;
 	case MOVE_DRY_RUN:
 		do_acts(move, true, true, true);
 		break;

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "scheduler/move_search.h"
+#include "scheduler/repartition.h"
 
 #define SIBLINGS_NS NS_PER_S /* for those of the same owner to come, too: together they are one demand */
 #define DEMAND_KEY_MAX 2048
@@ -28,14 +29,20 @@ bool demand_may_take(const struct scheduler *s, const struct pod *pod)
 	                     team_may_claim(s->fleet, pod));
 }
 
-static bool may_want(struct scheduler *s, struct tracked *tracked)
+static bool is_free_single(struct scheduler *s, struct tracked *tracked)
 {
 	const struct pod *pod = tracked->pod;
 	if (pod->gated || pod->deleting || pod->gang || pod->trouble || !scheduler_owns(pod) ||
 	    ledger_find(s->fleet, slice_of(pod->uid)) || map_get(&s->moves->by_place, slice_of(pod->uid)))
 		return false;
 	feed_learn(s, tracked->pod);
-	return demand_may_take(s, pod) && decide_gpu_units(s->fleet, &pod->demand) > 0;
+	return true;
+}
+
+static bool may_want(struct scheduler *s, struct tracked *tracked)
+{
+	const struct pod *pod = tracked->pod;
+	return is_free_single(s, tracked) && demand_may_take(s, pod) && decide_gpu_units(s->fleet, &pod->demand) > 0;
 }
 
 static const char *demand_id(const struct pod *pod)
@@ -142,7 +149,7 @@ void demand_in_vain(
 	bool owned = pod->owner_uid && pod->owner_name && pod->owner_kind_count > 0;
 	char key[DEMAND_KEY_MAX];
 	struct demand_tried *found =
-	    note(s->moves, search->of_gang ? search->id : key_of(key, NULL, search->demand[0]->pod),
+	    note(s->moves, search->of_gang || search->cuts ? search->id : key_of(key, NULL, search->demand[0]->pod),
 	        (struct named){pod->namespace_, owned ? pod->owner_kinds[0] : "Pod",
 	            owned ? pod->owner_name : pod->name, s->policy.inforce->classes[search->request.class_].name});
 	size_t pods = search->request.demand.count;
@@ -163,8 +170,11 @@ void demand_put_off(struct move *move)
 		tracked = roster_find(move->s->roster, slice_of(move->places[i].uid));
 	if (!gang && !tracked)
 		return;
-	struct demand_tried *found = note(move->s->moves, key_of(key, gang, tracked ? tracked->pod : NULL),
-	    (struct named){move->namespace_, move->kind, move->name, move->class_name});
+	char *of_slices = move->node ? move_node_demand(move->uid) : NULL;
+	struct demand_tried *found =
+	    note(move->s->moves, of_slices ? of_slices : key_of(key, gang, tracked ? tracked->pod : NULL),
+	        (struct named){move->namespace_, move->kind, move->name, move->class_name});
+	free(of_slices);
 	say(found, move_stop_text(move->steps.stop), move->place_count, clock_now() + DEMAND_AGAIN_NS + PUT_OFF_NS);
 }
 
@@ -192,6 +202,8 @@ static void forget_tried(struct moves *moves)
  */
 static bool is_complete(const struct scheduler *s, const struct demand *demand, int64_t now)
 {
+	if (demand->cuts)
+		return true; /* they have waited for longer */
 	if (demand->gang)
 		return now - gang_without_room_since(demand->gang, now) >= SIBLINGS_NS;
 	if (!demand->pods[0]->pod->owner_uid)
@@ -248,19 +260,60 @@ static struct tracked **singles(struct scheduler *s, size_t *count)
 	return waiting;
 }
 
-/* All demands, the first in turn first; to be freed. */
-static struct demand *demands(struct scheduler *s, struct tracked **waiting, size_t waiting_count, size_t *count)
+/* Singles for which no node can be cut into slices as it stands, and what waits beside them of the same owner, in the
+ * same order; to be freed. */
+static struct tracked **slices(struct scheduler *s, size_t *count)
 {
-	struct demand *all = xcalloc(waiting_count + s->gangs->in_state[GANG_QUEUED] + 1, sizeof *all);
+	const struct map *wishes = &s->repartitions->wishes;
+	struct tracked **waiting = xcalloc(wishes->count + 1, sizeof(struct tracked *));
+	struct map in_vain = {0};
 	size_t cursor = 0;
+	for (struct repartition_wish *wish; (wish = map_next(wishes, &cursor));)
+		if (wish->in_vain)
+			map_put(&in_vain, slice_of(wish->demand), wish);
+	cursor = 0;
+	for (const struct repartition_wish *wish; in_vain.count > 0 && (wish = map_next(wishes, &cursor));) {
+		bool of_it = !wish->served && map_get(&in_vain, slice_of(wish->demand));
+		struct tracked *tracked = of_it ? roster_find(s->roster, slice_of(wish->uid)) : NULL;
+		if (tracked && is_free_single(s, tracked) && search_may_cut(s, tracked->pod))
+			waiting[(*count)++] = tracked;
+	}
+	map_free(&in_vain);
+	if (*count > 0)
+		qsort(waiting, *count, sizeof(struct tracked *), in_order);
+	return waiting;
+}
+
+static void group(
+    struct scheduler *s, struct tracked **waiting, size_t waiting_count, bool cuts, struct demand *all, size_t *count)
+{
 	for (size_t at = 0, end; at < waiting_count; at = end) {
 		const struct pod *pod = waiting[at]->pod;
+		const struct repartition_wish *wish =
+		    cuts ? map_get(&s->repartitions->wishes, slice_of(pod->uid)) : NULL;
 		for (end = at + 1; end < waiting_count && by_demand(pod, waiting[end]->pod) == 0;)
 			end++;
-		size_t pods = end - at < MOVE_PODS_MAX ? end - at : MOVE_PODS_MAX;
-		all[(*count)++] = (struct demand){
-		    .id = demand_id(pod), .priority = pod->priority, .count = pods, .pods = &waiting[at]};
+		all[(*count)++] = (struct demand){.id = wish ? wish->demand : demand_id(pod),
+		    .priority = pod->priority,
+		    .count = end - at < MOVE_PODS_MAX ? end - at : MOVE_PODS_MAX,
+		    .pods = &waiting[at],
+		    .cuts = cuts};
 	}
+}
+
+struct waiting {
+	struct tracked **singles, **slices;
+	size_t single_count, slice_count;
+};
+
+/* All demands, the first in turn first; to be freed. */
+static struct demand *demands(struct scheduler *s, const struct waiting *waiting, size_t *count)
+{
+	struct demand *all =
+	    xcalloc(waiting->single_count + waiting->slice_count + s->gangs->in_state[GANG_QUEUED] + 1, sizeof *all);
+	size_t cursor = 0;
+	group(s, waiting->singles, waiting->single_count, false, all, count);
+	group(s, waiting->slices, waiting->slice_count, true, all, count);
 	for (struct gang *gang; s->gangs->in_state[GANG_QUEUED] > 0 && (gang = gangs_next(s->gangs, &cursor));)
 		if (gang_wants(s, gang))
 			all[(*count)++] = (struct demand){.gang = gang, .id = gang->key, .priority = gang->priority};
@@ -274,13 +327,19 @@ static const struct pod *pod_of(const struct demand *demand)
 	return demand->gang ? demand->gang->members[0]->pod : demand->pods[0]->pod;
 }
 
+static struct demand_tried *tried_of(const struct moves *moves, const struct demand *demand)
+{
+	return demand->cuts ? map_get(&moves->tried, slice_of(demand->id))
+	                    : demand_tried_of(moves, demand->gang, pod_of(demand));
+}
+
 /* The first demand in order that is complete and was not looked at just now. */
 static void choose(struct scheduler *s, const struct demand *all, size_t count)
 {
 	int64_t now = clock_now();
 	bool full = moves_full(s->moves);
 	for (size_t i = 0; i < count; i++) {
-		struct demand_tried *before = demand_tried_of(s->moves, all[i].gang, pod_of(&all[i]));
+		struct demand_tried *before = tried_of(s->moves, &all[i]);
 		if (before)
 			before->seen = true;
 		if ((before && now < before->again_ns) || s->moves->search || full || !is_complete(s, &all[i], now))
@@ -306,7 +365,7 @@ static void note_peaks(struct scheduler *s, const struct demand *all, size_t cou
 	int64_t now = clock_now();
 	enum reason why;
 	for (size_t i = 0; i < count; i++) {
-		const struct demand_tried *before = demand_tried_of(s->moves, all[i].gang, pod_of(&all[i]));
+		const struct demand_tried *before = tried_of(s->moves, &all[i]);
 		const struct policy_class *class_ = policy_class_of(policy, pod_of(&all[i]), &why);
 		if (class_ && !(before && before->hopeless))
 			peak[class_ - policy->classes] = true;
@@ -332,20 +391,23 @@ static bool is_asking(const struct moves *moves)
 
 void demand_look(struct scheduler *s)
 {
-	size_t waiting_count = 0, count = 0;
+	struct waiting waiting = {.single_count = 0};
+	size_t count = 0;
 	if (s->moves->search) {
 		search_step(s);
 		return;
 	}
-	struct tracked **waiting = singles(s, &waiting_count);
-	struct demand *all = demands(s, waiting, waiting_count, &count);
+	waiting.singles = singles(s, &waiting.single_count);
+	waiting.slices = slices(s, &waiting.slice_count);
+	struct demand *all = demands(s, &waiting, &count);
 	if (s->moves->list)
 		note_peaks(s, all, count);
 	s->moves->due = count > 0;
 	if (!is_asking(s->moves))
 		choose(s, all, count);
 	free(all);
-	free(waiting);
+	free(waiting.singles);
+	free(waiting.slices);
 	if (s->moves->search)
 		search_step(s);
 }

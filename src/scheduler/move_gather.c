@@ -303,6 +303,15 @@ static void settle(struct scheduler *s, struct move_search *search)
 	search->request.unit_count = count;
 }
 
+const struct found *gather_found(
+    const struct scheduler *s, const struct move_search *search, const struct work_pod *pod)
+{
+	const char *kind, *id = work_unit(s, pod->work, &kind);
+	bool together = pod->work->way == WORK_SUSPENDED || pod->work->way == WORK_GROUP;
+	const struct found *found = together ? (id ? map_get(&search->by_id, slice_of(id)) : NULL)
+	                                     : map_get(&search->by_id, slice_of(pod->uid));
+	return found && found->taken ? found : NULL;
+}
 /* --- in parts: works come and go meanwhile --- */
 
 void search_gather_begin(struct scheduler *s, struct move_search *search)

@@ -82,6 +82,8 @@ void move_free(struct move *move)
 	free(move->name);
 	free(move->uid);
 	free(move->class_name);
+	free(move->node);
+	free(move->config);
 	free(move);
 }
 
@@ -272,7 +274,8 @@ static void look(struct move *move)
 	/* What is of use only as a whole waits only as a whole. */
 	if (gang && facts->bound == 0 && !gang_is_complete(gang) && !has_ended_any(move))
 		facts->wanting = 0;
-	facts->served = gang && gang->placed > 0 && !has_ended_any(move);
+	facts->served = !has_ended_any(move) && ((gang && gang->placed > 0) || move_node_is_empty(move));
+	facts->node = move->node ? move_node_state(move) : MOVE_NODE_OPEN;
 	for (size_t i = 0; i < move->unit_count; i++)
 		facts->suspended +=
 		    (unit_returns(&move->units[i]) && move->units[i].state == UNIT_ENDED) || move->units[i].held > 0;
@@ -296,12 +299,13 @@ static void asked(struct move *move)
 	for (size_t i = 0; i < move->unit_count; i++)
 		off |= move->units[i].alone || (unit_returns(&move->units[i]) && !move->units[i].found);
 	look(move);
-	if (off || move->facts.wanting < move->place_count || move->facts.served || !moves_act(s)) {
+	off |= move->facts.node == MOVE_NODE_LOST || move->facts.served;
+	if (off || move->facts.wanting < move->place_count || !moves_act(s)) {
 		move_drop(move);
 		return;
 	}
 	move->asking = false;
-	move_begin(&move->steps, grace_ns(move), ends_ns(move), clock_now());
+	move_begin(&move->steps, move->node != NULL, grace_ns(move), ends_ns(move), clock_now());
 	move->ending_ns = clock_wall() + move->steps.grace_ns;
 	room_hold(move);
 	tell_begun(move);
@@ -326,7 +330,7 @@ static void watch_observed(struct move *move)
 
 /* --- all of them --- */
 
-static void step(struct move *move)
+void move_go_on(struct move *move)
 {
 	if (move->observed) {
 		watch_observed(move);
@@ -369,7 +373,7 @@ void move_tick(struct scheduler *s)
 	orphans_take_up(s);
 	for (struct move *move = moves->list, *next; move; move = next) {
 		next = move->next;
-		step(move);
+		move_go_on(move);
 	}
 	return_units(s);
 	makers_keep(moves);

@@ -73,7 +73,7 @@ static void take_in(struct scheduler *s, const struct orphan *orphan)
 	    .since_ns = orphan->since_ns};
 	unit->keys = xcalloc(1, sizeof(char *));
 	unit->keys[unit->key_count++] = xstrdup(orphan->unit);
-	move_resume(&move->steps, true, 0, 0, 0);
+	move_resume(&move->steps, true, false, 0, 0, 0);
 	move->steps.stop = MOVE_STOP_VANISHED;
 	log_info("a suspended unit without a record is taken up", "move=%s kind=%s name=%s/%s", move->id, unit->kind,
 	    unit->namespace_, unit->name);

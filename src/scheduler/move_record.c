@@ -106,6 +106,10 @@ static void write_move(const struct move *move, struct buf *out)
 	buf_printf(out, ",\"graceSeconds\":%" PRId64 ",\"terminationSeconds\":%" PRId64 ",\"cost\":%.0f,\"for\":{",
 	    move->steps.grace_ns / NS_PER_S, move->steps.ends_ns / NS_PER_S, move->cost);
 	write_named(out, move->kind, move->namespace_, move->name, move->uid, move->class_name);
+	if (move->node) {
+		buf_char(out, ',');
+		member(out, "repartition", move->node);
+	}
 	buf_printf(out, ",\"priority\":%d,\"pods\":[", move->priority);
 	for (size_t i = 0; i < move->place_count; i++) {
 		const struct move_place *place = &move->places[i];

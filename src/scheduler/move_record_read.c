@@ -224,6 +224,8 @@ static void read_for(struct reader *json, struct arena *arena, struct move *move
 			replace(&move->uid, json, arena);
 		else if (slice_is(key, "class"))
 			replace(&move->class_name, json, arena);
+		else if (slice_is(key, "repartition"))
+			replace(&move->node, json, arena);
 		else if (slice_is(key, "priority"))
 			move->priority = reader_int(json, &number) ? (int32_t)number : 0;
 		else if (slice_is(key, "pods"))
@@ -305,11 +307,12 @@ static void take_up(struct scheduler *s, const char *id, struct slice text)
 	if (read_record(text, &arena, move, &read) && is_whole(move)) {
 		int64_t left = move->ending_ns - clock_wall();
 		if (read.lent || read.told)
-			move_resume(&move->steps, read.lent, bounded_s(read.grace_s), bounded_s(read.ends_s),
-			    clock_now() + (left > 0 ? left : 0));
+			move_resume(&move->steps, read.lent, move->node != NULL, bounded_s(read.grace_s),
+			    bounded_s(read.ends_s), clock_now() + (left > 0 ? left : 0));
 		else
-			move_resume_untold(&move->steps, bounded_s(read.grace_s), bounded_s(read.ends_s), clock_now());
-		for (enum move_stop stop = MOVE_STOP_NOT; stop <= MOVE_STOP_CALLED_OFF; stop++)
+			move_resume_untold(&move->steps, move->node != NULL, bounded_s(read.grace_s),
+			    bounded_s(read.ends_s), clock_now());
+		for (enum move_stop stop = MOVE_STOP_NOT; stop <= MOVE_STOP_NOT_CUT; stop++)
 			if (slice_is(read.stopped, move_stop_text(stop)))
 				move->steps.stop = stop;
 		log_info("a move is taken up", "move=%s for=%s/%s units=%zu state=%s", move->id, move->namespace_,

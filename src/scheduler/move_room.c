@@ -54,6 +54,8 @@ static void hold_place(struct scheduler *s, struct move_place *place)
 
 void room_hold(struct move *move)
 {
+	if (!move_has_room(&move->steps))
+		return;
 	for (size_t i = 0; i < move->place_count; i++)
 		if (!move->places[i].bound && !move->places[i].gone)
 			hold_place(move->s, &move->places[i]);
@@ -63,7 +65,7 @@ void room_hold(struct move *move)
 bool moves_hold(const struct scheduler *s, const char *uid)
 {
 	const struct move_place *place = s->moves ? map_get(&s->moves->by_place, slice_of(uid)) : NULL;
-	return place && !place->move->observed && !place->move->asking && move_holds(&place->move->steps);
+	return place && !place->move->observed && !place->move->asking && move_has_room(&place->move->steps);
 }
 
 void room_drop(struct move *move)
@@ -78,7 +80,7 @@ void room_drop(struct move *move)
 			continue;
 		map_remove(&s->moves->by_place, slice_of(place->uid));
 		if (move->asking || place->bound || !entry || entry->state == LEDGER_BOUND || entry->pinned ||
-		    gang_holds(s, entry))
+		    gang_holds(s, entry) || (move->node && strcmp(entry->node->name, move->node) != 0))
 			continue;
 		if (tracked && !tracked->pod->gang)
 			hint_withdraw(s, tracked);

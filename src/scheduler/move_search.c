@@ -41,6 +41,7 @@ static bool begin(struct scheduler *s, struct move_search *search, const struct 
 	search->id = arena_copy(&search->arena, slice_of(demand->id));
 	search->of_gang = demand->gang != NULL;
 	search->least = demand->least;
+	search->cuts = demand->cuts;
 	if (!demand->gang)
 		ask_singles(search, demand);
 	else if (!search_ask_gang(s, search, demand->gang))
@@ -82,6 +83,10 @@ static void search_drop(struct scheduler *s)
 	s->moves->search = NULL;
 	if (search->search) {
 		victims_finish(s->fleet, search->search, &answer);
+		victims_answer_free(&answer);
+	} else if (search->emptying) {
+		const char *node;
+		victims_empty_finish(search->emptying, &answer, &node);
 		victims_answer_free(&answer);
 	}
 	search_free(search);
@@ -215,7 +220,22 @@ static void add_places(struct move *move, const struct move_search *search, cons
 	}
 }
 
-static void make_move(struct scheduler *s, const struct move_search *search, const struct victims_answer *answer)
+/* The first of them, as many as the node will take. */
+static void add_places_on(struct move *move, const struct move_search *search, size_t count)
+{
+	move->places = xcalloc(count + 1, sizeof *move->places);
+	for (; move->place_count < count; move->place_count++) {
+		const struct pod *pod = search->demand[move->place_count]->pod;
+		move->places[move->place_count] = (struct move_place){.uid = xstrdup(pod->uid),
+		    .name = xstrdup(pod->name),
+		    .node = xstrdup(move->node),
+		    .gpus = decide_gpu_units(move->s->fleet, &pod->demand)};
+	}
+}
+
+/* Its places are still to be named. */
+static struct move *begin_move(
+    struct scheduler *s, const struct move_search *search, const struct victims_answer *answer)
 {
 	const struct pod *pod = search->demand[search->named]->pod;
 	bool owned = pod->owner_uid && pod->owner_name && pod->owner_kind_count > 0;
@@ -231,6 +251,12 @@ static void make_move(struct scheduler *s, const struct move_search *search, con
 	move->observed = s->policy.inforce->moves.mode == MOVES_OBSERVE;
 	for (size_t i = 0; i < answer->count; i++)
 		add_unit(s, move, search, &answer->chosen[i]);
+	return move;
+}
+
+static void make_move(struct scheduler *s, const struct move_search *search, const struct victims_answer *answer)
+{
+	struct move *move = begin_move(s, search, answer);
 	add_places(move, search, &answer->plan);
 	move_put(move);
 }
@@ -289,11 +315,45 @@ static const struct gang *conclude(
 	}
 }
 
+/* The same where a node is emptied. */
+static void conclude_node(
+    struct scheduler *s, struct move_search *search, const struct victims_answer *answer, const char *node)
+{
+	char why[256];
+	size_t pods;
+	int64_t again_ns = search->passed_over ? LOOK_AGAIN_NS : DEMAND_AGAIN_NS;
+	if (answer->verdict == VICTIMS_BARRED) {
+		snprintf(why, sizeof why, "what would have to end so that a node can be cut into slices may not: %s",
+		    victims_bar_text(answer->missing));
+		demand_in_vain(s, search, why, !search->passed_over && !passes(answer), again_ns);
+	} else if (answer->verdict != VICTIMS_FOUND) {
+		demand_in_vain(s, search,
+		    "no node could be cut into slices for it on which all pods with GPUs are of berth's units",
+		    !search->passed_over, again_ns);
+	} else if (!search_nodes_suffice(s, search)) {
+		demand_in_vain(s, search, "not all of them would fit on nodes that may be emptied and cut into slices",
+		    true, again_ns);
+	} else if (answer->count > MOVE_UNITS_MAX) {
+		demand_in_vain(s, search, "too many units would have to end at a time", true, DEMAND_AGAIN_NS);
+	} else {
+		const struct policy_mig_config *config = search_node_chosen(s, search, node, &pods);
+		if (!config) {
+			moves_soon(s);
+			return;
+		}
+		struct move *move = begin_move(s, search, answer);
+		move->node = xstrdup(node);
+		move->config = xstrdup(config->name);
+		add_places_on(move, search, pods);
+		move_put(move);
+	}
+}
+
 /* All that may be ended is known. False: it is not yet, or has to be looked at once more. */
 static bool gathered(struct scheduler *s, struct move_search *search, int64_t until_ns)
 {
 	struct moves *moves = s->moves;
-	if (search->search)
+	if (search->search || search->emptying)
 		return true;
 	if (search->budget_changes != moves->budget_changes) {
 		moves->overtaken++;
@@ -304,7 +364,10 @@ static bool gathered(struct scheduler *s, struct move_search *search, int64_t un
 	if (!search_gather(s, search, moves->overtaken < OVERTAKEN_MAX ? until_ns : INT64_MAX))
 		return false;
 	moves->overtaken = 0;
-	search->search = victims_begin(s->fleet, &search->request);
+	if (search->cuts)
+		search_nodes_begin(s, search);
+	else
+		search->search = victims_begin(s->fleet, &search->request);
 	return true;
 }
 
@@ -316,11 +379,19 @@ void search_step(struct scheduler *s)
 	if (!gathered(s, search, until))
 		return;
 	while (!done && clock_now() < until)
-		done = victims_step(search->search, VICTIMS_EFFORT);
+		done = search->cuts ? search_node(s, search) : victims_step(search->search, VICTIMS_EFFORT);
 	if (!done)
 		return;
 	struct victims_answer answer;
 	s->moves->search = NULL;
+	if (search->cuts) {
+		const char *node;
+		victims_empty_finish(search->emptying, &answer, &node);
+		conclude_node(s, search, &answer, node);
+		victims_answer_free(&answer);
+		search_free(search);
+		return;
+	}
 	victims_finish(s->fleet, search->search, &answer);
 	const struct gang *gang = conclude(s, search, &answer);
 	victims_answer_free(&answer);

@@ -13,6 +13,7 @@ struct demand {
 	size_t count;
 	struct tracked **pods; /* NULL of a gang, whose members are looked up once it has its turn */
 	bool least;            /* of a gang no more than its quorum */
+	bool cuts;             /* a node is to be emptied for them, and cut into slices */
 };
 
 /* A unit as it is gathered. */
@@ -38,14 +39,19 @@ struct found {
 struct move_search {
 	struct arena arena; /* owns the request's texts and arrays, and itself */
 	struct victims_request request;
-	struct victims_search *search; /* NULL while units are gathered */
-	const char *id;                /* of the demand */
-	bool of_gang;                  /* id is a gang's key */
-	bool least;                    /* as the demand has it */
-	bool passed_over;              /* some units are on their way to end, or to return */
-	struct gang_asking *asking;    /* what the planner is asked for it, or NULL */
-	size_t named;                  /* the pod by which people know the demand */
-	struct tracked **demand;       /* dropped before one of them is freed */
+	struct victims_search *search;     /* NULL while units are gathered */
+	const char *id;                    /* of the demand */
+	bool of_gang;                      /* id is a gang's key */
+	bool least;                        /* as the demand has it */
+	bool cuts;                         /* as the demand has it */
+	struct victims_emptying *emptying; /* then, once units are gathered; */
+	const char **nodes;                /* names of those that are tried */
+	size_t node_count, node_at;
+	struct cut_room *rooms;     /* by pool: what those that may be emptied would take in all */
+	bool passed_over;           /* some units are on their way to end, or to return */
+	struct gang_asking *asking; /* what the planner is asked for it, or NULL */
+	size_t named;               /* the pod by which people know the demand */
+	struct tracked **demand;    /* dropped before one of them is freed */
 	size_t unit_room;
 	struct victims_unit *units;
 	struct found **found;          /* of each unit */
@@ -83,6 +89,21 @@ size_t search_next_budget(
 /* move_leaving.c: what ends without this search. Of what budgets have allowed, what they do not know yet is taken off.
  */
 void search_gather_leaving(struct scheduler *s, struct move_search *search, int64_t *allowed);
+/* move_node_search.c: a node is emptied for slices */
+/* Whether moves may end work for a pod that waits for slices. */
+bool search_may_cut(const struct scheduler *s, const struct pod *pod);
+void search_nodes_begin(struct scheduler *s, struct move_search *search);
+/* The next node; true when all were tried. */
+bool search_node(struct scheduler *s, struct move_search *search);
+/* Whether the whole demand would fit on nodes that may be emptied, no more of them than may be cut. */
+bool search_nodes_suffice(const struct scheduler *s, const struct move_search *search);
+/* Says what is to be done with the node of the answer, and how many of the pods it will take; NULL: it has changed. */
+const struct policy_mig_config *search_node_chosen(
+    struct scheduler *s, struct move_search *search, const char *name, size_t *pods);
+
+/* move_gather.c: the unit of the request that the pod is of, or NULL */
+const struct found *gather_found(
+    const struct scheduler *s, const struct move_search *search, const struct work_pod *pod);
 
 /* move_search.c */
 void search_begin(struct scheduler *s, const struct demand *demand);

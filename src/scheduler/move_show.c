@@ -67,6 +67,8 @@ static void write_move(const struct move *move, struct buf *out)
 	write_time("over", move->over_ns, out);
 	buf_printf(out, "\"costGPUMinutes\":%.1f,\"for\":{", move->cost / 60);
 	write_named(move->kind, move->namespace_, move->name, move->class_name, out);
+	buf_char(out, ',');
+	member(out, "repartition", move->node);
 	size_t bound = move->bound;
 	for (size_t i = 0; move->places && i < move->place_count; i++)
 		bound += move->places[i].bound;

@@ -105,8 +105,11 @@ void tell_begun(struct move *move)
 		milli += move->units[i].milli_gpus;
 	gpus_text(milli, gpus);
 	buf_init(&note, 8192);
-	buf_printf(&note, "%s GPUs %s taken for %zu pods, at a cost of %.0f GPU-minutes, from ", gpus,
-	    move->observed ? "would be" : "are", move->place_count, move->cost / 60);
+	buf_printf(
+	    &note, "%s GPUs %s taken for %zu pods", gpus, move->observed ? "would be" : "are", move->place_count);
+	if (move->node)
+		buf_printf(&note, ", for which node %s is cut into slices (%s)", move->node, move->config);
+	buf_printf(&note, ", at a cost of %.0f GPU-minutes, from ", move->cost / 60);
 	list_units(move, &note);
 	buf_printf(&note, " (%s)", move->id);
 	log_info(move->observed ? "a move would be made" : "a move begins",

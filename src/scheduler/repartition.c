@@ -68,6 +68,8 @@ void repartition_node_seen(struct scheduler *s, struct node *node)
 	noted->record = record;
 	noted->state_changed = (same && noted->state_changed) || strcmp(state_of(node), record.state) != 0;
 	fleet_repartition(s->fleet, node, repartition_taints(record.phase));
+	if (record.move[0])
+		move_node_shows(s, noted);
 	repartition_soon(s);
 }
 
@@ -104,7 +106,9 @@ static void wish_for(struct scheduler *s, const struct pod *pod)
 	    wishes->count >= REPARTITION_WISHES_MAX)
 		return;
 	wish = xcalloc(1, sizeof *wish);
-	*wish = (struct repartition_wish){.uid = xstrdup(pod->uid), .since_ns = clock_now()};
+	*wish = (struct repartition_wish){.uid = xstrdup(pod->uid),
+	    .since_ns = clock_now(),
+	    .demand = move_node_demand(pod->owner_uid ? pod->owner_uid : pod->uid)};
 	map_put(wishes, slice_of(wish->uid), wish);
 	repartition_soon(s);
 }
@@ -136,6 +140,7 @@ static struct repartition_view view_of(
 	    .state_changed = noted->state_changed,
 	    .names = &s->fleet->names,
 	    .spec = node->spec,
+	    .mover = noted->record.move[0] ? move_node_mover(s, noted->record.move) : REPARTITION_NO_MOVE,
 	    .gpu_pods = repartition_pods(s, node),
 	    .quarantined = quarantine_holds(&s->quarantine, slice_of(node->name)),
 	    .may_quarantine = s->policy.inforce->quarantine.after > 0,
@@ -154,7 +159,9 @@ static void look_back(struct scheduler *s, const struct repartition_node *noted,
 {
 	bool idle = view->rules && view->gpu_pods == 0 && now - noted->idle_ns >= view->rules->idle_for_ns;
 	view->wanted = !its_turn || repartition_is_wanted_here(s, node);
-	view->wanted_back = !view->wanted && idle && repartition_is_wanted_back(s, node, &noted->record);
+	view->wanted_back =
+	    !view->wanted && idle &&
+	    (move_node_is_wanted_back(s, noted->name) || repartition_is_wanted_back(s, node, &noted->record));
 }
 
 static void note_idle(struct scheduler *s, int64_t now)
@@ -291,6 +298,7 @@ void repartition_close(struct scheduler *s)
 	cursor = 0;
 	for (struct repartition_wish *wish; (wish = map_next(&all->wishes, &cursor));) {
 		free(wish->uid);
+		free(wish->demand);
 		free(wish);
 	}
 	map_free(&all->nodes);

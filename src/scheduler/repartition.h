@@ -28,6 +28,9 @@ struct repartition_wish {
 	char *uid;
 	int64_t since_ns;
 	int64_t not_before_ns; /* no node was found for it: not sooner again */
+	bool in_vain;          /* no node would do for it as it stands: one might be emptied */
+	bool served;           /* by what is under way */
+	char *demand;          /* what of it moves are made for goes by this */
 };
 
 struct repartitions {
@@ -63,9 +66,10 @@ bool repartition_asks_for_any(
 /* Whether one of the configurations gives any of what the pod asks for. */
 bool repartition_could_give(const struct scheduler *s, const struct pod *pod, const struct policy_mig *rules);
 bool repartition_finds_room(const struct scheduler *s, const struct pod *pod);
-/* Whether it would fit on the node, were that to show this and nothing that has GPUs stood there. */
+/* Whether it would fit on the node, were that to show this and nothing that has GPUs stood there. `milli`, if not NULL,
+ * gets what it would take of the GPUs, in thousandths. */
 bool repartition_would_fit(const struct scheduler *s, const struct pod *pod, const struct node *node,
-    const struct repartition_amounts *amounts);
+    const struct repartition_amounts *amounts, int64_t *milli);
 void repartition_add(struct repartition_amounts *sums, const char *resource, int64_t amount);
 /* Whether a pod waits for any of this. */
 bool repartition_is_wanted(const struct scheduler *s, const struct repartition_amounts *gives);
@@ -80,6 +84,33 @@ bool repartition_is_wanted_back(struct scheduler *s, const struct node *node, co
 size_t repartition_in_use(const struct scheduler *s, uint16_t pool);
 /* Where slices are short, a node that would do is noted as chosen. */
 void repartition_choose(struct scheduler *s);
+/* Pools whose configurations give what the pod of the wish asks for, for long enough by now, and that may have more
+ * nodes cut. False: none. */
+bool repartition_pools(
+    const struct scheduler *s, const struct repartition_wish *wish, const struct pod *pod, bool open[POLICY_POOLS_MAX]);
+/* The first configuration that gives the pod room on the node once nothing that has GPUs stands there, or NULL. */
+const struct policy_mig_config *repartition_config_for(const struct scheduler *s, const struct pod *pod,
+    const struct node *node, struct repartition_amounts *want, int64_t *milli);
+/* Whether its label asks for the configuration by now: that is not likely to get more out of the manager. */
+bool repartition_asks_already(const struct node *node, const struct policy_mig_config *config);
+/* It is chosen to get that configuration, once the move has ended what stands there. False: it cannot be any more. */
+bool repartition_choose_node(struct scheduler *s, struct node *node, const char *config, const char *move);
+
+/* move_node.c: moves that end what stands on a node */
+/* What the demand goes by for which a node is emptied: of the pods of that owner, or of that pod. To be freed. */
+char *move_node_demand(const char *uid);
+enum repartition_mover move_node_mover(const struct scheduler *s, const char *move);
+/* It shows what it is to give: room is held there for those it was emptied for. */
+void move_node_shows(struct scheduler *s, const struct repartition_node *noted);
+/* Nodes of the pool that moves are to empty and that bear no record yet; or, `observed`, that moves would empty. */
+size_t move_node_coming(const struct scheduler *s, uint16_t pool, bool observed);
+/* Whether a move holds, or makes, room for the pod. */
+bool move_node_serves(const struct scheduler *s, const char *uid);
+/* Whether a unit of a move waits to return to where it stood. */
+bool move_node_is_wanted_back(const struct scheduler *s, const char *node);
+/* Why none is emptied for the pod. */
+void move_node_help(
+    const struct scheduler *s, const struct pod *pod, void (*say)(void *ctx, struct buf *line), void *ctx);
 
 /* repartition_write.c: one write at a time: the node is read, and changed exactly as it was read */
 void repartition_write_begin(

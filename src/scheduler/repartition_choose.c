@@ -2,6 +2,7 @@
  * expected to end in time; judged as it would be then by the code that places pods. */
 #include "scheduler/repartition.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define SHORT_MAX 256           /* waiting pods looked at, the first in line */
@@ -125,17 +126,17 @@ size_t repartition_in_use(const struct scheduler *s, uint16_t pool)
 		const struct node *node = fleet_find(s->fleet, slice_of(noted->name));
 		count += node && node->pool == pool && (noted->chosen || noted->record.phase != REPARTITION_FAILED);
 	}
-	return count;
+	return count + move_node_coming(s, pool, false);
 }
 
-/* Pools whose configurations give what the pod asks for, for long enough by now, and that may have more nodes cut. */
-static bool pools_for(const struct scheduler *s, const struct short_pod *asks, bool open[POLICY_POOLS_MAX])
+bool repartition_pools(
+    const struct scheduler *s, const struct repartition_wish *wish, const struct pod *pod, bool open[POLICY_POOLS_MAX])
 {
-	int64_t waited_ns = clock_now() - asks->wish->since_ns;
+	int64_t waited_ns = clock_now() - wish->since_ns;
 	bool any = false;
 	for (uint16_t i = 0; i < s->policy.inforce->pool_count; i++) {
 		const struct policy_mig *rules = s->policy.inforce->pools[i].mig;
-		open[i] = rules && waited_ns >= rules->after_ns && repartition_could_give(s, asks->pod, rules) &&
+		open[i] = rules && waited_ns >= rules->after_ns && repartition_could_give(s, pod, rules) &&
 		          repartition_in_use(s, i) < rules->max_nodes;
 		any |= open[i];
 	}
@@ -164,8 +165,8 @@ static void find_candidates(
 	}
 }
 
-static void choose_node(
-    struct scheduler *s, struct node *node, const char *config, const struct repartition_amounts *want)
+static void choose_node(struct scheduler *s, struct node *node, const char *config,
+    const struct repartition_amounts *want, const char *move)
 {
 	struct repartition_node *noted = repartition_note(s, node->name);
 	struct repartition_amounts had;
@@ -173,42 +174,61 @@ static void choose_node(
 	noted->chosen = true;
 	repartition_begin(&noted->record, config, labels_get(&node->spec->labels, MIG_CONFIG_LABEL), want, &had,
 	    clock_wall() / NS_PER_MS * NS_PER_MS);
+	snprintf(noted->record.move, sizeof noted->record.move, "%s", move);
 	fleet_repartition(s->fleet, node, true);
 }
 
-static bool asks_already(const struct node *node, const struct policy_mig_config *config)
+bool repartition_choose_node(struct scheduler *s, struct node *node, const char *config, const char *move)
+{
+	const struct policy_mig *rules = repartition_rules(s, node);
+	struct repartition_amounts want;
+	/* The move's own node is among those that are coming. */
+	if (!rules || !node->spec || node->spec->repartition || repartition_in_use(s, node->pool) > rules->max_nodes)
+		return false;
+	for (size_t i = 0; i < rules->config_count; i++) {
+		if (strcmp(rules->configs[i].name, config) != 0)
+			continue;
+		if (!repartition_can(node->spec, &s->fleet->names) ||
+		    !repartition_wanted(node->spec, &rules->configs[i], &want))
+			return false;
+		choose_node(s, node, config, &want, move);
+		return true;
+	}
+	return false;
+}
+
+bool repartition_asks_already(const struct node *node, const struct policy_mig_config *config)
 {
 	const char *label = labels_get(&node->spec->labels, MIG_CONFIG_LABEL);
 	return label && strcmp(label, config->name) == 0;
 }
 
-/* The first configuration that gives the pod room on the node, or NULL. */
-static const struct policy_mig_config *config_for(
-    const struct scheduler *s, const struct pod *pod, const struct node *node, struct repartition_amounts *want)
+const struct policy_mig_config *repartition_config_for(const struct scheduler *s, const struct pod *pod,
+    const struct node *node, struct repartition_amounts *want, int64_t *milli)
 {
 	const struct policy_mig *rules = repartition_rules(s, node);
 	for (size_t i = 0; i < rules->config_count; i++)
 		if (repartition_wanted(node->spec, &rules->configs[i], want) &&
-		    repartition_asks_for_any(s, pod, want) && repartition_would_fit(s, pod, node, want))
+		    repartition_asks_for_any(s, pod, want) && repartition_would_fit(s, pod, node, want, milli))
 			return &rules->configs[i];
 	return NULL;
 }
 
 /* A label that asks for it already is not likely to get more out of the manager: such a node comes last. */
-static bool choose_for(struct scheduler *s, const struct short_pod *asks, struct choice *choice)
+static bool choose_for(
+    struct scheduler *s, const struct short_pod *asks, const bool open[POLICY_POOLS_MAX], struct choice *choice)
 {
-	bool open[POLICY_POOLS_MAX] = {false};
 	struct repartition_amounts want, last_want;
 	const struct policy_mig_config *last = NULL;
 	struct node *last_node = NULL;
-	if (!pools_for(s, asks, open))
-		return false;
 	find_candidates(s, asks->pod, open, choice);
 	for (size_t i = 0; i < choice->count; i++) {
 		struct node *node = choice->candidates[i].node;
-		const struct policy_mig_config *config = config_for(s, asks->pod, node, &want);
-		if (config && !asks_already(node, config)) {
-			choose_node(s, node, config->name, &want);
+		if (move_node_is_wanted_back(s, node->name))
+			continue;
+		const struct policy_mig_config *config = repartition_config_for(s, asks->pod, node, &want, NULL);
+		if (config && !repartition_asks_already(node, config)) {
+			choose_node(s, node, config->name, &want, "");
 			return true;
 		}
 		if (config && !last) {
@@ -218,16 +238,16 @@ static bool choose_for(struct scheduler *s, const struct short_pod *asks, struct
 		}
 	}
 	if (last)
-		choose_node(s, last_node, last->name, &last_want);
+		choose_node(s, last_node, last->name, &last_want, "");
 	return last != NULL;
 }
 
-/* Whether nothing need be done for the pod: by what is under way; or, of a gang's members, who find room together or
- * not at all, by what is free. */
+/* Whether nothing need be done for the pod: by what is under way; by a move for it; or, of a gang's members, who find
+ * room together or not at all, by what is free. */
 static bool is_served(const struct scheduler *s, const struct pod *pod, struct repartition_amounts *left,
     struct repartition_amounts *there)
 {
-	return take(s, pod, left) || (pod->gang && take(s, pod, there));
+	return take(s, pod, left) || move_node_serves(s, pod->uid) || (pod->gang && take(s, pod, there));
 }
 
 static bool any_gangs(const struct short_pod *line, size_t count)
@@ -251,13 +271,21 @@ void repartition_choose(struct scheduler *s)
 		there = free_slices(s);
 	for (size_t i = 0; i < count && judged < JUDGED_MAX && choice.walked < WALKED_MAX; i++) {
 		struct repartition_wish *wish = line[i].wish;
-		if (is_served(s, line[i].pod, &left, &there) || wish->not_before_ns > now)
+		bool served = is_served(s, line[i].pod, &left, &there), open[POLICY_POOLS_MAX] = {false};
+		wish->in_vain &= !served;
+		wish->served = served;
+		if (served || wish->not_before_ns > now)
 			continue;
 		judged++;
+		wish->in_vain = false;
 		if (!line[i].pod->gang && repartition_finds_room(s, line[i].pod))
 			continue;
-		if (choose_for(s, &line[i], &choice))
+		bool any = repartition_pools(s, wish, line[i].pod, open);
+		if (any && choose_for(s, &line[i], open, &choice))
 			break;
+		wish->in_vain = any;
+		if (any)
+			moves_soon(s);
 		if (now - wish->since_ns >= AGAIN_NS)
 			wish->not_before_ns = now + AGAIN_NS;
 	}

@@ -33,10 +33,10 @@ void repartition_tell(struct scheduler *s, const char *name, enum repartition_ac
 	        "its GPUs are again as they were, %s and not %s", false},
 	    [REPARTITION_QUARANTINE] = {"quarantined", "RepartitionStuck",
 	        "left alone: its GPUs are not again as they were, %s and not %s", true},
-	    [REPARTITION_FORGET] = {"left", "RepartitionLeft", "berth leaves its GPUs alone, from %s to %s", false},
+	    [REPARTITION_LEAVE] = {"left", "RepartitionLeft", "berth leaves its GPUs alone, from %s to %s", false},
 	};
 	char note[NOTE_BYTES_MAX];
-	if (act >= sizeof said / sizeof *said || !said[act].reason || (act == REPARTITION_FORGET && !why))
+	if (act >= sizeof said / sizeof *said || !said[act].reason)
 		return;
 	const struct repartition_record *record = act == REPARTITION_TAINT ? after : before;
 	const char *outcome = act == REPARTITION_ADMIT && before->back ? "back" : said[act].outcome;
@@ -90,6 +90,8 @@ void repartition_write_all(const struct scheduler *s, struct buf *out)
 		next_member(out, "to", record->to);
 		next_member(out, "from", record->from[0] ? record->from : NULL);
 		buf_printf(out, ",\"back\":%s,", record->back ? "true" : "false");
+		member(out, "move", record->move[0] ? record->move : NULL);
+		buf_char(out, ',');
 		member(out, "since", since);
 		buf_char(out, '}');
 	}
@@ -136,8 +138,9 @@ void repartition_help(
 		clock_format(record->since_ns, since);
 		buf_init(&line, LINE_BYTES_MAX);
 		if (nodes[i]->chosen || record->phase == REPARTITION_DRAINING || record->phase == REPARTITION_APPLYING)
-			buf_printf(&line, "node %s is being repartitioned to %s, since %s (%s)", nodes[i]->name,
-			    record->to, since, phase_of(nodes[i]));
+			buf_printf(&line, "node %s is being repartitioned to %s, since %s (%s%s%s)", nodes[i]->name,
+			    record->to, since, phase_of(nodes[i]),
+			    record->move[0] ? "; what has GPUs there is ended by " : "", record->move);
 		else
 			buf_printf(&line, "node %s could not be repartitioned to %s, since %s (%s)", nodes[i]->name,
 			    record->to, since, phase_of(nodes[i]));
@@ -145,4 +148,5 @@ void repartition_help(
 	}
 	free(nodes);
 	help_full(s, pod, say, ctx);
+	move_node_help(s, pod, say, ctx);
 }

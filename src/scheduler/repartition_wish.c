@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "berth/team.h"
 #include "cluster/lanes.h"
 
 #define WALK_MAX 5000 /* pending pods looked at in one look for one that wants whole GPUs */
@@ -70,9 +71,11 @@ static struct node *imagine(
 }
 
 bool repartition_would_fit(const struct scheduler *s, const struct pod *pod, const struct node *node,
-    const struct repartition_amounts *amounts)
+    const struct repartition_amounts *amounts, int64_t *milli)
 {
 	struct node *imagined = imagine(s, node, amounts);
+	if (milli)
+		*milli = team_milli(imagined, &pod->demand);
 	bool fits = decide_node(s->fleet, pod, imagined, NULL) == REASON_CODE_FITS;
 	decide_whole_node_free(imagined);
 	return fits;
@@ -84,6 +87,7 @@ static void forget(struct scheduler *s, struct repartition_wish *wish)
 {
 	map_remove(&s->repartitions->wishes, slice_of(wish->uid));
 	free(wish->uid);
+	free(wish->demand);
 	free(wish);
 }
 
@@ -197,7 +201,7 @@ static bool is_wanted_otherwise(struct scheduler *s, const struct node *node, co
 		for (size_t i = 0; i < rules->config_count && !repartition_finds_room(s, pod); i++) {
 			struct repartition_amounts want;
 			if (repartition_wanted(node->spec, &rules->configs[i], &want) &&
-			    repartition_asks_for_any(s, pod, &want) && repartition_would_fit(s, pod, node, &want))
+			    repartition_asks_for_any(s, pod, &want) && repartition_would_fit(s, pod, node, &want, NULL))
 				return true;
 		}
 	}
@@ -215,7 +219,7 @@ bool repartition_is_wanted_back(struct scheduler *s, const struct node *node, co
 		    !repartition_asks_for_any(s, pod, &record->had) || ledger_find(s->fleet, slice_of(pod->uid)))
 			continue;
 		judged++;
-		if (!repartition_finds_room(s, pod) && repartition_would_fit(s, pod, node, &record->had))
+		if (!repartition_finds_room(s, pod) && repartition_would_fit(s, pod, node, &record->had, NULL))
 			return true;
 	}
 	if (!tracked)

@@ -80,9 +80,13 @@ func (p *peaks) crew(name string, size int32) {
 
 func (p *peaks) deployAs(name string, replicas int32, gpus int64, said map[string]string) {
 	p.t.Helper()
+	p.deployPods(name, replicas, harness.PodSpec(gpus), said)
+}
+
+func (p *peaks) deployPods(name string, replicas int32, spec v1.PodSpec, said map[string]string) {
+	p.t.Helper()
 	p.serves = name
 	labels := map[string]string{"app": name}
-	spec := harness.PodSpec(gpus)
 	spec.TerminationGracePeriodSeconds = ptr.To[int64](1)
 	_, err := plane.Client.AppsV1().Deployments(p.namespace).Create(p.t.Context(), &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: name},

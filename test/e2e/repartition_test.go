@@ -177,6 +177,46 @@ func TestANodeIsCutIntoSlicesAndMadeWholeAgain(t *testing.T) {
 	must(t, s.berth.MatchesFreshList(t.Context(), plane, 15*time.Second))
 }
 
+// No node is idle, and replicas wait for slices that they may preempt gangs
+// for: one gang is ended, with berth killed meanwhile, and its node cut; it
+// returns once the replicas are gone.
+func TestANodeIsEmptiedAndCutIntoSlicesAndTheGangReturns(t *testing.T) {
+	text, err := os.ReadFile(movesPolicy)
+	must(t, err)
+	policy := filepath.Join(t.TempDir(), "policy.yaml")
+	must(t, os.WriteFile(policy, []byte(withMIG(t, string(text))), 0o644))
+	p := newPeaks(t, policy, 2, 1, 1)
+	startMIGManager(t, 8, "h100-000", "h100-001")
+	p.allTrain(20 * time.Second)
+	spec := harness.PodSpec(0)
+	for _, amounts := range []v1.ResourceList{spec.Containers[0].Resources.Requests, spec.Containers[0].Resources.Limits} {
+		amounts[migSlice] = *resource.NewQuantity(4, resource.DecimalSI)
+	}
+	p.deployPods("small", 3, spec, nil)
+	eventually(t, 20*time.Second, func() []string {
+		p.wholeUnits()
+		if p.suspended(p.namespace) == 0 {
+			return []string{"no gang is suspended, " + p.moves()}
+		}
+		return nil
+	})
+	p.berth.Kill()
+	must(t, p.berth.Restart(t.Context()))
+	p.serve(30*time.Second, 3)
+	if suspended := p.suspended(p.namespace); suspended != 1 {
+		t.Errorf("%d gangs are suspended for the slices of one node", suspended)
+	}
+	p.scale(0)
+	p.allTrain(40 * time.Second)
+	p.noMoves(20 * time.Second)
+	for name, node := range fresh(t).Nodes {
+		if node.Annotations[repartitionKey] != "" || len(node.Spec.Taints) > 0 || node.Labels[migConfig] != "all-disabled" {
+			t.Errorf("%s is not as it was: %v %v %v", name, node.Annotations, node.Spec.Taints, node.Labels)
+		}
+	}
+	must(t, p.berth.MatchesFreshList(t.Context(), plane, 15*time.Second))
+}
+
 const cutNode = "h100-cut"
 
 // cutsANode lets berth begin with a node of its own, on which no MIG manager

@@ -300,16 +300,29 @@ class Others(Repartition):
         self.phase("applying")
         self.cluster.patch("/api/v1/nodes/m0", {"metadata": {"labels": {CONFIG: "all-balanced"}}})
         self.rests()
-        self.assertIsNone(self.record())
+        time.sleep(3)  # its pod waits still
+        self.assertEqual((self.record()["phase"], self.taints()), ("failed", []))
         self.assertEqual((self.label(), self.outcome("left")), ("all-balanced", 1))
+        self.assertEqual(self.label("m1"), "all-1g.10gb")
 
     def test_somebody_else_who_takes_the_taint_away_has_the_node(self):
         self.manager.behaviour = "silent"
         self.slices()
         self.phase("applying")
         self.cluster.patch("/api/v1/nodes/m0", {"spec": {"taints": []}})
-        wait_for(lambda: not self.record(), what="the record's end")
-        self.assertEqual((self.label(), self.taints()), ("all-1g.10gb", []))
+        self.phase("failed")
+        time.sleep(3)
+        self.assertEqual((self.label(), self.taints(), self.record()["phase"]), ("all-1g.10gb", [], "failed"))
+
+    def test_somebody_else_who_takes_the_taint_away_before_anything_was_touched(self):
+        self.slices()
+        self.phase("draining")
+        self.standing("gpu-foreign", "m0")
+        self.cluster.patch("/api/v1/nodes/m0", {"spec": {"taints": []}})
+        self.phase("failed")
+        self.cluster.delete_pod("gpu-foreign")
+        self.phase("applied", "m1")
+        self.assertEqual((self.label(), self.taints(), self.record()["phase"]), ("all-disabled", [], "failed"))
 
     def test_other_taints_stay(self):
         other = {"key": "example.com/x", "value": "y", "effect": "PreferNoSchedule"}

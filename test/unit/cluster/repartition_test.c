@@ -15,6 +15,7 @@ static const struct repartition_record record = {.phase = REPARTITION_APPLYING,
     .to = "all-1g.10gb",
     .from = "all-disabled",
     .state = "success",
+    .move = "move-1-1",
     .since_ns = SINCE,
     .want = {2, {{"nvidia.com/mig-1g.10gb", 14}, {"nvidia.com/mig-1g.10gb.me", 2}}},
     .had = {1, {{"nvidia.com/gpu", 2}}}};
@@ -30,7 +31,8 @@ static void test_there_and_back(void **state)
 	repartition_write(&record, &text);
 	assert_string_equal(text.data,
 	    "{\"version\":1,\"phase\":\"applying\",\"back\":true,\"to\":\"all-1g.10gb\",\"from\":\"all-disabled\","
-	    "\"state\":\"success\",\"since\":\"2026-09-21T14:13:20.123Z\",\"want\":{\"nvidia.com/mig-1g.10gb\":14,"
+	    "\"state\":\"success\",\"move\":\"move-1-1\",\"since\":\"2026-09-21T14:13:20.123Z\",\"want\":{\"nvidia.com/"
+	    "mig-1g.10gb\":14,"
 	    "\"nvidia.com/mig-1g.10gb.me\":2},\"had\":{\"nvidia.com/gpu\":2}}");
 	assert_true(repartition_read(buf_slice(&text), &read));
 	assert_int_equal(read.since_ns, SINCE);

@@ -13,7 +13,7 @@
 static struct move_steps begun(void)
 {
 	struct move_steps steps;
-	move_begin(&steps, 10 * SECOND, 30 * SECOND, 0);
+	move_begin(&steps, false, 10 * SECOND, 30 * SECOND, 0);
 	return steps;
 }
 
@@ -21,7 +21,7 @@ static struct move_steps begun(void)
 static struct move_steps plain(void)
 {
 	struct move_steps steps;
-	move_begin(&steps, 0, 30 * SECOND, 11 * SECOND);
+	move_begin(&steps, false, 0, 30 * SECOND, 11 * SECOND);
 	return steps;
 }
 
@@ -48,6 +48,7 @@ static void stays(struct move_steps *steps, const struct move_facts *facts)
 static void to(struct move_steps *steps, enum move_phase phase)
 {
 	struct move_facts facts = waiting(11);
+	facts.node = phase > MOVE_TAINT ? MOVE_NODE_TAINTED : MOVE_NODE_OPEN;
 	for (int i = 0; steps->phase != phase && i < MOVE_OVER; i++)
 		move_step(steps, &facts);
 	assert_int_equal(steps->phase, phase);
@@ -104,7 +105,7 @@ static void test_without_notice_and_without_suspensions(void **state)
 	(void)state;
 	struct move_steps steps;
 	struct move_facts facts = waiting(0);
-	move_begin(&steps, 0, 0, 0);
+	move_begin(&steps, false, 0, 0, 0);
 	goes(&steps, &facts, MOVE_DRY_RUN);
 	to(&steps, MOVE_BIND);
 	facts.wanting = 0, facts.bound = 3;
@@ -192,6 +193,7 @@ static void test_nobody_waits_any_more(void **state)
 		bool told = phase == MOVE_GRACE || phase == MOVE_NOTICE;
 		struct move_steps steps = told ? begun() : plain();
 		struct move_facts facts = waiting(11);
+		steps.cuts = phase == MOVE_TAINT || phase == MOVE_CUT;
 		to(&steps, phase);
 		facts.wanting = 0;
 		goes(&steps, &facts, MOVE_RETURN);
@@ -225,6 +227,7 @@ static void test_served_without_it(void **state)
 		bool told = phase == MOVE_GRACE || phase == MOVE_NOTICE;
 		struct move_steps steps = told ? begun() : plain();
 		struct move_facts facts = waiting(11);
+		steps.cuts = phase == MOVE_TAINT || phase == MOVE_CUT;
 		to(&steps, phase);
 		facts.served = true;
 		if (phase < MOVE_EVICT)
@@ -255,7 +258,7 @@ static void test_called_off(void **state)
 	facts.act = false;
 	goes(&steps, &facts, MOVE_RETURN);
 	assert_int_equal(steps.stop, MOVE_STOP_CALLED_OFF);
-	move_resume(&steps, true, 0, 0, 0);
+	move_resume(&steps, true, false, 0, 0, 0);
 	facts.suspended = 1;
 	goes(&steps, &facts, MOVE_RETURN); /* what is lent returns as well */
 }
@@ -265,21 +268,122 @@ static void test_taken_up(void **state)
 	(void)state;
 	struct move_steps steps;
 	struct move_facts facts = waiting(0);
-	move_resume(&steps, false, 10 * SECOND, 30 * SECOND, 4 * SECOND);
+	move_resume(&steps, false, false, 10 * SECOND, 30 * SECOND, 4 * SECOND);
 	stays(&steps, &facts); /* the notice goes on */
 	facts.now_ns = 4 * SECOND;
 	goes(&steps, &facts, MOVE_DRY_RUN);
 	goes(&steps, &facts, MOVE_EVICT);
-	move_resume_untold(&steps, 10 * SECOND, 30 * SECOND, 4 * SECOND);
+	move_resume_untold(&steps, false, 10 * SECOND, 30 * SECOND, 4 * SECOND);
 	goes(&steps, &facts, MOVE_DRY_RUN);
 	goes(&steps, &facts, MOVE_NOTICE);
 	goes(&steps, &facts, MOVE_GRACE);
 	stays(&steps, &facts);
-	move_resume(&steps, true, 0, 0, 0);
+	move_resume(&steps, true, false, 0, 0, 0);
 	facts.suspended = 1;
 	assert_int_equal(steps.phase, MOVE_LENT);
 	facts.quiet = true;
 	goes(&steps, &facts, MOVE_RETURN);
+}
+
+/* One that empties a node, which is then cut. */
+static void test_a_node_is_emptied(void **state)
+{
+	(void)state;
+	struct move_steps steps;
+	struct move_facts facts = waiting(0);
+	move_begin(&steps, true, 10 * SECOND, 30 * SECOND, 0);
+	goes(&steps, &facts, MOVE_TAINT);
+	stays(&steps, &facts);
+	facts.now_ns = MOVE_AGAIN_NS;
+	assert_int_equal(move_step(&steps, &facts), MOVE_AGAIN);
+	facts.node = MOVE_NODE_TAINTED;
+	goes(&steps, &facts, MOVE_DRY_RUN);
+	goes(&steps, &facts, MOVE_NOTICE);
+	goes(&steps, &facts, MOVE_GRACE);
+	facts.now_ns += 10 * SECOND;
+	goes(&steps, &facts, MOVE_DRY_RUN);
+	goes(&steps, &facts, MOVE_EVICT);
+	goes(&steps, &facts, MOVE_SUSPEND);
+	goes(&steps, &facts, MOVE_EMPTY);
+	facts.suspended = 1;
+	goes(&steps, &facts, MOVE_CUT);
+	assert_true(move_holds(&steps));
+	assert_false(move_has_room(&steps));
+	facts.node = MOVE_NODE_APPLYING;
+	facts.now_ns += 3600 * SECOND; /* how long that may take is not the move's to say */
+	stays(&steps, &facts);
+	facts.node = MOVE_NODE_CUT;
+	goes(&steps, &facts, MOVE_BIND);
+	assert_true(move_has_room(&steps));
+	facts.node = MOVE_NODE_LOST; /* its slices are used by now */
+	stays(&steps, &facts);
+	facts.wanting = 0, facts.bound = 3;
+	goes(&steps, &facts, MOVE_LENT);
+}
+
+static void test_a_node_that_is_lost_stops_it_until_it_is_cut(void **state)
+{
+	(void)state;
+	static const enum move_phase phases[] = {
+	    MOVE_TAINT, MOVE_NOTICE, MOVE_DRY_RUN, MOVE_EVICT, MOVE_SUSPEND, MOVE_EMPTY, MOVE_CUT};
+	for (size_t i = 0; i < sizeof phases / sizeof *phases; i++) {
+		struct move_steps steps;
+		struct move_facts facts = waiting(0);
+		move_begin(&steps, true, 10 * SECOND, 0, 0);
+		facts.node = phases[i] == MOVE_TAINT ? MOVE_NODE_OPEN : MOVE_NODE_TAINTED;
+		for (int k = 0; steps.phase != phases[i] && k < MOVE_OVER; k++) {
+			facts.now_ns += steps.phase == MOVE_GRACE ? 10 * SECOND : 0;
+			move_step(&steps, &facts);
+		}
+		assert_int_equal(steps.phase, phases[i]);
+		facts.node = MOVE_NODE_LOST;
+		goes(&steps, &facts, MOVE_RETURN);
+		assert_int_equal(steps.stop, MOVE_STOP_NOT_CUT);
+	}
+}
+
+/* Whatever keeps the node from being tainted, or from being cut once it was emptied, is not waited for for ever. */
+static void test_a_node_that_stays_as_it_is_stops_it(void **state)
+{
+	(void)state;
+	struct move_steps steps;
+	struct move_facts facts = waiting(0);
+	move_begin(&steps, true, 0, 0, 0);
+	to(&steps, MOVE_TAINT);
+	facts.now_ns = 11 * SECOND + MOVE_ACT_NS;
+	goes(&steps, &facts, MOVE_RETURN);
+	assert_int_equal(steps.stop, MOVE_STOP_NOT_CUT);
+	facts = waiting(0);
+	facts.node = MOVE_NODE_TAINTED;
+	move_begin(&steps, true, 0, 0, 0);
+	for (int i = 0; steps.phase != MOVE_CUT && i < MOVE_OVER; i++)
+		move_step(&steps, &facts);
+	stays(&steps, &facts);
+	facts.now_ns = MOVE_STUCK_NS;
+	goes(&steps, &facts, MOVE_RETURN);
+	assert_int_equal(steps.stop, MOVE_STOP_STUCK);
+}
+
+/* The next process goes on from what the node says. */
+static void test_a_node_is_taken_up(void **state)
+{
+	(void)state;
+	static const enum move_node nodes[] = {MOVE_NODE_TAINTED, MOVE_NODE_APPLYING, MOVE_NODE_CUT};
+	for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
+		struct move_steps steps;
+		struct move_facts facts = waiting(0);
+		facts.node = nodes[i];
+		move_resume(&steps, false, true, 10 * SECOND, 30 * SECOND, 4 * SECOND);
+		goes(&steps, &facts, MOVE_GRACE);
+		stays(&steps, &facts);
+		facts.now_ns = 4 * SECOND;
+		goes(&steps, &facts, MOVE_DRY_RUN);
+	}
+	struct move_steps steps;
+	struct move_facts facts = waiting(0);
+	move_resume(&steps, false, true, 10 * SECOND, 30 * SECOND, 4 * SECOND);
+	goes(&steps, &facts, MOVE_RETURN); /* nothing has ended yet, or the node was given up */
+	assert_int_equal(steps.stop, MOVE_STOP_NOT_CUT);
 }
 
 static uint64_t drawn(uint64_t *seed)
@@ -301,7 +405,7 @@ static void test_random_facts(void **state)
 		struct move_facts facts = waiting(0);
 		bool dry = false;
 		int step = 0;
-		move_begin(&steps, (int64_t)(drawn(&seed) % 3) * SECOND, 0, 0);
+		move_begin(&steps, drawn(&seed) % 3 == 0, (int64_t)(drawn(&seed) % 3) * SECOND, 0, 0);
 		for (; steps.phase != MOVE_OVER && step < 2000; step++) {
 			enum move_phase before = steps.phase;
 			facts.now_ns += (int64_t)(drawn(&seed) % 7) * SECOND;
@@ -310,6 +414,8 @@ static void test_random_facts(void **state)
 			facts.failed = drawn(&seed) % 5 == 0;
 			facts.act = drawn(&seed) % 100 != 0;
 			facts.quiet = drawn(&seed) % 10 == 0;
+			facts.node =
+			    (enum move_node)(drawn(&seed) % 12 ? drawn(&seed) % MOVE_NODE_LOST : MOVE_NODE_LOST);
 			facts.pods_left = drawn(&seed) % 3;
 			if (facts.wanting > 0 && drawn(&seed) % 20 == 0)
 				facts.wanting--, facts.bound += drawn(&seed) % 2;
@@ -344,6 +450,10 @@ int main(void)
 	    cmocka_unit_test(test_bound_in_part_when_the_time_is_over),
 	    cmocka_unit_test(test_called_off),
 	    cmocka_unit_test(test_taken_up),
+	    cmocka_unit_test(test_a_node_is_emptied),
+	    cmocka_unit_test(test_a_node_that_is_lost_stops_it_until_it_is_cut),
+	    cmocka_unit_test(test_a_node_that_stays_as_it_is_stops_it),
+	    cmocka_unit_test(test_a_node_is_taken_up),
 	    cmocka_unit_test(test_random_facts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

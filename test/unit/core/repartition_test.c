@@ -415,9 +415,9 @@ static const struct step steps[] = {
     {REPARTITION_RESTORING, "", "", "failed", "failed", false, false, 10, REPARTITION_RESTORED},
     {REPARTITION_RESTORING, "", "", "pending", "pending", false, false, 10, REPARTITION_WAIT},
     /* others */
-    {REPARTITION_APPLYING, "off", "other", "success", "success", false, false, 10, REPARTITION_FORGET},
-    {REPARTITION_RESTORING, "off", "other", "success", "success", false, false, 10, REPARTITION_FORGET},
-    {REPARTITION_DRAINING, "off", "other", "success", "success", false, false, 10, REPARTITION_GIVE_UP},
+    {REPARTITION_APPLYING, "off", "other", "success", "success", false, false, 10, REPARTITION_LEAVE},
+    {REPARTITION_RESTORING, "off", "other", "success", "success", false, false, 10, REPARTITION_LEAVE},
+    {REPARTITION_DRAINING, "off", "other", "success", "success", false, false, 10, REPARTITION_LEAVE},
     {REPARTITION_DRAINING, "off", "off", "success", "success", false, false, 1, REPARTITION_WAIT},
     {REPARTITION_DRAINING, "off", "off", "success", "success", false, false, 2, REPARTITION_LABEL},
     {REPARTITION_FAILED, "off", "off", "success", "success", false, false, 999, REPARTITION_WAIT},
@@ -462,6 +462,57 @@ static void what_is_done_next(void **state)
 	fleet_free(fleet);
 }
 
+/* A node that a move empties, whose pods it ends or not. */
+static void what_a_move_empties_waits_for_it(void **state)
+{
+	static const struct {
+		enum repartition_mover mover;
+		size_t pods;
+		bool wanted;
+		int age;
+		enum repartition_act act;
+	} cases[] = {
+	    {REPARTITION_ENDS, 1, false, 1000, REPARTITION_WAIT}, /* its notice may be long */
+	    {REPARTITION_ENDS, 0, true, 10, REPARTITION_WAIT},    /* a unit stands elsewhere, too */
+	    {REPARTITION_EMPTIED, 1, true, 1000, REPARTITION_WAIT},
+	    {REPARTITION_EMPTIED, 0, false, 10, REPARTITION_LABEL},
+	    {REPARTITION_STOPPED, 1, true, 1, REPARTITION_GIVE_UP},
+	    {REPARTITION_STOPPED, 0, true, 10, REPARTITION_LABEL}, /* it is idle all the same */
+	    {REPARTITION_STOPPED, 0, false, 10, REPARTITION_GIVE_UP},
+	    {REPARTITION_NO_MOVE, 1, true, 99, REPARTITION_WAIT},
+	    {REPARTITION_NO_MOVE, 1, true, 100, REPARTITION_PUT_OFF},
+	};
+	struct fleet *fleet = fleet_new(&world_catalogue);
+	struct node_spec *spec = spec_of(fleet, "n", &model, 2);
+	struct repartition_record record = {
+	    .phase = REPARTITION_DRAINING, .to = "small", .from = "off", .move = "move-1", .since_ns = NOW};
+	const char *why, *label;
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct repartition_view view = {.tainted = true,
+		    .config = "off",
+		    .names = &fleet->names,
+		    .spec = spec,
+		    .mover = cases[i].mover,
+		    .gpu_pods = cases[i].pods,
+		    .wanted = cases[i].wanted,
+		    .rules = &rules};
+		enum repartition_act act = repartition_next(&record, &view, NOW + cases[i].age * SECOND, &why);
+		if (act != cases[i].act)
+			fail_msg("case %zu: %s instead of %s", i, repartition_act_name(act),
+			    repartition_act_name(cases[i].act));
+	}
+	struct repartition_view view = {
+	    .tainted = true, .config = "off", .names = &fleet->names, .spec = spec, .mover = REPARTITION_ENDS};
+	assert_int_equal(repartition_next(&record, &view, NOW, &why), REPARTITION_GIVE_UP); /* the policy forbids it */
+	record.phase = REPARTITION_APPLIED;
+	struct repartition_record back = repartition_after(&record, REPARTITION_TAINT, "success", NOW, &label);
+	assert_true(back.back);
+	assert_string_equal(back.move, ""); /* nothing is ended for the way back */
+	node_spec_free(spec);
+	fleet_free(fleet);
+}
+
 static void what_is_left_without_a_berth(void **state)
 {
 	struct repartition_record record = {.phase = REPARTITION_APPLYING, .to = "small", .from = "off"}, after;
@@ -491,6 +542,7 @@ int main(void)
 	    cmocka_unit_test(it_takes_no_pods_meanwhile),
 	    cmocka_unit_test(only_pods_of_its_own_that_end_are_waited_for),
 	    cmocka_unit_test(what_is_done_next),
+	    cmocka_unit_test(what_a_move_empties_waits_for_it),
 	    cmocka_unit_test(what_is_left_without_a_berth),
 	    cmocka_unit_test(whatever_happens_it_ends),
 	};
