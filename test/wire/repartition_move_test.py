@@ -320,7 +320,7 @@ class Off(Emptied):
         self.full()
         self.ask()
         self.untouched(4)
-        self.assertEqual(self.moves(), {"mode": "off", "moves": [], "waiting": []})
+        self.assertEqual(self.moves(), {"mode": "off", "moves": [], "over": [], "waiting": []})
 
 
 class Observed(Emptied):
