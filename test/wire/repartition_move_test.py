@@ -76,7 +76,7 @@ class Emptied(Repartition):
 
     def records(self):
         status, made = self.cluster.api.json("GET", RECORDS)
-        return made.get("data") or {} if status == 200 else {}
+        return {k: v for k, v in (made.get("data") or {}).items() if k.startswith("move-")} if status == 200 else {}
 
     # --- berth ---
 
