@@ -27,6 +27,15 @@ static bool watch_line(const char *name, const struct kube_watch *watch, bool sy
 	return synced && !stale;
 }
 
+/* Calls are refused until then. */
+static bool kept_line(const struct scheduler *s, struct buf *out)
+{
+	bool unread = s->quarantine_unread || s->promises.unread || s->moves_unread;
+	if (unread)
+		buf_text(out, "fail records: what the process before has kept is being read\n");
+	return !unread;
+}
+
 bool report_ready(void *ctx, struct buf *out)
 {
 	struct scheduler *s = ctx;
@@ -34,6 +43,7 @@ bool report_ready(void *ctx, struct buf *out)
 	ready = watch_line("pods", s->pods, s->pods_synced, out) && ready;
 	if (s->lease)
 		ready = watch_line("lease", s->lease, s->lease_synced, out) && ready;
+	ready = kept_line(s, out) && ready;
 	lease_line(s, out);
 	if (s->jobs_missing)
 		buf_printf(out, "info jobs: done without, %s\n", s->jobs_missing);
