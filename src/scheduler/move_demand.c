@@ -14,11 +14,14 @@
 
 /* --- who waits --- */
 
-/* Where its own words or the policy forbid every node, ending others helps nobody. */
+/* Where its own words or the policy forbid every node, ending others helps nobody. What waits since before this process
+ * began was not judged by it. */
 static bool lacks_room(const struct scheduler *s, const struct tracked *tracked)
 {
 	const struct waiting_pod *waiting = waiting_find(s->waiting, slice_of(tracked->pod->uid));
-	return waiting ? reason_kind_of(waiting->reason) == REASON_CAPACITY : tracked->pod->unschedulable != NULL;
+	if (!waiting || waiting->reason == REASON_CODE_NOT_SYNCED)
+		return tracked->pod->unschedulable != NULL;
+	return reason_kind_of(waiting->reason) == REASON_CAPACITY;
 }
 
 bool demand_may_take(const struct scheduler *s, const struct pod *pod)

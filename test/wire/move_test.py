@@ -262,6 +262,13 @@ class Observed(MoveTest):
         self.unschedulable("web-0")
         wait_for(lambda: self.moves()["moves"], what="the move")
 
+    def test_so_do_those_that_may_wait_since_before_the_start(self):
+        self.full()
+        self.web(ask=False)
+        wait_for(lambda: self.daemon.metric('berth_pods{state="waiting"}') == 1, 15, "what nobody asks about")
+        self.unschedulable("web-0")
+        wait_for(lambda: self.moves()["moves"], what="the move")
+
     def test_siblings_that_nobody_asked_about_yet_belong_to_the_demand(self):
         self.full()
         things = self.web(3, ask=False)
