@@ -53,7 +53,7 @@ class GangTest(WireTest):
         return wait_for(look, seconds, "Bindings of all members")
 
     def rejected(self, thing):
-        status, answer = self.daemon.filter(thing, NAMES)
+        status, answer = self.daemon.asked(thing, NAMES)
         self.assertEqual((status, answer["NodeNames"]), (200, []))
         return answer["FailedAndUnresolvableNodes"]
 

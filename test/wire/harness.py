@@ -286,9 +286,13 @@ class Daemon:
         thread.start()
         return thread, result
 
+    def asked(self, thing, names):
+        """What filter answers in the end: kube-scheduler asks again where berth has not read all it needs for the pod."""
+        return wait_for(lambda: (found := self.filter(thing, names))[0] != 503 and found, what="an answer of filter")
+
     def placed(self, thing, names):
         """The one node that filter answers, or None."""
-        status, answer = self.filter(thing, names)
+        status, answer = self.asked(thing, names)
         assert status == 200, answer
         return answer["NodeNames"][0] if answer["NodeNames"] else None
 
