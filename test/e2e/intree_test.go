@@ -146,6 +146,9 @@ func TestKubernetesOwnGangsAreWholeOrHoldNothing(t *testing.T) {
 	for name, options := range short {
 		must(t, plane.CreatePods(t.Context(), podGroup(t, namespace, name, 4, 8, options...)...))
 	}
+	// It tries such a group again at once, for as long as it takes: that is not
+	// to slow down other tests.
+	must(t, s.scheduler.Nice(10))
 	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(time.Second) {
 		snapshot := fresh(t)
 		for name := range short {
@@ -162,6 +165,7 @@ func TestKubernetesOwnGangsAreWholeOrHoldNothing(t *testing.T) {
 	knownAs(t, s.berth, "gated", "queued")
 
 	// With five more nodes there is room for both.
+	_ = s.scheduler.Nice(0) // root alone may
 	must(t, plane.CreateNodes(t.Context(), harness.Nodes(harness.H100, 12, 8)[7:]))
 	eventually(t, 60*time.Second, func() []string { return harness.Unbound(fresh(t).Of(namespace)) })
 	if wrong := fresh(t).Overcommitted(); len(wrong) > 0 {

@@ -65,6 +65,8 @@ type takeover struct {
 	holders  []holding
 	renewals []renewal
 	strike   func(*harness.Pair, *http.Request) // sees each request before it is passed on
+
+	supervised bool // a kube-scheduler that ends is started again at once
 }
 
 func newTakeover(t *testing.T, seed uint64) *takeover {
@@ -136,10 +138,15 @@ func (k *takeover) watchLease() {
 	}()
 }
 
-// active waits for the one pair that is active, the other standing by.
+// active waits for the one pair that is active, the other standing by with a
+// kube-scheduler that can take over: on a busy machine one may have lost its
+// Lease, and so ended, since it was started.
 func (k *takeover) active() (active, standby *harness.Pair) {
 	k.t.Helper()
 	eventually(k.t, takeoverLimit+10*time.Second, func() []string {
+		if !k.supervised {
+			k.revive()
+		}
 		roles := []string{k.pairs[0].Role(), k.pairs[1].Role()}
 		for i, role := range roles {
 			if role == "active" && roles[1-i] == "standby" {
@@ -350,6 +357,7 @@ func (k *takeover) clear() {
 // supervise starts a kube-scheduler again that has ended by itself, as kubelet
 // does, until the test ends.
 func (k *takeover) supervise() {
+	k.supervised = true
 	over := make(chan struct{})
 	var watching sync.WaitGroup
 	for _, pair := range k.pairs {
@@ -369,6 +377,19 @@ func (k *takeover) supervise() {
 		})
 	}
 	k.t.Cleanup(func() { close(over); watching.Wait() })
+}
+
+// revive does so once, for those that have ended by now.
+func (k *takeover) revive() {
+	k.t.Helper()
+	for _, pair := range k.pairs {
+		select {
+		case <-pair.Scheduler.Exited():
+			k.t.Logf("%s is started again", pair.Scheduler.Name)
+			must(k.t, pair.Scheduler.Start())
+		default:
+		}
+	}
 }
 
 func (k *takeover) restart(pair *harness.Pair) {

@@ -20,7 +20,8 @@ type Fleet struct {
 	Plane *harness.ControlPlane
 	Nodes int
 
-	runs int
+	names []string // of the nodes
+	runs  int
 }
 
 // StartFleet starts a control plane of its own for the fleet: etcd of a run
@@ -38,9 +39,13 @@ func StartFleet(ctx context.Context, binary string, nodes int) (*Fleet, error) {
 	models := []harness.Model{harness.H100, harness.A100, harness.L4, harness.T4}
 	for i, model := range models {
 		count := (nodes + len(models) - 1 - i) / len(models)
-		if err := plane.CreateNodes(ctx, harness.Nodes(model, count, GPUs)); err != nil {
+		made := harness.Nodes(model, count, GPUs)
+		if err := plane.CreateNodes(ctx, made); err != nil {
 			f.Close()
 			return nil, fmt.Errorf("create the nodes: %w", err)
+		}
+		for _, node := range made {
+			f.names = append(f.names, node.Name)
 		}
 	}
 	return f, nil

@@ -102,6 +102,11 @@ func (f *Fleet) place(ctx context.Context, side *Side, pods []*v1.Pod, processes
 		return nil, err
 	}
 	result.Created = time.Since(began)
+	if side.commit != nil {
+		if err := side.commit(ctx, f, pods); err != nil {
+			return nil, err
+		}
+	}
 	last, err := bound.await(ctx, len(pods))
 	if err != nil {
 		return nil, err

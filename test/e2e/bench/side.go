@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	v1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
 	"berth.dev/e2e/harness"
@@ -17,6 +18,8 @@ type Side struct {
 	Scheduler string // schedulerName of its pods
 
 	start func(ctx context.Context, f *Fleet, dir string) ([]*harness.Process, error)
+	// Where the benchmark itself places the pods, once all are created; or nil.
+	commit func(ctx context.Context, f *Fleet, pods []*v1.Pod) error
 }
 
 const plainName = "plain"

@@ -223,7 +223,7 @@ func (k *Kubelets) every(ctx context.Context, period time.Duration, do func(cont
 		nodes, err := k.nodes.List(everything)
 		if err == nil {
 			// What fails now is done again in the next round.
-			_ = inParallel(4, nodes, func(node *v1.Node) error { return do(ctx, node) })
+			_ = InParallel(4, nodes, func(node *v1.Node) error { return do(ctx, node) })
 		}
 		select {
 		case <-ctx.Done():

@@ -107,7 +107,7 @@ func (c *ControlPlane) CreateNodes(ctx context.Context, groups ...[]*v1.Node) er
 	for _, group := range groups {
 		all = append(all, group...)
 	}
-	err := inParallel(16, all, func(n *v1.Node) error {
+	err := InParallel(16, all, func(n *v1.Node) error {
 		_, err := c.Client.CoreV1().Nodes().Create(ctx, n, metav1.CreateOptions{})
 		return err
 	})

@@ -11,8 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// inParallel runs do over all items on a few workers and joins the errors.
-func inParallel[T any](workers int, items []T, do func(T) error) error {
+// InParallel runs do over all items on a few workers and joins the errors.
+func InParallel[T any](workers int, items []T, do func(T) error) error {
 	var (
 		mu     sync.Mutex
 		failed []error
@@ -60,7 +60,7 @@ func poll(ctx context.Context, patience time.Duration, ask func() (wrong string,
 // CreatePods creates the pods on a few connections at once, in order, and
 // fills in what the API server answered.
 func (c *ControlPlane) CreatePods(ctx context.Context, pods ...*v1.Pod) error {
-	return inParallel(16, pods, func(pod *v1.Pod) error {
+	return InParallel(16, pods, func(pod *v1.Pod) error {
 		made, err := c.Client.CoreV1().Pods(pod.Namespace).Create(ctx, pod, metav1.CreateOptions{})
 		if err != nil {
 			return fmt.Errorf("create pod %s/%s: %w", pod.Namespace, pod.Name, err)

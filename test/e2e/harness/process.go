@@ -68,6 +68,11 @@ func (p *Process) Stop() { p.end(syscall.SIGTERM, 15*time.Second) }
 // Pause stops the program where it stands, until Resume.
 func (p *Process) Pause() { _ = p.cmd.Process.Signal(syscall.SIGSTOP) }
 
+// Nice sets how far the program stands back for others; 0 is as all begin.
+func (p *Process) Nice(by int) error {
+	return syscall.Setpriority(syscall.PRIO_PROCESS, p.cmd.Process.Pid, by)
+}
+
 // Resume lets a paused program go on.
 func (p *Process) Resume() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }
 

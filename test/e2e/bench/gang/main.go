@@ -1,6 +1,7 @@
 // Command gang measures how fast gangs come from their creation to their last
 // Binding, by kube-scheduler with berth, beside as many singles by
-// kube-scheduler alone; and singles on both.
+// kube-scheduler alone, and beside the mere writes that a gated gang takes; and
+// singles on both schedulers.
 package main
 
 import (
@@ -28,16 +29,16 @@ func run(ctx context.Context, controlPlane, berth, policy, config string) error 
 	if err != nil {
 		return err
 	}
-	plain, own := bench.Plain(config), bench.Berth(berth, policy, config)
+	plain, own, writes := bench.Plain(config), bench.Berth(berth, policy, config), bench.Writes()
 	fmt.Println("pods of 1 GPU; seconds to the last Binding from the first creation, and from the last one; CPU in ms a pod")
 	fmt.Printf("%6s %5s %-6s %-8s %7s %7s %7s   %s\n", "nodes", "round", "side", "work", "first", "last", "pods/s", "CPU")
 	var lines []string
 	for _, nodes := range settings.Sizes {
-		runs, err := measure(ctx, controlPlane, nodes, settings.Rounds, plain, own)
+		runs, err := measure(ctx, controlPlane, nodes, settings.Rounds, plain, own, writes)
 		if err != nil {
 			return fmt.Errorf("%d nodes: %w", nodes, err)
 		}
-		lines = append(lines, report(nodes, runs[plain], runs[own])...)
+		lines = append(lines, report(nodes, runs[plain], runs[own], runs[writes])...)
 	}
 	fmt.Println(strings.Join(lines, "\n"))
 	return nil
@@ -46,21 +47,21 @@ func run(ctx context.Context, controlPlane, berth, policy, config string) error 
 // runs are the results of one side, by work and round.
 type runs [][]*bench.Result
 
-func measure(ctx context.Context, controlPlane string, nodes, rounds int, plain, own *bench.Side) (map[*bench.Side]runs, error) {
+func measure(ctx context.Context, controlPlane string, nodes, rounds int, plain, own, writes *bench.Side) (map[*bench.Side]runs, error) {
 	fleet, err := bench.StartFleet(ctx, controlPlane, nodes)
 	if err != nil {
 		return nil, err
 	}
 	defer fleet.Close()
-	all := map[*bench.Side]runs{plain: make(runs, len(sizes)+1), own: make(runs, len(sizes)+1)}
-	return all, bench.InTurn(rounds, []*bench.Side{plain, own}, func(round int, side *bench.Side) error {
-		results, err := fleet.Run(ctx, side, works(side == own)...)
+	all := map[*bench.Side]runs{plain: make(runs, len(sizes)+1), own: make(runs, len(sizes)+1), writes: make(runs, len(sizes))}
+	return all, bench.InTurn(rounds, []*bench.Side{plain, own, writes}, func(round int, side *bench.Side) error {
+		results, err := fleet.Run(ctx, side, works(side != plain)[:len(all[side])]...)
 		if err != nil {
 			return err
 		}
 		for i, result := range results {
 			all[side][i] = append(all[side][i], result)
-			fmt.Printf("%6d %5d %-6s %-8s %7.3f %7.3f %7.1f  %s\n", nodes, round, side.Name, nameOf(i, side == own),
+			fmt.Printf("%6d %5d %-6s %-8s %7.3f %7.3f %7.1f  %s\n", nodes, round, side.Name, nameOf(i, side != plain),
 				result.Bound.Seconds(), result.Afterwards().Seconds(), result.PerSecond(), shares(result))
 		}
 		return nil
@@ -121,7 +122,7 @@ func whole(r *bench.Result) float64 { return r.Bound.Seconds() }
 func after(r *bench.Result) float64 { return r.Afterwards().Seconds() }
 
 // report prints the medians and returns the RESULT lines.
-func report(nodes int, plain, own runs) []string {
+func report(nodes int, plain, own, writes runs) []string {
 	var lines []string
 	say := func(name string, value float64, unit string) {
 		lines = append(lines, fmt.Sprintf("RESULT %s_%d %.3f %s", name, nodes, value, unit))
@@ -129,11 +130,13 @@ func report(nodes int, plain, own runs) []string {
 	for i, size := range sizes {
 		was, is := medianOf(plain[i], after), medianOf(own[i], after)
 		wasWhole, isWhole := medianOf(plain[i], whole), medianOf(own[i], whole)
-		fmt.Printf("%6d medians, %d pods: plain %.3f s after the last creation, %.3f s in all; as a gang %.3f s and %.3f s\n",
-			nodes, size, was, wasWhole, is, isWhole)
+		least := medianOf(writes[i], after)
+		fmt.Printf("%6d medians, %d pods: plain %.3f s after the last creation, %.3f s in all; as a gang %.3f s and %.3f s, its writes alone %.3f s\n",
+			nodes, size, was, wasWhole, is, isWhole, least)
 		say(fmt.Sprintf("gang_%d_s", size), is, "s")
 		say(fmt.Sprintf("gang_%d_ratio_plain", size), was/is, "ratio")
 		say(fmt.Sprintf("gang_%d_whole_ratio_plain", size), wasWhole/isWhole, "ratio")
+		say(fmt.Sprintf("gang_%d_ratio_writes", size), least/is, "ratio")
 	}
 	last := len(sizes)
 	was, is := medianOf(plain[last], (*bench.Result).PerSecond), medianOf(own[last], (*bench.Result).PerSecond)
