@@ -261,7 +261,7 @@ SIM void sim_hold(struct sim *sim, struct sim_job *job, const struct forecast *f
 		hold_node(sim->fleet, place, forecast->nodes[i]);
 }
 
-/* As the daemon's gang_reserve.c. */
+/* As the daemon's gang/reserve.c. */
 SIM void sim_reserve(struct sim *sim, struct sim_job *job)
 {
 	struct plan_member members[SIM_PODS_MAX];

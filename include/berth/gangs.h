@@ -61,6 +61,7 @@ struct gang_member {
 	bool placed;            /* the ledger holds its room, or it is bound */
 	bool ungated;           /* its gate was taken away, whatever a late event still shows */
 	bool told;              /* the plan stands on the pod */
+	uint64_t tellings;      /* the caller's: so often the plan was written onto the pod */
 	bool writing;           /* the caller's: a write is under way */
 	uint64_t said;          /* the caller's: a hash of the line that was written onto the pod last; 0 = none */
 	bool marked;            /* the caller's: it bears the mark of a whole gang, or will soon */
@@ -117,8 +118,9 @@ struct gang {
 	int64_t hold_after_ns;               /* the caller's: no look for such nodes sooner */
 	bool broken;  /* the caller's: a node went away under a bound member, which calls for an undo */
 	bool undoing; /* the caller's: its undo is under way */
-	int64_t
-	    refused_ns; /* the caller's: when a node was refused for a member last; 0 = none is, or it is forgotten */
+	/* The caller's: when a node was refused for a member last, 0 = none is, or it is forgotten; and for how long.
+	 */
+	int64_t refused_ns, refused_for_ns;
 	int64_t undo_after_ns; /* the caller's: no undo sooner */
 	bool kept;             /* the caller's: it cannot be undone, and stands as it is */
 	size_t held_count;     /* the caller's: members that are held */

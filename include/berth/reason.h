@@ -82,6 +82,7 @@ enum reason_kind {
 	X(WAKE_EXPIRY, "ReservationExpired", OK, "a reservation expired")                                              \
 	X(WAKE_POLICY, "PolicyChanged", OK, "the policy changed")                                                      \
 	X(WAKE_GANG, "NoGang", OK, "the pod is in no gang after all")                                                  \
+	X(WAKE_PLAN, "PlannedAgain", OK, "the pod has a node in its gang's plan again")                                \
 	/* binds */                                                                                                    \
 	X(BOUND, "Bound", OK, "bound")                                                                                 \
 	X(BOUND_ELSEWHERE, "BoundElsewhere", NODE, "pod is already bound to another node")                             \

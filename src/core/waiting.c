@@ -99,9 +99,7 @@ static void leave(struct waiting *waiting, struct waiter *waiter)
 	waiting__leave_group(waiting, waiter);
 }
 
-/* How often the pod was woken, by what stands on it, "CODE/COUNT": also by the process before this one, and before it
- * was accepted in between. A count begun anew would repeat a value, and a PATCH that changes nothing wakes nobody. */
-static uint64_t woken_before(const struct pod *pod)
+uint64_t waiting_woken_before(const struct pod *pod)
 {
 	const char *at = pod->wake ? strrchr(pod->wake, '/') : NULL;
 	uint64_t count = 0;
@@ -131,8 +129,8 @@ struct waiting_pod *waiting_put(
 	waiter->public.reason = reason;
 	waiter->public.rejected_ns = now_ns;
 	waiter->public.wakes = waiter->public.unwoken = 0;
-	if (waiter->public.woken_total < woken_before(pod))
-		waiter->public.woken_total = woken_before(pod);
+	if (waiter->public.woken_total < waiting_woken_before(pod))
+		waiter->public.woken_total = waiting_woken_before(pod);
 	map_put(&waiting->by_uid, uid, waiter);
 	treap_insert(&waiting->queue, &waiter->queue_link, map_hash(uid), waiting__queue_order);
 	waiting__loosen(waiting, waiter);
@@ -165,6 +163,15 @@ void waiting_unwoken(struct waiting *waiting, struct slice uid)
 		return;
 	pod->unwoken++;
 	pod->wakes--;
+}
+
+void waiting_absent(struct waiting *waiting, struct slice uid)
+{
+	struct waiter *waiter = map_get(&waiting->by_uid, uid);
+	if (!waiter)
+		return;
+	waiter->public.wakes = WAKES_MAX;
+	pass_turn_on(waiting, waiter);
 }
 
 void waiting_remove(struct waiting *waiting, struct slice uid)

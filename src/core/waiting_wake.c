@@ -167,16 +167,38 @@ void waiting_hold_turns(struct waiting *waiting, struct fleet *fleet)
 	}
 }
 
-bool waiting_hold_claims(struct waiting *waiting, struct fleet *fleet, const struct pod *pod)
+/* Whether the pod, asking now, may not take the room of that turn. */
+static bool is_before(
+    const struct waiter *turn, const struct pod *pod, const struct waiter *asking, bool claims, int64_t now_ns)
 {
+	const struct pod *woken = turn->public.pod;
+	if (!turn->public.turn_node || woken->priority < pod->priority || strcmp(woken->uid, pod->uid) == 0)
+		return false;
+	if (turn->claims)
+		return true;
+	int64_t began_ns = turn->public.turn_ends_ns - WAITING_TURN_NS;
+	return !claims && now_ns < began_ns + WAITING_KEPT_NS && now_ns >= turn->public.since_ns + WAITING_LONG_NS &&
+	       (!asking || waiting__before(turn, asking));
+}
+
+bool waiting_keeps(const struct waiting *waiting, const struct node *node, const struct pod *pod, int64_t now_ns)
+{
+	const struct waiter *asking = map_get(&waiting->by_uid, slice_of(pod->uid)), *turn = waiting->turns;
+	while (turn && !(turn->public.turn_node == node && is_before(turn, pod, asking, false, now_ns)))
+		turn = turn->turn_next;
+	return turn != NULL;
+}
+
+bool waiting_hold_before(
+    struct waiting *waiting, struct fleet *fleet, const struct pod *pod, bool claims, int64_t now_ns)
+{
+	const struct waiter *asking = map_get(&waiting->by_uid, slice_of(pod->uid));
 	bool any = false;
-	for (struct waiter *waiter = waiting->turns; waiter; waiter = waiter->turn_next) {
-		const struct waiting_pod *turn = &waiter->public;
-		if (!waiter->claims || !turn->turn_node || turn->pod->priority < pod->priority ||
-		    strcmp(turn->pod->uid, pod->uid) == 0 || in_ledger(fleet, waiter) ||
-		    decide_node(fleet, turn->pod, turn->turn_node, NULL) != REASON_CODE_FITS)
+	for (struct waiter *turn = waiting->turns; turn; turn = turn->turn_next) {
+		if (!is_before(turn, pod, asking, claims, now_ns) || in_ledger(fleet, turn) ||
+		    decide_node(fleet, turn->public.pod, turn->public.turn_node, NULL) != REASON_CODE_FITS)
 			continue;
-		hold(fleet, waiter);
+		hold(fleet, turn);
 		any = true;
 	}
 	return any;

@@ -1,6 +1,7 @@
-/* What stands in the Binding beside the node: berth.dev/decision, version 1, a JSON object inside a JSON string. */
+/* What stands in the Binding beside the node: berth.dev/decision, version 1, a JSON object inside a JSON string; and
+ * the plan of a gang's member that kube-scheduler asked about before it was written onto the pod. */
 #include "base/reader.h"
-#include "scheduler/internal.h"
+#include "scheduler/gang/gang.h"
 
 #define DECISION_MAX 4096
 
@@ -41,6 +42,10 @@ void annotation_write(
 	buf_char(&decision, '}');
 	buf_text(out, "{\"berth.dev/decision\":");
 	buf_json_string(out, buf_slice(&decision));
+	if (member && !member->told) {
+		buf_char(out, ',');
+		gang_plan_member(member, entry->node->name, out);
+	}
 	buf_char(out, '}');
 	buf_free(&decision);
 }

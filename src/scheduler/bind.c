@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "cluster/pod.h"
-#include "scheduler/internal.h"
+#include "scheduler/gang/gang.h"
 
 #define BIND_DEADLINE_MS 25000 /* kube-scheduler's timeout of the bind entry is longer; given up well before 30 s */
 #define READ_DEADLINE_MS 12000 /* of it, for reading a pod that is not known here */

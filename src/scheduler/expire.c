@@ -2,7 +2,8 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "scheduler/internal.h"
+#include "scheduler/gang/gang.h"
+#include "scheduler/move/move.h"
 
 #define UNSEEN_NS (600 * NS_PER_S) /* a pod no watch has shown for so long does not exist */
 

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 
 #include "scheduler/advise.h"
+#include "scheduler/gang/gang.h"
 #include "scheduler/json.h"
-#include "scheduler/team.h"
+#include "scheduler/move/move.h"
+#include "scheduler/team/team.h"
 
 static bool is_pod(const char *pod, const char *namespace_, const char *name)
 {

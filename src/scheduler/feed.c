@@ -2,11 +2,14 @@
  * the list that shows them, and what the finished list did not show is gone. */
 #include <stdlib.h>
 
-#include "base/reader.h"
 #include "base/log.h"
+#include "base/reader.h"
 #include "cluster/node.h"
 #include "cluster/pod.h"
-#include "scheduler/internal.h"
+#include "scheduler/gang/gang.h"
+#include "scheduler/move/move.h"
+#include "scheduler/repartition/repartition.h"
+#include "scheduler/signal/signal.h"
 
 #define LIST_NS (30 * NS_PER_S) /* a list's first page comes sooner after it was asked for */
 
@@ -206,6 +209,7 @@ static void pod_pending(struct scheduler *s, struct pod *pod)
 	}
 	entry = ledger_find(s->fleet, slice_of(pod->uid));
 	if (!tracked->asked && !entry && !pod->gated && !pod->deleting && !pod->gang) {
+		s->arrived_ns = clock_now();
 		roster_backlog_add(s->roster, tracked);
 		hint_soon(s);
 	} else if (pod->deleting) {

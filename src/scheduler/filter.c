@@ -6,7 +6,10 @@
 #include "cluster/pod.h"
 #include "scheduler/advise.h"
 #include "scheduler/filter.h"
-#include "scheduler/team.h"
+#include "scheduler/gang/gang.h"
+#include "scheduler/move/move.h"
+#include "scheduler/repartition/repartition.h"
+#include "scheduler/team/team.h"
 
 unsigned filter_refuse(struct buf *reply, unsigned status, const char *text)
 {
@@ -193,19 +196,31 @@ static void decide_offered(
 	decide_among(s->fleet, pod, s->candidates, args->count, decision, s->verdicts);
 }
 
-/* Beside the room that pods were just woken for within what their team is guaranteed, unless this one is, too. */
+/* Room that appeared this moment is for those who have waited long, not for who happens to ask. */
+static void wake_others(struct scheduler *s, const struct pod *pod)
+{
+	const struct waiting_pod *first = waiting_next(s->waiting, NULL);
+	if (first && s->filter_ns >= first->since_ns + WAITING_LONG_NS && strcmp(first->pod->uid, pod->uid) != 0 &&
+	    s->wakes.count < WAKES_PER_PASS)
+		wake_now(s);
+}
+
+/* Beside the room that is kept for pods who were just woken for it. */
 static void decide_in_turn(
     struct scheduler *s, struct wire_args *args, const struct pod *pod, struct decision *decision)
 {
 	struct decision claimed = {.node = NULL};
-	if (!s->fleet->teams) {
+	bool claims = s->fleet->teams && team_may_claim(s->fleet, pod);
+	if (s->fleet->teams && !claims) {
+		wake_now(s);
+	} else if (!s->fleet->teams) {
 		decide_offered(s, args, pod, decision);
-		return;
+		if (decision->node && decision->node->improved)
+			wake_others(s, pod);
+		else if (!decision->node || !waiting_keeps(s->waiting, decision->node, pod, s->filter_ns))
+			return;
 	}
-	bool claims = team_may_claim(s->fleet, pod);
-	if (!claims)
-		wake_now(s); /* room that appeared this moment is for those who claim it first */
-	bool beside = waiting_hold_claims(s->waiting, s->fleet, pod);
+	bool beside = waiting_hold_before(s->waiting, s->fleet, pod, claims, s->filter_ns);
 	decide_offered(s, args, pod, decision);
 	waiting_release_turns(s->waiting, s->fleet);
 	if (!beside || decision->node || !claims)
@@ -237,7 +252,7 @@ static void filter_names(struct scheduler *s, struct wire_args *args, struct pod
 		entry = ledger_find(s->fleet, slice_of(pod->uid));
 	struct node *node = filter_held_node(s, args, pod, entry);
 	if (node && entry->state == LEDGER_PLANNED && args->count == 1)
-		metric_add(s->instruments.hints_followed, 1, NULL);
+		hint_was_followed(s);
 	if (!node && is_settled(entry)) {
 		decision.reason = REASON_CODE_BOUND_ELSEWHERE;
 		filter_find_candidates(s, args);
@@ -249,6 +264,7 @@ static void filter_names(struct scheduler *s, struct wire_args *args, struct pod
 		    hint_make_way(s, pod))
 			decide_in_turn(s, args, pod, &decision);
 		node = decision.node;
+		entry = ledger_find(s->fleet, slice_of(pod->uid)); /* gangs may have moved on meanwhile */
 	}
 	count_decision(s, decision.reason);
 	log_debug("filter", "pod=%s/%s names=%zu node=%s reason=%s", pod->namespace_, pod->name, args->count,
@@ -353,6 +369,10 @@ unsigned filter_answer(void *ctx, const struct wire_args *asked, struct buf *rep
 		hint_saw_pass(s, pod);
 	if (args.by_name && args.count > 0 && in_gang(s, pod) && scheduler_owns(pod))
 		return gang_filter(s, &args, pod, reply);
+	if (gang_unread(s)) {
+		pod_free(pod);
+		return filter_refuse(reply, 503, reason_text(REASON_CODE_NOT_SYNCED));
+	}
 	if (args.by_name && args.count > 0) {
 		filter_names(s, &args, pod, reply);
 		return 200;

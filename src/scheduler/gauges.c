@@ -1,7 +1,8 @@
 /* The metrics: what is counted as it happens, and what is read off the state when somebody scrapes. */
 #include <stdio.h>
 
-#include "scheduler/team.h"
+#include "scheduler/signal/signal.h"
+#include "scheduler/team/team.h"
 
 static const char *const no_labels[] = {NULL};
 

@@ -6,8 +6,8 @@
 #include "base/calendar.h"
 #include "base/log.h"
 #include "berth/headroom.h"
-#include "scheduler/internal.h"
 #include "scheduler/json.h"
+#include "scheduler/signal/signal.h"
 
 #define LOOK_MS 1000
 

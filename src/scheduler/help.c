@@ -1,7 +1,9 @@
 /* What would help a pod that fits nowhere: one line each, only what follows from the numbers. */
 #include <inttypes.h>
 
-#include "scheduler/team.h"
+#include "scheduler/gang/gang.h"
+#include "scheduler/repartition/repartition.h"
+#include "scheduler/team/team.h"
 
 #define LINE_MAX_BYTES 4096
 

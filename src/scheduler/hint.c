@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "scheduler/advise.h"
+#include "scheduler/gang/gang.h"
 
 #define HINTS_OUTSTANDING 256 /* planned reservations at a time: what the scheduler takes within a few seconds */
 #define HINT_DELAY_MS 5
@@ -17,8 +18,9 @@
 #define HINT_QUICK_NS (15 * NS_PER_MS) /* a write that takes longer has waited for others */
 #define HINT_MEMORY 8                  /* writes, or passes, that a mean goes over */
 #define HINT_UNASKED_MS 250
-#define HINT_FULL_MS 100  /* until the next look while no more may be outstanding */
-#define HINTS_PER_TURN 32 /* then other work of the loop comes in between */
+#define HINT_STREAM_NS (250 * NS_PER_MS) /* from one that was followed to the next: more than filter waits */
+#define HINT_FULL_MS 100                 /* until the next look while no more may be outstanding */
+#define HINTS_PER_TURN 32                /* then other work of the loop comes in between */
 #define STATUS_MAX 512
 
 struct hint_write {
@@ -154,9 +156,23 @@ void hint_saw_pass(struct scheduler *s, const struct pod *pod)
 {
 	const struct tracked *tracked = roster_find(s->roster, slice_of(pod->uid));
 	int64_t took_ns = clock_now() - s->answered_ns;
+	s->followed_ns = 0;
 	if (!tracked || tracked->since_ns > s->answered_ns || took_ns > HINT_PASS_MAX_NS)
 		return; /* kube-scheduler may have had nothing to do meanwhile */
 	s->pass_took_ns = pass(s) + (took_ns - pass(s)) / HINT_MEMORY;
+}
+
+void hint_was_followed(struct scheduler *s)
+{
+	s->followed_ns = clock_now();
+	metric_add(s->instruments.hints_followed, 1, NULL);
+	hint_soon(s); /* one that waits is enough now */
+}
+
+bool hint_streams(const struct scheduler *s)
+{
+	return s->followed_ns > 0 && clock_now() - s->followed_ns < HINT_STREAM_NS &&
+	       fleet_node_count(s->fleet) >= HINT_FLEET_MIN;
 }
 
 /* Whether a hint pays now. */
@@ -182,7 +198,8 @@ static uint64_t not_before(const struct scheduler *s)
 
 static bool may_hint(const struct scheduler *s)
 {
-	return !s->stopping && lease_may_write(s) && s->roster->backlog_count >= HINT_BACKLOG_MIN &&
+	size_t enough = hint_streams(s) ? 1 : HINT_BACKLOG_MIN;
+	return !s->stopping && lease_may_write(s) && s->roster->backlog_count >= enough &&
 	       s->hints.count < HINTS_IN_FLIGHT;
 }
 
@@ -204,7 +221,7 @@ void hint_on_timer(uv_timer_t *timer)
 {
 	struct scheduler *s = timer->data;
 	unsigned done = 0;
-	if (!scheduler_synced(s))
+	if (!scheduler_synced(s) || gang_unread(s))
 		return;
 	wake_now(s); /* those who were rejected stand before those who have not asked yet */
 	while (may_hint(s) && done < HINTS_PER_TURN && not_before(s) == 0) {

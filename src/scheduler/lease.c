@@ -1,8 +1,10 @@
 /* Active and standby: what the role that scheduler/lead finds means for the rest. A berth that begins to lead reads
  * nodes and pods anew before its first write, and takes up what the one before it left. */
 #include "base/log.h"
-#include "scheduler/internal.h"
+#include "scheduler/gang/gang.h"
 #include "scheduler/json.h"
+#include "scheduler/move/move.h"
+#include "scheduler/repartition/repartition.h"
 
 bool lease_may_write(const struct scheduler *s)
 {

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "berth/preempt.h"
 #include "scheduler/filter.h"
+#include "scheduler/move/move.h"
 
 #define GRACE_MAX_S 3600 /* room is held no longer than this for victims that do not end */
 

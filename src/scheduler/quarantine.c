@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/reader.h"
 #include "cluster/gang.h"
-#include "scheduler/internal.h"
+#include "scheduler/gang/gang.h"
 #include "scheduler/json.h"
 
 #define CONFIG_MAP "berth-quarantine"

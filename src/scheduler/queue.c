@@ -3,8 +3,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "scheduler/gang_news.h"
+#include "scheduler/gang/gang.h"
+#include "scheduler/gang/news.h"
 #include "scheduler/json.h"
+#include "scheduler/team/team.h"
 
 static int64_t gpus_of(const struct scheduler *s, const struct pod *pod)
 {

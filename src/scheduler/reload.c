@@ -6,7 +6,11 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "scheduler/team.h"
+#include "scheduler/gang/gang.h"
+#include "scheduler/move/move.h"
+#include "scheduler/repartition/repartition.h"
+#include "scheduler/signal/signal.h"
+#include "scheduler/team/team.h"
 
 #define LOOK_MS 500
 #define LINE_MAX_BYTES 1024

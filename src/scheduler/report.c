@@ -1,8 +1,11 @@
 /* /readyz and /v1/state. */
 #include <stdlib.h>
 
+#include "scheduler/gang/gang.h"
 #include "scheduler/json.h"
-#include "scheduler/team.h"
+#include "scheduler/repartition/repartition.h"
+#include "scheduler/signal/signal.h"
+#include "scheduler/team/team.h"
 
 /* --- /readyz --- */
 
@@ -225,6 +228,10 @@ static void state_waiting(const struct scheduler *s, struct buf *out)
 		member(out, "code", reason_code(pod->reason));
 		buf_char(out, ',');
 		time_member(out, "since", pod->since_wall_ns);
+		if (pod->turn_node) {
+			buf_char(out, ',');
+			member(out, "turn", pod->turn_node->name);
+		}
 		buf_char(out, '}');
 	}
 }

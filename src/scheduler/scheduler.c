@@ -3,7 +3,11 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "scheduler/team.h"
+#include "scheduler/gang/gang.h"
+#include "scheduler/move/move.h"
+#include "scheduler/repartition/repartition.h"
+#include "scheduler/signal/signal.h"
+#include "scheduler/team/team.h"
 
 #define SWEEP_MS 60000
 #define NEWS_MS 1000

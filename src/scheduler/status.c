@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "scheduler/json.h"
-#include "scheduler/team.h"
+#include "scheduler/repartition/repartition.h"
+#include "scheduler/signal/signal.h"
+#include "scheduler/team/team.h"
 
 #define SLOT_SIZES 4
 #define NO_RESOURCE (-1)

@@ -5,12 +5,11 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "scheduler/internal.h"
+#include "scheduler/gang/gang.h"
 
 #define WAKE_DELAY_MS 20 /* events of one burst are answered together */
 #define WAKE_INTERVAL_MS 50
-#define WAKES_PER_PASS 100 /* with the interval: at most 2,000 PATCHes a second */
-#define SLEEPERS_MS 5000   /* kube-scheduler asks sooner about what it has in its queue */
+#define SLEEPERS_MS 5000 /* kube-scheduler asks sooner about what it has in its queue */
 #define ANNOTATION_MAX 256
 #define WAKE_KEY_MAX 24
 
@@ -26,13 +25,16 @@ static void write_free(struct wake_write *write)
 	free(write);
 }
 
-/* A pod that is gone needs no waking. Any other is woken once more when its turn ends. */
+/* A pod that is gone keeps no room from others. Any other is woken once more when its turn ends. */
 static void patched(void *ctx, const struct kube_answer *answer)
 {
 	struct wake_write *write = ctx;
 	struct scheduler *s = write->scheduler;
 	map_remove(&s->wakes, slice_of(write->key));
-	if (answer->code != 0 || (answer->status >= 300 && answer->status != 404)) {
+	if (answer->code == 0 && answer->status == 404) {
+		waiting_absent(s->waiting, slice_of(write->uid));
+		wake_soon(s, REASON_CODE_WAKE_ROOM);
+	} else if (answer->code != 0 || answer->status >= 300) {
 		log_warn("a pod could not be woken", "uid=%s status=%u error=%s", write->uid, answer->status,
 		    log_quote(answer->error ? answer->error : ""));
 		waiting_unwoken(s->waiting, slice_of(write->uid));

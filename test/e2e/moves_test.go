@@ -324,7 +324,7 @@ func (p *peaks) end(namespace string) {
 }
 
 func TestBerthKilledInTheMiddleOfMovesForgetsNobody(t *testing.T) {
-	rounds, seed := number(t, "MOVES_ROUNDS", 5), uint64(number(t, "MOVES_SEED", int(time.Now().UnixNano()%1e6)))
+	rounds, seed := number(t, "MOVES_ROUNDS", 10), uint64(number(t, "MOVES_SEED", int(time.Now().UnixNano()%1e6)))
 	t.Logf("%d rounds, MOVES_SEED=%d", rounds, seed)
 	random := rand.New(rand.NewPCG(seed, 3))
 	p := newPeaks(t, movesPolicy, 8, 2, 2, 2, 2)

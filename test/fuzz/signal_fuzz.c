@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "cluster/autoscaler.h"
-#include "scheduler/signal_sample.h"
+#include "scheduler/signal/sample.h"
 
 #define CHECK(holds)                                                                                                   \
 	do {                                                                                                           \

@@ -18,7 +18,8 @@
 #include "base/embedded.h"
 #include "base/log.h"
 #include "base/reader.h"
-#include "scheduler/internal.h"
+#include "scheduler/gang/internal.h"
+#include "scheduler/repartition/internal.h"
 
 #define SEPARATOR '\x1f'
 #define REPLY_MAX (64u << 20)

@@ -264,6 +264,22 @@ static int chosen_in(const json_t *body)
 	return json_array_size(names) == 1 ? node_of_name(json_string_value(json_array_get(names, 0))) : -1;
 }
 
+/* Another was just woken for the node's room: its turn shows, unless it ended already since there is no such pod. */
+static bool is_kept(const struct sched_world *w, const json_t *state, const char *uid, int node)
+{
+	size_t i;
+	json_t *pod;
+	json_array_foreach(json_object_get(state, "waiting"), i, pod)
+	{
+		const char *turn = json_string_value(json_object_get(pod, "turn")),
+		           *other = json_string_value(json_object_get(pod, "uid"));
+		if (strcmp(other, uid) != 0 &&
+		    (turn ? node_of_name(turn) == node : !w->lives[life_of_uid(w, other)].there))
+			return true;
+	}
+	return false;
+}
+
 static void check_filter(struct sched_world *w, int at, uint32_t mask, int chosen, json_t *before, json_t *after)
 {
 	const struct life *life = &w->lives[at];
@@ -287,7 +303,8 @@ static void check_filter(struct sched_world *w, int at, uint32_t mask, int chose
 	PROPERTY_CHECK(chosen < 0 || life->preempts || (admits(w, life, chosen) && has_room(after, life, chosen)),
 	    "%s: does not fit on %s", life->uid, node_name(chosen));
 	for (int i = 0; chosen < 0 && i < NODES; i++)
-		PROPERTY_CHECK(!(mask >> i & 1) || !admits(w, life, i) || !has_room(before, life, i),
+		PROPERTY_CHECK(!(mask >> i & 1) || !admits(w, life, i) || !has_room(before, life, i) ||
+		                   is_kept(w, after, life->uid, i),
 		    "%s: rejected, it fits on %s", life->uid, node_name(i));
 }
 

@@ -100,6 +100,19 @@ class Ungated(GangTest):
             self.assertEqual(bound_to(thing), plan["node"])
             self.assertEqual((decision_of(thing)["gang"], decision_of(thing)["plan"]), ("g", plan["plan"]))
 
+    def test_who_is_asked_for_before_the_plan_is_written_has_it_in_its_binding(self):
+        things = self.members("ab")
+        for thing in things:
+            self.rejected(thing)
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": "/api/v1/namespaces/team/pods/", "delayMs": 3000, "times": 100}]})
+        things.append(self.member("c"))
+        wait_for(lambda: all(self.daemon.entry(thing) for thing in things), what="the plan")
+        for thread, answer in [self.park(t, self.daemon.placed(t, NAMES)) for t in things[:2]]:
+            self.assertEqual(answer, [])
+        self.assertEqual(self.daemon.bind(things[2], self.daemon.placed(things[2], NAMES)), (200, {"Error": ""}))
+        for thing in self.all_bound("abc"):
+            self.assertEqual(plan_of(thing)["node"], bound_to(thing))
+
     def test_without_room_for_all_nothing_is_held(self):
         things = [self.seen(thing) for thing in self.members("abcdefg", size=7)]
         for thing in things:
@@ -158,6 +171,15 @@ class Ungated(GangTest):
         self.assertEqual(self.daemon.placed(things[0], NAMES), other)
         self.assertEqual([self.daemon.entry(t)["node"] for t in things[1:]], [p["node"] for p in plans[1:]])
 
+    def test_a_refusal_is_of_the_moment_where_there_is_no_other_node(self):
+        things = self.members("abcdef", size=6)
+        (plan, *_) = self.planned(things)
+        self.assertIsNone(self.daemon.placed(things[0], [n for n in NAMES if n != plan["node"]]))
+        # The plan is the same; it is another value that wakes the pod.
+        wait_for(lambda: self.wake("a") == "PlannedAgain/2", 8, "the wake-up")
+        self.assertEqual(plan_of(self.cluster.get_pod("a"))["node"], plan["node"])
+        self.assertEqual(self.daemon.placed(things[0], NAMES), plan["node"])
+
     def test_a_replacement_after_the_gang_was_whole(self):
         things = self.members("abc")
         plans = self.planned(things)
@@ -189,12 +211,23 @@ class Ungated(GangTest):
         self.daemon.process.stop(signal.SIGKILL)
         self.daemon = Daemon(self.cluster.kubeconfig, port=self.daemon.port)
 
+    def test_nobody_gets_the_room_of_a_plan_that_is_not_read_yet(self):
+        things = self.members("abc")
+        plans = self.planned(things)
+        self.cluster.faults({"rules": [{"method": "GET", "path": "/apis", "delayMs": 1500, "times": 100}]})
+        self.restart()
+        nodes = sorted({plan["node"] for plan in plans})
+        single = self.seen(self.cluster.pod("single", gpus=4))
+        self.assertEqual(self.daemon.filter(single, nodes[:1])[0], 503)
+        self.assertIsNone(self.daemon.placed(single, nodes[:1]))
+        self.assertEqual([self.daemon.entry(thing)["node"] for thing in things], [plan["node"] for plan in plans])
+
     def test_a_plan_outlives_the_process(self):
         things = self.members("abc")
         plans = self.planned(things)
         self.restart()
         for thing, plan in zip(things, plans):
-            self.assertEqual(self.daemon.entry(thing)["node"], plan["node"])
+            self.assertEqual(wait_for(lambda: self.daemon.entry(thing))["node"], plan["node"])
         for thread, answer in [self.daemon.spawn_bind(t, p["node"]) for t, p in zip(things, plans)]:
             thread.join()
             self.assertEqual(answer, [(200, {"Error": ""})])

@@ -83,6 +83,22 @@ class Pace(unittest.TestCase):
         self.assertLess(time.monotonic() - began, 2)  # the extender's timeout
         self.assertFalse(self.nominated("p1"))
 
+    def test_where_hint_follows_hint_one_that_waits_is_enough(self):
+        *before, last = self.backlog(0)
+        for thing in before:
+            wait_for(lambda: self.nominated(thing["metadata"]["name"]), what="a hint")
+            self.assertTrue(self.daemon.placed(thing, [self.nominated(thing["metadata"]["name"])]))
+        time.sleep(0.5)  # by then hints follow no more
+        after = self.cluster.pod("after")
+        wait_for(lambda: self.daemon.metric('berth_pods{state="backlog"}') == 1, what="who comes after them")
+        time.sleep(0.1)
+        self.assertFalse(self.nominated("after"))
+        began = time.monotonic()
+        self.assertTrue(self.daemon.placed(last, [self.nominated("p7")]))
+        self.assertTrue(self.nominated("after"))
+        self.assertTrue(self.daemon.placed(after, [self.nominated("after")]))
+        self.assertLess(time.monotonic() - began, 2)
+
     def test_where_nobody_stands_behind_it_waits_for_nothing(self):
         self.assertTrue(self.daemon.placed(self.cluster.pod("alone"), self.names))
         self.assertFalse(self.daemon.metric("berth_filter_paced_seconds_total"))

@@ -790,6 +790,7 @@ class Killed(MoveTest):
     def test_while_it_is_lent(self):
         (job,) = self.moved()
         self.policy = ACT
+        wait_for(lambda: [r["state"] for r in self.records().values()] == ["lent"], what="its record")
         self.start_anew()
         self.phase("lent")
         self.cluster.delete_pod("web-0")

@@ -84,6 +84,50 @@ class Wakes(WireTest):
         self.assertEqual([name for name in names if self.wake(name)], ["w000"])
         self.assertEqual(self.daemon.metric('berth_wakeups_total{code="RoomFreed"}'), 1)
 
+    def waited_long(self, *names):
+        """The pods wait for n0 for a while; the node's pod goes."""
+        holder = self.fill()
+        self.assertEqual(self.daemon.bind(holder, "n0")[1]["Error"], "")
+        things = self.reject(*names)
+        time.sleep(1.6)
+        self.cluster.delete_pod("holder")
+        return things
+
+    def test_who_has_waited_long_comes_before_who_asks_sooner(self):
+        a, b = self.waited_long("a", "b")
+        late = self.seen(self.cluster.pod("late"))
+        # From its first moment on: b asks all the time.
+        wait_for(lambda: not self.daemon.placed(b, ["n0"]) and self.wake("a"), 3, "the wake-up")
+        self.assertIsNone(self.daemon.placed(late, ["n0"]))
+        urgent = self.seen(self.cluster.pod("urgent", priority=9))
+        self.assertEqual([w.get("turn") for w in self.daemon.state()["waiting"]], ["n0", None, None])
+        self.assertEqual(self.daemon.placed(a, ["n0"]), "n0")
+        self.assertIsNone(self.daemon.placed(urgent, ["n0"]))
+
+    def test_its_room_is_kept_for_a_moment(self):
+        self.waited_long("a")
+        late = self.seen(self.cluster.pod("late"))
+        wait_for(lambda: self.wake("a"), 3, "the wake-up")
+        self.assertIsNone(self.daemon.placed(late, ["n0"]))
+        wait_for(lambda: self.daemon.placed(late, ["n0"]) == "n0", 3, "the room")
+
+    def test_a_wake_reserves_nothing(self):
+        holder = self.fill()
+        self.assertEqual(self.daemon.bind(holder, "n0")[1]["Error"], "")
+        self.reject("a")
+        self.cluster.delete_pod("holder")
+        wait_for(lambda: self.wake("a"), 3, "the wake-up")
+        self.assertEqual(self.daemon.placed(self.seen(self.cluster.pod("late")), ["n0"]), "n0")
+
+    def test_a_turn_passes_on_at_once_when_there_is_no_such_pod(self):
+        holder = self.fill()
+        self.assertEqual(self.daemon.bind(holder, "n0")[1]["Error"], "")
+        self.assertIsNone(self.daemon.placed(pod("ghost", uid="ghost-uid"), ["n0"]))
+        (b,) = self.reject("b")
+        self.cluster.delete_pod("holder")
+        wait_for(lambda: self.wake("b"), 2, "the wake-up")
+        self.assertEqual(self.daemon.placed(b, ["n0"]), "n0")
+
     def test_a_turn_passes_on_at_once_when_its_pod_goes(self):
         holder = self.fill()
         self.assertEqual(self.daemon.bind(holder, "n0")[1]["Error"], "")

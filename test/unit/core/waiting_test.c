@@ -145,6 +145,45 @@ static void an_unused_turn_is_given_again_and_then_passed_on(void **state)
 	queue_free(queue);
 }
 
+static bool may_take(struct queue *queue, const struct pod *pod, bool claims, int64_t now)
+{
+	struct node *node = fleet_find(queue->fleet, slice_of("n"));
+	bool kept = waiting_hold_before(queue->waiting, queue->fleet, pod, claims, now);
+	bool fits = decide_node(queue->fleet, pod, node, NULL) == REASON_CODE_FITS;
+	waiting_release_turns(queue->waiting, queue->fleet);
+	assert_int_equal(fits, !kept);
+	if (!claims)
+		assert_int_equal(waiting_keeps(queue->waiting, node, pod, now), kept);
+	assert_int_equal(decide_node(queue->fleet, pod, node, NULL), REASON_CODE_FITS);
+	return fits;
+}
+
+static void who_has_waited_long_comes_before_who_asks_sooner(void **state)
+{
+	(void)state;
+	struct queue *queue = queue_new(3);
+	struct pod *late = pod_simple(queue->fleet, "late", 0, 1), *urgent = pod_simple(queue->fleet, "urgent", 0, 1);
+	int64_t now = SECOND + WAITING_LONG_NS; /* p0001 waits since 1 s */
+	urgent->priority = 5;
+	waiting_remove(queue->waiting, slice_of("p0000"));
+	take(queue, 7);
+	assert_int_equal(wake(queue, now), 1);
+	assert_string_equal(queue->woken.pods[0]->pod->uid, "p0001");
+	waiting_put(queue->waiting, queue->pods[0], REASON_CODE_NO_GPU, 0, 0);
+	assert_true(may_take(queue, late, false, now - 1));
+	assert_true(may_take(queue, queue->pods[1], false, now));
+	assert_true(may_take(queue, queue->pods[0], false, now)); /* it has waited longer */
+	assert_false(may_take(queue, queue->pods[2], false, now));
+	assert_false(may_take(queue, late, false, now));
+	assert_true(may_take(queue, urgent, false, now));
+	assert_true(may_take(queue, late, true, now));
+	assert_false(may_take(queue, late, false, now + WAITING_KEPT_NS - 1));
+	assert_true(may_take(queue, late, false, now + WAITING_KEPT_NS));
+	pod_free(late);
+	pod_free(urgent);
+	queue_free(queue);
+}
+
 static void a_wake_up_that_failed_was_none(void **state)
 {
 	(void)state;
@@ -490,6 +529,7 @@ int main(void)
 	    cmocka_unit_test(one_gpu_wakes_one_pod),
 	    cmocka_unit_test(priority_then_age_then_uid),
 	    cmocka_unit_test(an_unused_turn_is_given_again_and_then_passed_on),
+	    cmocka_unit_test(who_has_waited_long_comes_before_who_asks_sooner),
 	    cmocka_unit_test(a_wake_up_that_failed_was_none),
 	    cmocka_unit_test(a_count_goes_on_where_the_annotation_stands),
 	    cmocka_unit_test(room_not_taken_goes_to_the_next),
