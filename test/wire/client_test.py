@@ -15,7 +15,7 @@ from base64 import b64encode
 from unittest import mock
 
 from fakeapi import FakeApi, kubeconfig
-from harness import BERTH, SOURCE, Daemon, node, pod, wait_for
+from harness import BERTH, PATIENCE, SOURCE, Daemon, node, pod, wait_for
 
 CERTIFICATES = os.path.join(SOURCE, "test", "unit", "http", "certificates.h")
 CLOCKSTEP = os.path.join(os.path.dirname(os.path.abspath(BERTH)), "test", "clockstep.so")
@@ -63,13 +63,13 @@ class ClientTest(unittest.TestCase):
         self.addCleanup(self.end)
         return self.daemon
 
-    def end(self, seconds=10.0):
+    def end(self):
         if self.daemon.process.process.poll() is not None:
             return
         began = time.monotonic()
         code = self.daemon.stop(signal.SIGTERM)
         self.assertEqual(code, 0, self.daemon.process.stderr())
-        self.assertLess(time.monotonic() - began, seconds)
+        self.assertLess(time.monotonic() - began, 10 * PATIENCE)
 
     def red(self, text, seconds=5):
         """Not ready, and says why."""
