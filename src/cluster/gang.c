@@ -47,7 +47,8 @@ static const struct gang_note *find(const struct weighing *weighing, enum gang_r
 		const struct gang_note *note = &weighing->notes->notes[i];
 		const struct gang_word *word = &gang_word_rows[note->word];
 
-		if (word->role == role && note->value.len > 0 &&
+		/* An empty value says nothing; to be there at all is to be out. */
+		if (word->role == role && (note->value.len > 0 || role == GANG_ROLE_OUT) &&
 		    (word->scope != GANG_SCOPE_OWN || word->dialect == weighing->dialect) && is_before(note, found))
 			found = note;
 	}

@@ -9,7 +9,7 @@
 
 /* What a word on a pod means. */
 enum gang_role {
-	GANG_ROLE_OUT,        /* "no gang", unless its value is "false" */
+	GANG_ROLE_OUT,        /* "no gang", whatever its value is but "false" */
 	GANG_ROLE_NAME,       /* the gang's name, or that of its object */
 	GANG_ROLE_NAME_MORE,  /* the gang's name goes on with it: one of several gangs of one object */
 	GANG_ROLE_SERVES,     /* the group's pods come and go, each by itself: says "true" where it is no gang */

@@ -217,7 +217,7 @@ static void put_opt_outs(struct buf *out)
 
 			buf_printf(out,
 			    "%s!(has(object.metadata.%s) && '%s' in object.metadata.%s\n"
-			    "      && !(object.metadata.%s['%s'] in ['', 'false']))",
+			    "      && object.metadata.%s['%s'] != 'false')",
 			    between, at, key, at, at, key);
 			between = "\n      && ";
 		}

@@ -126,7 +126,7 @@ func TestGateTakesExactlyTheClassesNamed(t *testing.T) {
 		{"gated-already", here, []harness.PodOption{train, gatedBy(berthGate)}, gated},
 		{"gated-by-others", here, []harness.PodOption{train, gatedBy("e2e.berth.dev/quota")}, []string{berthGate, "e2e.berth.dev/quota"}},
 		{"opted-out", here, []harness.PodOption{train, harness.Annotated(map[string]string{"berth.dev/no-gang": "true"})}, free},
-		{"opted-out-by-label", here, []harness.PodOption{train, label("berth.dev/no-gang", "true")}, free},
+		{"opted-out-by-label", here, []harness.PodOption{train, label("berth.dev/no-gang", "")}, free},
 		{"not-opted-out", here, []harness.PodOption{train, harness.Annotated(map[string]string{"berth.dev/no-gang": "false"})}, gated},
 	} {
 		made := created(t, harness.Pod(c.namespace, c.name, 1, c.options...), metav1.CreateOptions{})

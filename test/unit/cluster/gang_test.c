@@ -391,6 +391,9 @@ static void opt_out(void **state)
 	(void)state;
 	assert_true(pod->no_gang && !pod->gang && !pod_in_gang(pod));
 	pod_free(pod);
+	pod = decode_pod(POD("p", LABELS("\"berth.dev/no-gang\":\"\",\"berth.dev/gang\":\"g\""), ""), false);
+	assert_true(pod->no_gang && !pod->gang);
+	pod_free(pod);
 	pod = decode_pod(POD("p", LABELS("\"berth.dev/no-gang\":\"false\",\"berth.dev/gang\":\"g\""), ""), false);
 	assert_true(!pod->no_gang && pod->gang);
 	pod_free(pod);
