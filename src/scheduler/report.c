@@ -20,6 +20,8 @@ static bool watch_line(const char *name, const struct kube_watch *watch, bool sy
 	} else if (stale) {
 		buf_printf(out, "fail %s: watch stale, no contact for %lld s", name,
 		    (long long)((now - state.lost_ns) / NS_PER_S));
+	} else if (state.contact_ns == 0) {
+		buf_printf(out, "ok   %s: being listed anew", name);
 	} else {
 		buf_printf(
 		    out, "ok   %s: last contact %lld s ago", name, (long long)((now - state.contact_ns) / NS_PER_S));

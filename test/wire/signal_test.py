@@ -145,7 +145,7 @@ class Off(SignalTest):
     def test_nothing_is_watched_or_asked_without_signals(self):
         self.follow(SCALING)
         self.due(2)
-        self.assertIn("horizontalpodautoscalers.autoscaling: watched", self.daemon.ready()[1])
+        wait_for(lambda: "horizontalpodautoscalers.autoscaling: watched" in self.daemon.ready()[1], what="the watch")
         before = self.cluster.stats()["watches"]
         self.daemon.write_policy(POLICY.replace(", follow: {max: 16, hold: HOLD}", "").replace("signals:\n", ""))
         wait_for(lambda: "horizontalpodautoscalers" not in self.daemon.ready()[1], 5, "the end of the watch")
