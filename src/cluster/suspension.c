@@ -12,22 +12,32 @@
  * stands beside suspend. Kueue's Workload is the same in both of its versions: active unless it says otherwise. */
 #define TRAINING_OPERATOR "kubeflow.org/training-operator"
 #define KUBERAY_OPERATOR "ray.io/kuberay-operator"
+#define JOB_NAME "batch.kubernetes.io/job-name"
+#define JOBSET_NAME "jobset.sigs.k8s.io/jobset-name" /* a TrainJob's JobSet has its name */
+#define TRAINING_JOB_NAME "training.kubeflow.org/job-name"
 static const struct suspend_kind workload_before_v1beta2 = {
     "kueue.x-k8s.io/v1beta1", "Workload", "workloads", "active", .runs = true};
 static const struct suspend_kind known[] = {
-    {"batch/v1", "Job", "jobs", "suspend", .manager = "kubernetes.io/job-controller"},
-    {"jobset.x-k8s.io/v1alpha2", "JobSet", "jobsets", "suspend", .manager = "jobset.sigs.k8s.io/jobset-controller"},
-    {"trainer.kubeflow.org/v1alpha1", "TrainJob", "trainjobs", "suspend",
+    {"batch/v1", "Job", "jobs", "suspend", .label = JOB_NAME, .manager = "kubernetes.io/job-controller"},
+    {"jobset.x-k8s.io/v1alpha2", "JobSet", "jobsets", "suspend", .label = JOBSET_NAME,
+        .manager = "jobset.sigs.k8s.io/jobset-controller"},
+    {"trainer.kubeflow.org/v1alpha1", "TrainJob", "trainjobs", "suspend", .label = JOBSET_NAME,
         .manager = "trainer.kubeflow.org/trainjob-controller"},
-    {"kubeflow.org/v1", "PyTorchJob", "pytorchjobs", "runPolicy.suspend", .manager = TRAINING_OPERATOR},
-    {"kubeflow.org/v1", "TFJob", "tfjobs", "runPolicy.suspend", .manager = TRAINING_OPERATOR},
-    {"kubeflow.org/v1", "XGBoostJob", "xgboostjobs", "runPolicy.suspend", .manager = TRAINING_OPERATOR},
-    {"kubeflow.org/v1", "JAXJob", "jaxjobs", "runPolicy.suspend", .manager = TRAINING_OPERATOR},
-    {"kubeflow.org/v1", "PaddleJob", "paddlejobs", "runPolicy.suspend", .manager = TRAINING_OPERATOR},
-    {"kubeflow.org/v2beta1", "MPIJob", "mpijobs", "runPolicy.suspend", .manager = "kubeflow.org/mpi-operator"},
-    {"ray.io/v1", "RayCluster", "rayclusters", "suspend", .manager = KUBERAY_OPERATOR},
+    {"kubeflow.org/v1", "PyTorchJob", "pytorchjobs", "runPolicy.suspend", .label = TRAINING_JOB_NAME,
+        .manager = TRAINING_OPERATOR},
+    {"kubeflow.org/v1", "TFJob", "tfjobs", "runPolicy.suspend", .label = TRAINING_JOB_NAME,
+        .manager = TRAINING_OPERATOR},
+    {"kubeflow.org/v1", "XGBoostJob", "xgboostjobs", "runPolicy.suspend", .label = TRAINING_JOB_NAME,
+        .manager = TRAINING_OPERATOR},
+    {"kubeflow.org/v1", "JAXJob", "jaxjobs", "runPolicy.suspend", .label = TRAINING_JOB_NAME,
+        .manager = TRAINING_OPERATOR},
+    {"kubeflow.org/v1", "PaddleJob", "paddlejobs", "runPolicy.suspend", .label = TRAINING_JOB_NAME,
+        .manager = TRAINING_OPERATOR},
+    {"kubeflow.org/v2beta1", "MPIJob", "mpijobs", "runPolicy.suspend", .label = TRAINING_JOB_NAME,
+        .manager = "kubeflow.org/mpi-operator"},
+    {"ray.io/v1", "RayCluster", "rayclusters", "suspend", .label = "ray.io/cluster", .manager = KUBERAY_OPERATOR},
     {"ray.io/v1", "RayJob", "rayjobs", "suspend", "shutdownAfterJobFinishes", "clusterSelector",
-        .manager = KUBERAY_OPERATOR},
+        .label = "ray.io/originated-from-cr-name", .manager = KUBERAY_OPERATOR},
     {"kueue.x-k8s.io/v1beta2", "Workload", "workloads", "active", .runs = true, .older = &workload_before_v1beta2},
 };
 #define WORKLOAD (&known[sizeof known / sizeof *known - 1])
@@ -44,6 +54,12 @@ const struct suspend_kind *suspend_kind_of(const char *kind)
 		if (strcmp(known[i].kind, kind) == 0)
 			return &known[i] == WORKLOAD ? NULL : &known[i];
 	return NULL;
+}
+
+bool suspend_ends(const struct suspend_kind *kind, const char *name, const char *uid, const struct pod *pod)
+{
+	const char *value = kind->label ? labels_get(&pod->labels, kind->label) : NULL;
+	return (pod->owner_uid && strcmp(pod->owner_uid, uid) == 0) || (value && strcmp(value, name) == 0);
 }
 
 const struct suspend_kind *suspend_workload(void)

@@ -23,17 +23,22 @@
 	"berth.dev/resumed-by-others" /* annotation: how often somebody resumed what a move had suspended */
 #define SUSPENDED_REVERTS_MAX 2       /* then it is left alone for good */
 
+struct pod;
+
 struct suspend_kind {
 	const char *api_version, *kind, *plural;
 	const char *field;   /* of spec: "suspend", or "runPolicy.suspend" */
 	const char *needs;   /* of spec: true, or its controller takes the suspension for a mistake. NULL = nothing */
 	const char *bars;    /* of spec: there, its controller refuses the suspension. NULL = nothing */
+	const char *label;   /* by which pods below it, however far, bear its name; NULL: none */
 	const char *manager; /* what spec's managedBy says of the kind's own controller; NULL = it has no such field */
 	bool runs;           /* the field says that it runs: false suspends */
 	const struct suspend_kind *older; /* the same of API servers that do not have this version, or NULL */
 };
 
 const struct suspend_kind *suspend_kinds(size_t *count);
+/* Whether the object's suspension would end the pod, as far as the pod of its namespace tells. */
+bool suspend_ends(const struct suspend_kind *kind, const char *name, const char *uid, const struct pod *pod);
 /* NULL: pods of such an owner, or of an owner of that kind's objects, are not known to be suspended by it. */
 const struct suspend_kind *suspend_kind_of(const char *kind);
 /* Kueue's Workload of an owner that it manages, deactivated in the owner's place. It controls nothing itself, and

@@ -90,7 +90,6 @@ struct scheduler {
 	struct map gang_news;    /* a gang's key → struct gang_news */
 	struct undo *undos;      /* under way */
 	uint32_t undo_lists_due; /* kinds whose marked objects are to be listed yet, by bit */
-	int64_t undo_lists_ns;   /* no sooner */
 	struct undo_listing *undo_listings;
 	bool gang_nodes_lost;                              /* a node went away since gangs were looked at */
 	struct zone *headroom_zones[POLICY_HEADROOMS_MAX]; /* by the policy's rules */

@@ -819,6 +819,17 @@ class Killed(MoveTest):
         wait_for(lambda: not self.suspended(), 15, "the resumption")
         self.assertIsNone(self.mark(job))
 
+    def test_the_record_of_several_is_lost(self):
+        jobs = self.moved(2)
+        self.kill()
+        self.cluster.api.call("DELETE", RECORDS)
+        for name in "web-0", "web-1":
+            self.cluster.delete_pod(name)
+        self.start()
+        wait_for(lambda: not self.suspended(), 15, "the resumption")
+        self.assertEqual([self.mark(job) for job in jobs], [None, None])
+        wait_for(lambda: not self.records(), what="the record's end")
+
     def test_the_next_one_has_no_moves(self):
         (job,) = self.moved()
         self.policy = CLASSES

@@ -154,6 +154,17 @@ class BySuspension(UndoTest):
         self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
         self.resumed()
 
+    def test_the_next_process_may_read_it_later_only(self):
+        self.broken(self.cluster.job("trainer"))
+        wait_for(self.suspended, what="the suspension")
+        self.daemon.process.stop(signal.SIGKILL)
+        self.delete_all()
+        self.cluster.faults({"rules": [{"method": "GET", "path": "jobs?labelSelector=berth.dev", "status": 403}]})
+        self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
+        wait_for(lambda: self.cluster.stats()["faults"] > 0, what="the refusal")
+        self.assertTrue(self.suspended())
+        wait_for(lambda: not self.suspended(), 30, "the resumption")
+
     def test_what_cannot_be_read_above_it_leaves_its_job(self):
         self.broken(self.cluster.job("trainer", owner="JobSet"))
         wait_for(self.suspended, what="the suspension")

@@ -8,26 +8,12 @@
 
 #define CHAIN_MAX 4 /* controllers above each other */
 
-/* Whether the object's suspension would end the pod, as far as the pod tells. */
-static bool comes_from(const struct pod *pod, const struct undo_owner *owner)
-{
-	static const char *const keys[] = {"jobset.sigs.k8s.io/jobset-name", "training.kubeflow.org/job-name",
-	    "ray.io/cluster", "ray.io/originated-from-cr-name", "batch.kubernetes.io/job-name"};
-	if (pod->owner_uid && strcmp(pod->owner_uid, owner->found_uid) == 0)
-		return true;
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-		const char *value = labels_get(&pod->labels, keys[i]);
-		if (value && strcmp(value, owner->found_name) == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool stands_on(const struct gang *gang, const struct undo_owner *owner)
 {
 	for (size_t i = 0; i < gang->count; i++) {
 		const struct gang_member *member = gang->members[i];
-		if (member->state == GANG_BOUND && !member->pod->deleting && comes_from(member->pod, owner))
+		if (member->state == GANG_BOUND && !member->pod->deleting &&
+		    suspend_ends(owner->found, owner->found_name, owner->found_uid, member->pod))
 			return true;
 	}
 	return false;

@@ -7,11 +7,13 @@
 #include "scheduler/move/move.h"
 
 #define PATH_ROOM 512
+#define FORBIDDEN_AGAIN_NS (20 * NS_PER_S) /* rights may come after berth */
 
 struct undo_listing {
 	struct scheduler *s;
 	const struct suspend_kind *kind;
-	bool known; /* the server has such objects */
+	bool known;       /* the server has such objects */
+	int64_t after_ns; /* asked for no sooner */
 };
 
 /* Whether an undo of this process sees to it already. */
@@ -70,6 +72,13 @@ static void take_up_item(void *ctx, struct slice item)
 
 static void list_marked(struct undo_listing *listing);
 
+static void list_again(struct undo_listing *listing, int64_t pause_ns)
+{
+	struct scheduler *s = listing->s;
+	listing->after_ns = clock_now() + pause_ns;
+	s->undo_lists_due |= 1u << (listing - s->undo_listings);
+}
+
 static void listed(void *ctx, const struct kube_answer *answer)
 {
 	struct undo_listing *listing = ctx;
@@ -86,8 +95,10 @@ static void listed(void *ctx, const struct kube_answer *answer)
 	}
 	if (undo_is_good(answer))
 		suspend_read_list(answer->body, take_up_item, listing);
+	else if (answer->code == 0 && answer->status == 403)
+		list_again(listing, FORBIDDEN_AGAIN_NS);
 	else if (!undo_is_final(answer))
-		s->undo_lists_due |= 1u << (listing - s->undo_listings);
+		list_again(listing, UNDO_AGAIN_NS);
 	gang_soon(s);
 }
 
@@ -112,15 +123,15 @@ void undo_list_due(struct scheduler *s)
 {
 	size_t count;
 	const struct suspend_kind *kinds = suspend_kinds(&count);
-	if (s->undo_lists_due == 0 || clock_now() < s->undo_lists_ns)
-		return;
-	s->undo_lists_ns = clock_now() + UNDO_AGAIN_NS;
-	for (size_t i = 0; i < count; i++)
-		if (s->undo_lists_due & 1u << i) {
-			s->undo_listings[i] = (struct undo_listing){s, &kinds[i], strcmp(kinds[i].kind, "Job") == 0};
-			list_marked(&s->undo_listings[i]);
-		}
-	s->undo_lists_due = 0;
+	int64_t now = clock_now();
+	for (size_t i = 0; s->undo_lists_due && i < count; i++) {
+		struct undo_listing *listing = &s->undo_listings[i];
+		if (!(s->undo_lists_due & 1u << i) || now < listing->after_ns)
+			continue;
+		s->undo_lists_due &= ~(1u << i);
+		*listing = (struct undo_listing){s, &kinds[i], strcmp(kinds[i].kind, "Job") == 0, 0};
+		list_marked(listing);
+	}
 }
 
 void gang_undo_take_up(struct scheduler *s)

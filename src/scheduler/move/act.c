@@ -274,6 +274,8 @@ size_t unit_pods_left(const struct move_unit *unit)
 {
 	struct scheduler *s = unit->move->s;
 	size_t count = 0;
+	if (unit->pod_count == 0) /* its record was lost */
+		return unit_pods_found(unit);
 	for (size_t k = 0; k < unit->pod_count; k++)
 		count += work_find(s, unit->pods[k].uid) != NULL;
 	/* A pod that its controller made as it was suspended. */

@@ -234,6 +234,10 @@ void work_free_all(struct moves *moves);
  * touched, or each of its pods is a unit. */
 const char *work_unit(const struct scheduler *s, const struct work *work, const char **kind);
 const struct policy_class *work_class(struct scheduler *s, struct work_pod *pod);
+/* Whether the pod is one that the unit's end ends, or that its return makes. */
+bool unit_has(const struct move_unit *unit, const struct pod *pod);
+/* Such bound pods of a unit that is to return, sought among all of its namespace. */
+size_t unit_pods_found(const struct move_unit *unit);
 /* past.c */
 struct unit_past *past_of(struct moves *moves, const char *id);
 void past_moved(struct moves *moves, const char *id, int64_t wall_ns);

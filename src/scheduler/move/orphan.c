@@ -51,17 +51,9 @@ static bool is_known(const struct moves *moves, const struct orphan *orphan)
 	return false;
 }
 
-/* Nobody knows any more for whom it was suspended: it returns. */
-static void take_in(struct scheduler *s, const struct orphan *orphan)
+static void add_unit(struct move *move, const struct orphan *orphan)
 {
-	struct move *move = move_new(s, orphan->mark);
 	struct move_unit *unit = move_add_unit(move);
-	move->namespace_ = xstrdup(orphan->namespace_);
-	move->kind = xstrdup("");
-	move->name = xstrdup("");
-	move->uid = xstrdup("");
-	move->class_name = xstrdup("");
-	move->begun_ns = move->ending_ns = orphan->since_ns;
 	*unit = (struct move_unit){.move = move,
 	    .id = xstrdup(orphan->unit),
 	    .kind = xstrdup(orphan->kind->kind),
@@ -73,10 +65,31 @@ static void take_in(struct scheduler *s, const struct orphan *orphan)
 	    .since_ns = orphan->since_ns};
 	unit->keys = xcalloc(1, sizeof(char *));
 	unit->keys[unit->key_count++] = xstrdup(orphan->unit);
-	move_resume(&move->steps, true, false, 0, 0, 0);
-	move->steps.stop = MOVE_STOP_VANISHED;
 	log_info("a suspended unit without a record is taken up", "move=%s kind=%s name=%s/%s", move->id, unit->kind,
 	    unit->namespace_, unit->name);
+}
+
+/* All that bears the mark and was found by now. Nobody knows any more for whom it was suspended: it returns. What is
+ * found later is a move of its own, by the same id. */
+static void take_in(struct scheduler *s, struct orphan *first)
+{
+	struct move *move = move_new(s, first->mark);
+	move->namespace_ = xstrdup(first->namespace_);
+	move->kind = xstrdup("");
+	move->name = xstrdup("");
+	move->uid = xstrdup("");
+	move->class_name = xstrdup("");
+	move->begun_ns = first->since_ns;
+	for (struct orphan *orphan = first; orphan; orphan = orphan->next) {
+		if (strcmp(orphan->mark, first->mark) != 0 || is_known(s->moves, orphan))
+			continue;
+		add_unit(move, orphan);
+		if (orphan->since_ns < move->begun_ns)
+			move->begun_ns = orphan->since_ns;
+	}
+	move->ending_ns = move->begun_ns;
+	move_resume(&move->steps, true, false, 0, 0, 0);
+	move->steps.stop = MOVE_STOP_VANISHED;
 	move_adopt(move);
 }
 
@@ -84,9 +97,9 @@ void orphans_take_up(struct scheduler *s)
 {
 	while (s->moves->orphans) {
 		struct orphan *orphan = s->moves->orphans;
-		s->moves->orphans = orphan->next;
 		if (!is_known(s->moves, orphan))
 			take_in(s, orphan);
+		s->moves->orphans = orphan->next;
 		orphan_free(orphan);
 	}
 }

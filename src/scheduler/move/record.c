@@ -127,29 +127,27 @@ static void write_move(const struct move *move, struct buf *out)
 	buf_text(out, "]}");
 }
 
-static struct move *find(const struct moves *moves, struct slice id)
+/* One that may not be erased is read again by the next process, and found to be over. */
+static void note_written(struct move *move, const struct kube_answer *answer)
 {
-	for (struct move *move = moves->list; move; move = move->next)
-		if (slice_is(id, move->id))
-			return move;
-	return NULL;
+	struct scheduler *s = move->s;
+	move->recording = false;
+	move->busy--;
+	if (is_good(answer))
+		return;
+	move->facts.refused |= is_final(answer) && move->steps.phase != MOVE_ERASE;
+	move->facts.failed |= !is_final(answer);
+	log_warn("the record of a move could not be written", "move=%s configmap=%s error=%s", move->id, s->moves_name,
+	    log_quote(answer->error ? answer->error : ""));
 }
 
-/* One that may not be erased is read again by the next process, and found to be over. */
+/* Units without a record may be several moves by one id. */
 static void written(void *ctx, struct slice key, const struct kube_answer *answer)
 {
 	struct scheduler *s = ctx;
-	struct move *move = find(s->moves, key);
-	if (!move || !move->recording)
-		return;
-	move->recording = false;
-	move->busy--;
-	if (!is_good(answer)) {
-		move->facts.refused |= is_final(answer) && move->steps.phase != MOVE_ERASE;
-		move->facts.failed |= !is_final(answer);
-		log_warn("the record of a move could not be written", "move=%s configmap=%s error=%s", move->id,
-		    s->moves_name, log_quote(answer->error ? answer->error : ""));
-	}
+	for (struct move *move = s->moves->list; move; move = move->next)
+		if (move->recording && slice_is(key, move->id))
+			note_written(move, answer);
 	move_wake(s);
 }
 

@@ -225,28 +225,11 @@ void room_drop_unit(struct move_unit *unit)
 
 /* --- its pods come --- */
 
-static bool comes_from(const struct pod *pod, const struct move_unit *unit)
-{
-	static const char *const keys[] = {"jobset.sigs.k8s.io/jobset-name", "training.kubeflow.org/job-name",
-	    "ray.io/cluster", "ray.io/originated-from-cr-name", "batch.kubernetes.io/job-name"};
-	if (strcmp(pod->namespace_, unit->namespace_) != 0 || !pod->owner_uid)
-		return false;
-	for (size_t i = 0; i < unit->key_count; i++)
-		if (strcmp(unit->keys[i], pod->owner_uid) == 0)
-			return true;
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-		const char *value = labels_get(&pod->labels, keys[i]);
-		if (value && strcmp(value, unit->name) == 0)
-			return true;
-	}
-	return strcmp(pod->owner_uid, unit->uid) == 0;
-}
-
 static struct move_unit *returning(const struct scheduler *s, const struct pod *pod)
 {
 	for (struct move *move = s->moves ? s->moves->list : NULL; move; move = move->next)
 		for (size_t i = 0; i < move->unit_count; i++)
-			if (move->units[i].held > 0 && comes_from(pod, &move->units[i]))
+			if (move->units[i].held > 0 && unit_has(&move->units[i], pod))
 				return &move->units[i];
 	return NULL;
 }

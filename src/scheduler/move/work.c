@@ -219,6 +219,37 @@ const char *work_unit(const struct scheduler *s, const struct work *work, const 
 	return job.owner_uid;
 }
 
+bool unit_has(const struct move_unit *unit, const struct pod *pod)
+{
+	struct owners_job job;
+	if (strcmp(pod->namespace_, unit->namespace_) != 0 || !pod->owner_uid)
+		return false;
+	for (size_t i = 0; i < unit->key_count; i++)
+		if (strcmp(unit->keys[i], pod->owner_uid) == 0)
+			return true;
+	if (unit->suspends && suspend_ends(unit->suspends, unit->name, unit->uid, pod))
+		return true;
+	return owners_find(unit->move->s->owners, pod->owner_uid, &job) && job.owner_uid &&
+	       strcmp(job.owner_uid, unit->id) == 0;
+}
+
+size_t unit_pods_found(const struct move_unit *unit)
+{
+	const struct scheduler *s = unit->move->s;
+	size_t count = 0, cursor = 0;
+	for (const struct work *work; (work = map_next(&s->moves->works, &cursor));) {
+		if (work->way != WORK_SUSPENDED || strcmp(work->namespace_, unit->namespace_) != 0)
+			continue;
+		const struct ledger_entry *entry = ledger_find(s->fleet, slice_of(work->pods->uid));
+		struct pod *pod = entry ? ledger_pod(entry) : NULL;
+		if (pod && unit_has(unit, pod))
+			count += work->count;
+		if (pod)
+			pod_free(pod);
+	}
+	return count;
+}
+
 const struct policy_class *work_class(struct scheduler *s, struct work_pod *kept)
 {
 	const struct policy *policy = s->policy.inforce;

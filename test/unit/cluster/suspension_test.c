@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "berth/pod.h"
+
 static struct suspend_object read_object(const char *kind, const char *json, struct arena *arena)
 {
 	struct suspend_object object;
@@ -248,6 +250,27 @@ static void test_kinds(void **state)
 	assert_false(suspend_recreates("Job") || suspend_recreates(NULL));
 }
 
+static void test_whose_pods_it_ends(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *kind, *label;
+	} below[] = {{"Job", "batch.kubernetes.io/job-name"}, {"JobSet", "jobset.sigs.k8s.io/jobset-name"},
+	    {"TrainJob", "jobset.sigs.k8s.io/jobset-name"}, {"PyTorchJob", "training.kubeflow.org/job-name"},
+	    {"MPIJob", "training.kubeflow.org/job-name"}, {"RayCluster", "ray.io/cluster"},
+	    {"RayJob", "ray.io/originated-from-cr-name"}};
+	for (size_t i = 0; i < sizeof below / sizeof *below; i++) {
+		const struct suspend_kind *kind = suspend_kind_of(below[i].kind);
+		struct label label = {below[i].label, "mine"};
+		struct pod pod = {.owner_uid = "other", .labels = {.count = 1, .items = &label}};
+		assert_true(suspend_ends(kind, "mine", "u", &pod) && !suspend_ends(kind, "his", "u", &pod));
+		assert_true(suspend_ends(kind, "his", "other", &pod));
+		label.key = "example.com/name";
+		assert_false(suspend_ends(kind, "mine", "u", &pod));
+	}
+	assert_false(suspend_ends(suspend_workload(), "mine", "u", &(struct pod){.owner_uid = NULL}));
+}
+
 static void append(void *ctx, struct slice item)
 {
 	buf_add(ctx, item.at, item.len);
@@ -279,6 +302,7 @@ int main(void)
 	    cmocka_unit_test(test_what_cannot_be_read),
 	    cmocka_unit_test(test_patches),
 	    cmocka_unit_test(test_kinds),
+	    cmocka_unit_test(test_whose_pods_it_ends),
 	    cmocka_unit_test(test_lists),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
