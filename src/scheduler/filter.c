@@ -197,12 +197,14 @@ static void decide_offered(
 }
 
 /* Room that appeared this moment is for those who have waited long, not for who happens to ask. */
-static void wake_others(struct scheduler *s, const struct pod *pod)
+static bool wake_others(struct scheduler *s, const struct pod *pod)
 {
 	const struct waiting_pod *first = waiting_next(s->waiting, NULL);
-	if (first && s->filter_ns >= first->since_ns + WAITING_LONG_NS && strcmp(first->pod->uid, pod->uid) != 0 &&
-	    s->wakes.count < WAKES_PER_PASS)
-		wake_now(s);
+	if (!first || s->filter_ns < first->since_ns + WAITING_LONG_NS || strcmp(first->pod->uid, pod->uid) == 0 ||
+	    s->wakes.count >= WAKES_PER_PASS)
+		return false;
+	wake_now(s);
+	return true;
 }
 
 /* Beside the room that is kept for pods who were just woken for it. */
@@ -215,9 +217,8 @@ static void decide_in_turn(
 		wake_now(s);
 	} else if (!s->fleet->teams) {
 		decide_offered(s, args, pod, decision);
-		if (decision->node && decision->node->improved)
-			wake_others(s, pod);
-		else if (!decision->node || !waiting_keeps(s->waiting, decision->node, pod, s->filter_ns))
+		bool woke = decision->node && decision->node->improved && wake_others(s, pod);
+		if (!woke && (!decision->node || !waiting_keeps(s->waiting, decision->node, pod, s->filter_ns)))
 			return;
 	}
 	bool beside = waiting_hold_before(s->waiting, s->fleet, pod, claims, s->filter_ns);

@@ -296,6 +296,8 @@ void annotation_show(const struct scheduler *s, const char *decision, struct buf
 /* Something changed in pods' favour: the nodes are in the fleet's chain. */
 void wake_soon(struct scheduler *s, enum reason cause);
 void wake_on_timer(uv_timer_t *timer);
+/* `"berth.dev/wake":"CAUSE/NUMBER"`, and counts it: another number than that on the pod, or the PATCH wakes nobody. */
+void wake_annotation(struct scheduler *s, enum reason cause, uint64_t number, struct buf *out);
 /* Does at once what is due, if anything is. */
 void wake_now(struct scheduler *s);
 void wake_close(struct scheduler *s);

@@ -42,22 +42,28 @@ static void patched(void *ctx, const struct kube_answer *answer)
 	write_free(write);
 }
 
+void wake_annotation(struct scheduler *s, enum reason cause, uint64_t number, struct buf *out)
+{
+	buf_printf(out, "\"berth.dev/wake\":\"%s/%llu\"", reason_code(cause), (unsigned long long)number);
+	metric_add(s->instruments.wakeups, 1, reason_code(cause), NULL);
+}
+
 static void wake(void *ctx, struct waiting_pod *waiting, struct node *node)
 {
 	struct scheduler *s = ctx;
 	struct buf annotation;
-	const char *code = reason_code(s->wake_cause);
 	struct wake_write *write = xcalloc(1, sizeof *write);
 	*write = (struct wake_write){.scheduler = s, .uid = xstrdup(waiting->pod->uid)};
 	snprintf(write->key, sizeof write->key, "%llu", (unsigned long long)++s->wakes_made);
 	map_put(&s->wakes, slice_of(write->key), write);
 	buf_init(&annotation, ANNOTATION_MAX);
-	buf_printf(&annotation, "{\"berth.dev/wake\":\"%s/%llu\"}", code, (unsigned long long)waiting->woken_total);
+	buf_char(&annotation, '{');
+	wake_annotation(s, s->wake_cause, waiting->woken_total, &annotation);
+	buf_char(&annotation, '}');
 	kube_annotate(s->kube, pod_ref(waiting->pod), buf_slice(&annotation), patched, write);
 	buf_free(&annotation);
-	metric_add(s->instruments.wakeups, 1, code, NULL);
-	log_debug(
-	    "pod woken", "pod=%s/%s for=%s cause=%s", waiting->pod->namespace_, waiting->pod->name, node->name, code);
+	log_debug("pod woken", "pod=%s/%s for=%s cause=%s", waiting->pod->namespace_, waiting->pod->name, node->name,
+	    reason_code(s->wake_cause));
 }
 
 static void start_timer(struct scheduler *s, uint64_t ms)

@@ -130,13 +130,12 @@ static bool has_line(const struct gang_member *member, const struct pod *pod)
 	return pod->waiting || (member && member->said != 0);
 }
 
-/* The plan may be the one that stands on the pod already, and a PATCH that changes nothing wakes nobody. */
+/* The plan may be the one that stands on the pod already. */
 static void wake_again(struct scheduler *s, const struct gang_member *member, struct buf *annotations)
 {
-	const char *code = reason_code(REASON_CODE_WAKE_PLAN);
-	buf_printf(annotations, ",\"berth.dev/wake\":\"%s/%llu\"", code,
-	    (unsigned long long)(waiting_woken_before(member->pod) + member->tellings + 1));
-	metric_add(s->instruments.wakeups, 1, code, NULL);
+	buf_char(annotations, ',');
+	wake_annotation(
+	    s, REASON_CODE_WAKE_PLAN, waiting_woken_before(member->pod) + member->tellings + 1, annotations);
 }
 
 void gang_plan_member(const struct gang_member *member, const char *node, struct buf *out)

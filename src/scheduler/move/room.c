@@ -23,11 +23,11 @@ static void wake(struct scheduler *s, struct move_place *place, struct tracked *
 	place->woken_ns = now;
 	hint_nominate(s, tracked, place->node);
 	buf_init(&text, 256);
-	buf_printf(&text, "{\"berth.dev/wake\":\"%s/%llx\"}", reason_code(REASON_CODE_WAKE_ROOM),
-	    (unsigned long long)clock_wall());
+	buf_char(&text, '{');
+	wake_annotation(s, REASON_CODE_WAKE_ROOM, (uint64_t)clock_wall(), &text);
+	buf_char(&text, '}');
 	kube_annotate(s->kube, pod_ref(tracked->pod), buf_slice(&text), woken, s);
 	buf_free(&text);
-	metric_add(s->instruments.wakeups, 1, reason_code(REASON_CODE_WAKE_ROOM), NULL);
 }
 
 static void hold_place(struct scheduler *s, struct move_place *place)
