@@ -188,7 +188,8 @@ static const struct field gang_fields[] = {
         .min = DURATION_SECOND,
         .max = DURATION_MAX,
         .default_text = HOLD_DOMAIN_AFTER_DEFAULT,
-        .help = "How long a complete gang waits for room before a domain is kept free of later pods for it."},
+        .help = "How long a complete gang waits for room before a domain is kept free of later pods for it, and what a "
+                "move has suspended before it is where it stood."},
     {.key = "reserveAfter",
         .kind = FIELD_DURATION,
         .offset = offsetof(struct doc_gang, reserve_after),

@@ -9,6 +9,7 @@
 #include "berth/hold.h"
 #include "berth/plan.h"
 #include "scheduler/gang/internal.h"
+#include "scheduler/move/move.h"
 
 #define AGAIN_NS (5 * NS_PER_S) /* after a look in vain, which takes all nodes */
 
@@ -189,7 +190,7 @@ static void end_those_over(struct scheduler *s)
 	for (size_t place = 0; place < HOLDS_MAX; place++) {
 		const char *key = s->fleet->holds[place].key;
 		struct gang *gang = key ? map_get(&s->gangs->by_key, slice_of(key)) : NULL;
-		if (!key || promise_awaits(s, key) ||
+		if (!key || promise_awaits(s, key) || moves_close_nodes(s, key) ||
 		    (gang && gang->state == GANG_QUEUED && hold_nodes(s->fleet, place) == gang->held_nodes))
 			continue;
 		if (s->fleet->holds[place].start_ns != 0 || (gang && gang->promised_ns != 0))

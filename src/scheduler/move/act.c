@@ -311,11 +311,17 @@ static bool may_return(const struct move_unit *unit, int64_t now)
 }
 
 /* One that could not be resumed is tried again, with its room still held. */
-static void try_to_return(struct move_unit *unit)
+static void try_to_return(struct move_unit *unit, bool first)
 {
 	int64_t now = clock_now();
-	if (unit_pods_left(unit) > 0 || (!unit->gang && unit->held == 0 && !room_hold_unit(unit)))
+	if (unit_pods_left(unit) > 0)
 		return;
+	if (!unit->gang && unit->held == 0 && !room_hold_unit(unit)) {
+		if (first)
+			closed_wait(unit, now);
+		return;
+	}
+	closed_end(unit);
 	unit->return_ns = now + RETURN_AGAIN_NS;
 	if (unit->gang)
 		surplus_return(unit);
@@ -328,6 +334,7 @@ void return_units(struct scheduler *s)
 	size_t count = 0, room = 0;
 	struct move_unit **units = NULL;
 	int64_t now = clock_now();
+	closed_review(s);
 	for (struct move *move = s->moves->list; move; move = move->next)
 		for (size_t i = 0; i < move->unit_count; i++) {
 			struct move_unit *unit = &move->units[i];
@@ -342,6 +349,6 @@ void return_units(struct scheduler *s)
 	if (count > 0)
 		qsort(units, count, sizeof(struct move_unit *), longest_first);
 	for (size_t i = 0; i < count; i++)
-		try_to_return(units[i]);
+		try_to_return(units[i], i == 0);
 	free(units);
 }

@@ -134,6 +134,8 @@ struct move_unit {
 	int64_t return_ns;    /* nor is it resumed before */
 	size_t held;          /* holds of its room for its return */
 	int64_t held_until_ns;
+	int64_t waits_ns; /* for that room since; 0 = not yet */
+	bool closed;      /* where it stood to pods behind it */
 };
 
 /* Whether berth gives back what it took, once the room is there again. */
@@ -332,6 +334,13 @@ size_t move_pods_left(const struct move *move);
 size_t unit_pods_left(const struct move_unit *unit);
 void return_units(struct scheduler *s);
 
+/* closed.c: nodes kept free of later pods for the unit that has waited longest to return */
+/* It has no room, and is the first in line. */
+void closed_wait(struct move_unit *unit, int64_t now_ns);
+void closed_end(struct move_unit *unit);
+/* It may not wait any more, or in vain. */
+void closed_review(struct scheduler *s);
+
 /* surplus.c: members of elastic gangs beyond the quorum */
 /* Whether the gang bears it still, with all that moves have ended of it. */
 bool surplus_may_end(const struct move_unit *unit);
@@ -370,6 +379,8 @@ void place_hold_member(struct scheduler *s, const struct move_place *place, cons
 void room_hold(struct move *move);
 void room_drop(struct move *move);
 bool room_hold_unit(struct move_unit *unit);
+/* NULL where the policy has its class no more. */
+const struct policy_class *unit_class(const struct move_unit *unit);
 void room_drop_unit(struct move_unit *unit);
 /* A pod is bound that may be of a unit that returns: no room is held for it any more. */
 void room_returned(struct scheduler *s, const struct pod *pod);

@@ -213,6 +213,7 @@ void move_drop(struct move *move)
 	lose_places(move);
 	for (size_t i = 0; i < move->unit_count; i++) {
 		room_drop_unit(&move->units[i]);
+		closed_end(&move->units[i]);
 		if (map_get(&moves->by_unit, slice_of(move->units[i].id)) == &move->units[i])
 			map_remove(&moves->by_unit, slice_of(move->units[i].id));
 	}

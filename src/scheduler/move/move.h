@@ -38,6 +38,8 @@ bool moves_act(const struct scheduler *s);
 void moves_returning(struct scheduler *s, struct tracked *tracked);
 /* A gang is to be planned: room that is held for its return is free meanwhile. */
 void moves_let_in(struct scheduler *s, const struct gang *gang);
+/* Whether nodes are to be held by that word, for a unit that waits to return. */
+bool moves_close_nodes(const struct scheduler *s, const char *key);
 /* An object that bears the mark of a move was found at the start. */
 void moves_found(struct scheduler *s, const struct suspend_kind *kind, const struct suspend_object *object);
 void moves_answer(void *ctx, struct buf *out);

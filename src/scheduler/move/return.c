@@ -25,8 +25,7 @@ static size_t pods_of(const struct move_unit *unit)
 	return count;
 }
 
-/* NULL where the policy has it no more. */
-static const struct policy_class *class_of(const struct move_unit *unit)
+const struct policy_class *unit_class(const struct move_unit *unit)
 {
 	const struct policy *policy = unit->move->s->policy.inforce;
 	for (size_t i = 0; i < policy->class_count; i++)
@@ -38,7 +37,7 @@ static const struct policy_class *class_of(const struct move_unit *unit)
 /* What stands for a pod that comes: its own words are not known yet, but where it stood. */
 static struct pod stand_in(const struct move_unit *unit, const struct unit_room *room, const char *id)
 {
-	bool known = class_of(unit) != NULL;
+	bool known = unit_class(unit) != NULL;
 	static struct toleration all[] = {{.key = "", .value = "", .op = TOLERATION_EXISTS, .any_effect = true}};
 	return (struct pod){.uid = id,
 	    .namespace_ = unit->namespace_,
@@ -137,7 +136,7 @@ static const char **alike(const struct scheduler *s, const struct move_unit *uni
 static struct plan_topology topology_of(const struct move_unit *unit, size_t pods)
 {
 	struct plan_topology topology = PLAN_ANYWHERE;
-	const struct policy_class *class_ = pods > 1 ? class_of(unit) : NULL;
+	const struct policy_class *class_ = pods > 1 ? unit_class(unit) : NULL;
 	if (class_) {
 		topology.require = class_->gang.require;
 		topology.prefer = class_->gang.prefer;
