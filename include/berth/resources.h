@@ -16,6 +16,7 @@ typedef uint16_t resource_id;
 enum { RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_EPHEMERAL_STORAGE, RESOURCE_PODS, RESOURCE_FIRST_OTHER };
 
 #define RESOURCE_NAMES_MAX 4096     /* distinct names a fleet may use */
+#define RESOURCE_NAMES_OF_PODS 2048 /* of them, until pods' names that no node has are known no more */
 #define RESOURCES_PER_OBJECT_MAX 64 /* kinds of resources one node or pod may name */
 
 struct resource_names {

@@ -90,6 +90,15 @@ static bool read_quantity(struct reader *json, quantity_nano *nano)
 	return quantity_parse_nano(trim(text), nano);
 }
 
+/* Names are kept for good, and anybody may make them up in a pod: the last of the room is for what nodes have. */
+static int name_id(struct demand *demand, struct slice name)
+{
+	int known = resource_names_find(demand->names, name);
+
+	return known >= 0 || demand->names->count >= RESOURCE_NAMES_OF_PODS ? known
+	                                                                    : resource_names_id(demand->names, name);
+}
+
 static void read_amounts(struct demand *demand, struct reader *json, struct amounts *amounts)
 {
 	bool none = reader_peek(json) == READER_NULL;
@@ -108,7 +117,7 @@ static void read_amounts(struct demand *demand, struct reader *json, struct amou
 			demand->trouble = bad_quantity;
 			continue;
 		}
-		id = resource_names_id(demand->names, field_plain(demand->scratch, key));
+		id = name_id(demand, field_plain(demand->scratch, key));
 		if (id < 0 ||
 		    (amounts->count == RESOURCES_PER_OBJECT_MAX && amounts->items[amounts->count - 1].id < id))
 			demand->trouble = too_many;

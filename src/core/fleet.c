@@ -6,10 +6,19 @@
 #include "core/teams_internal.h"
 #include "core/usage.h"
 
+/* Known before anybody's pods make up others, so that a pod that is read before its node is counted with its GPUs. */
+static void name_gpus(struct fleet *fleet, const struct gpu_catalogue *catalogue)
+{
+	for (size_t i = 0; catalogue && i < catalogue->resource_count; i++)
+		if (!strchr(catalogue->resources[i].pattern, '*'))
+			resource_names_id(&fleet->names, slice_of(catalogue->resources[i].pattern));
+}
+
 struct fleet *fleet_new(const struct gpu_catalogue *catalogue)
 {
 	struct fleet *fleet = xcalloc(1, sizeof(*fleet));
 	resource_names_init(&fleet->names);
+	name_gpus(fleet, catalogue);
 	fleet->catalogue = catalogue;
 	fleet->index = index_new();
 	return fleet;

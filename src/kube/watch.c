@@ -13,7 +13,9 @@
 #define WATCH_SHORT_NS NS_PER_S       /* a watch that ends sooner and brought nothing is no healthy one */
 #define WATCH_STOOD_NS (5 * NS_PER_S) /* one that stood for so long had nothing to tell: the next is due at once */
 #define WATCH_UNAVAILABLE_NS (60 * NS_PER_S)
-#define WATCH_SILENCE_MS 60000
+/* An API server sends bookmarks once a minute, up to 1.25 s late: a watch that is well may be silent for longer than
+ * that minute. */
+#define WATCH_SILENCE_MS 75000
 #define WATCH_TIMEOUT_S 300
 #define WATCH_ERROR_MAX 512
 #define CREDENTIALS_WAIT_NS (100 * NS_PER_MS)

@@ -41,7 +41,7 @@ struct kube_watch_options {
 	bool metadata_only; /* ask for PartialObjectMetadata */
 	bool optional;      /* 404 and 403 are reported as unavailable instead of being retried as failures */
 	unsigned
-	    silence_ms; /* 0 = 60 s: bookmarks come about once a minute; a silent watch is closed and opened again */
+	    silence_ms; /* 0 = 75 s: bookmarks come about once a minute; a silent watch is closed and opened again */
 	unsigned timeout_s; /* timeoutSeconds of one watch; 0 = 300, jittered by up to 50 % more */
 };
 

@@ -13,4 +13,10 @@ bool advise_applies(const struct scheduler *s, const struct pod *pod);
 /* Answers the nodes of the call whose verdict is that they fit, as they came and in their order. */
 void advise_answer(const struct scheduler *s, const struct wire_args *args, struct buf *reply);
 
+/* The score without the terms that are silent for pods with soft spread (prioritize.c says which, and why). */
+void advise_mute(const struct policy_class *class_, struct score *score, bool has_gpus);
+/* Of a decision over these nodes the best node and its score as prioritize sees them. */
+void advise_best(struct scheduler *s, const struct pod *pod, struct node *const *nodes, size_t count,
+    struct decision *decision);
+
 #endif

@@ -175,6 +175,7 @@ static void write_decision(struct scheduler *s, struct pod *pod, struct buf *out
 		if (node->spec)
 			nodes[count++] = node;
 	decide_among(s->fleet, pod, nodes, count, &decision, verdicts);
+	advise_best(s, pod, nodes, count, &decision);
 	if (decision.class_) {
 		buf_char(out, ',');
 		member(out, "class", decision.class_->name);

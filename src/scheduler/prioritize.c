@@ -26,21 +26,6 @@
 #define SAME 1e-6           /* what rounding can make of equal totals */
 #define NEARLY_THE_SAME 6.0 /* memoryFit 4 + cost 2 */
 
-static bool is_silent(enum score_term term, bool has_gpus)
-{
-	return term == SCORE_BEST_FIT || (term == SCORE_WHOLE_NODES && has_gpus);
-}
-
-/* The total without what is silent. */
-static double heard(const struct policy_class *class_, const struct score *score, bool has_gpus)
-{
-	double worth = 0;
-	for (enum score_term term = 0; term < SCORE_TERM_COUNT; term++)
-		if (!is_silent(term, has_gpus))
-			worth += class_->weights[term] * score->terms[term];
-	return worth;
-}
-
 static void advise_scores(struct scheduler *s, const struct pod *pod, struct wire_score *scores, size_t count)
 {
 	enum reason why;
@@ -54,7 +39,7 @@ static void advise_scores(struct scheduler *s, const struct pod *pod, struct wir
 		if (s->verdicts[i] != REASON_CODE_FITS)
 			continue;
 		if (pod->soft_spread && class_)
-			each[i].total = heard(class_, &each[i], has_gpus);
+			advise_mute(class_, &each[i], has_gpus);
 		best = fmax(best, each[i].total);
 		worst = fmin(worst, each[i].total);
 	}

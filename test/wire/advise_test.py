@@ -107,6 +107,18 @@ class Advise(unittest.TestCase):
         self.fill("n1", 3, "more")
         self.assertEqual(self.scores(self.cluster.pod("again", namespace="asks")), [0, 10, 10])
 
+    def test_explain_calls_best_what_the_scores_do(self):
+        """n1 would be full by it, which is silent here; n0 is what the pod prefers, if by little."""
+        self.fill("n1", 7)
+        liked = lambda weight, *names: {"weight": weight, "preference": {"matchExpressions": [
+            {"key": "kubernetes.io/hostname", "operator": "In", "values": list(names)}]}}
+        affinity = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [liked(99, "n0", "n1"), liked(1, "n0")]}}
+        thing = self.seen(self.cluster.pod("p", affinity=affinity, **SOFT[1]))
+        scores = dict(zip(NAMES, self.scores(thing)))
+        self.assertEqual(max(scores, key=scores.get), "n0")
+        best = self.daemon.explain("p")[1]["best"]
+        self.assertEqual((best["node"], best["terms"]["bestFit"]["value"]), ("n0", 0))
+
     def test_what_pod_and_policy_name_goes_before_soft_spread(self):
         self.cluster.node("cheap", product="Tesla-T4", memory=15360)
         self.cluster.node("tainted", product="Tesla-T4", memory=15360, spec={

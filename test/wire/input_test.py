@@ -156,5 +156,27 @@ class Input(WireTest):
         wait_for(lambda: self.daemon.state()["ledger"] == [])
 
 
+class Names(WireTest):
+    def nodes(self):
+        pass
+
+    def test_names_that_pods_make_up_hide_no_node_s(self):
+        """A node that comes after a tenant's pods of 4,160 resources that nobody has is known by all that it has."""
+        for i in range(65):
+            thing = pod(f"x{i}", gpus=0, scheduler="default-scheduler", namespace="tenant")
+            requests = thing["spec"]["containers"][0]["resources"]["requests"]
+            requests.update({f"x.io/r{i}-{k}": "1" for k in range(64)})
+            self.cluster.create("pods", thing)
+        self.seen(self.cluster.pod("after", gpus=0))
+        self.cluster.node("n0", allocatable={"example.com/new-gpu": "4"})
+        wait_for(lambda: self.daemon.state()["nodes"], what="the node")
+        thing = self.seen(self.cluster.pod("p"))
+        self.assertEqual(self.daemon.placed(thing, ["n0"]), "n0")
+        other = pod("q", gpus=0)
+        other["spec"]["containers"][0]["resources"]["requests"]["example.com/new-gpu"] = "1"
+        other = self.seen(self.cluster.create("pods", other))
+        self.assertEqual(self.daemon.placed(other, ["n0"]), "n0")
+
+
 if __name__ == "__main__":
     unittest.main()
