@@ -341,6 +341,7 @@ class Status(WireTest):
         self.assertEqual(self.daemon.placed(held, ["a"]), "a")
         for name, gpus in ("w1", 8), ("w2", 8), ("w3", 16):
             self.assertIsNone(self.daemon.placed(self.cluster.pod(name, gpus=gpus), ["a", "b", "c", "d", "t"]))
+        wait_for(lambda: all(watch["synced"] for watch in self.status()["watches"]), what="the jobs")
         status = self.status()
         rows = {(row["pool"], row["resource"]): row for row in status["pools"]}
         self.assertEqual(set(rows), {("h100", "nvidia.com/gpu"), ("t4", "nvidia.com/gpu"), (None, None)})

@@ -188,11 +188,11 @@ class FakeApi:
         while True:
             with self.lock:
                 news = [event for event in self.events if event[0] > version and event[1] == kind]
+                now = self.version
                 if not news:
                     if self.generation != generation:
                         break
                     self.lock.wait(max(0.01, min(0.5, mark_at - time.monotonic())))
-                now = self.version
             lines = [f'{{"type":"{event[2]}","object":{event[3]}}}\n' for event in news]
             if not news and time.monotonic() >= mark_at:
                 lines = [json.dumps({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(now)}}}) + "\n"]

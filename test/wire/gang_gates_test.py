@@ -96,7 +96,7 @@ class Classes(GatesTest):
         self.gated("ab")
         for name in "ab":
             wait_for(lambda n=name: not self.gates(n), what="its release")
-        self.assertEqual(self.rejected(self.cluster.get_pod("a")), {NAMES[0]: INCOMPLETE})
+        wait_for(lambda: self.rejected(self.cluster.get_pod("a")) == {NAMES[0]: INCOMPLETE}, what="the text")
 
     def test_a_class_that_is_gated_no_more(self):
         self.use(GATED)

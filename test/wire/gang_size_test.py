@@ -118,7 +118,7 @@ class Objects(unittest.TestCase):
         return wait_for(lambda: (self.gang(name) or {}).get("quorum") == quorum, seconds, f"a quorum of {quorum}")
 
     def rejected(self, thing, text):
-        status, answer = self.daemon.filter(thing, NAMES)
+        status, answer = self.daemon.asked(thing, NAMES)
         self.assertEqual((status, answer["NodeNames"]), (200, []))
         self.assertEqual(answer["FailedAndUnresolvableNodes"], {NAMES[0]: text})
 

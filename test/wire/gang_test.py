@@ -214,11 +214,12 @@ class Ungated(GangTest):
     def test_nobody_gets_the_room_of_a_plan_that_is_not_read_yet(self):
         things = self.members("abc")
         plans = self.planned(things)
-        self.cluster.faults({"rules": [{"method": "GET", "path": "/apis", "delayMs": 1500, "times": 100}]})
+        self.cluster.faults({"rules": [{"method": "GET", "path": "/apis", "hold": True, "times": 100}]})
         self.restart()
         nodes = sorted({plan["node"] for plan in plans})
         single = self.seen(self.cluster.pod("single", gpus=4))
         self.assertEqual(self.daemon.filter(single, nodes[:1])[0], 503)
+        self.cluster.faults({"clear": True, "release": True})
         self.assertIsNone(self.daemon.placed(single, nodes[:1]))
         self.assertEqual([self.daemon.entry(thing)["node"] for thing in things], [plan["node"] for plan in plans])
 
@@ -360,7 +361,7 @@ class Driven(unittest.TestCase):
         singles = [self.cluster.pod(f"s{i}", gpus=1) for i in range(10)]
         for gang in gangs + [singles]:
             self.whole(gang)
-        self.assertEqual([e for e in self.daemon.state()["ledger"] if e["state"] != "bound"], [])
+        wait_for(lambda: all(e["state"] == "bound" for e in self.daemon.state()["ledger"]), what="bound pods alone")
 
     def two_of_sixty_percent(self, gated):
         self.start(10)

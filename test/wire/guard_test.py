@@ -111,7 +111,7 @@ class Guard(unittest.TestCase):
         self.assertEqual(self.ready(server)[0], 200)
         wait_for(lambda: not self.api.waits("a"), 15, "the release")
         self.assertIn("no berth is active", self.ready(server)[1])
-        self.assertIn("berth_guard_released_total 1\n", server.call("GET", "/metrics")[1].decode())
+        wait_for(lambda: "berth_guard_released_total 1\n" in server.call("GET", "/metrics")[1].decode(), what="the count")
         # One that comes later waits for its own time, by the guard's clock where its creation lies ahead of that.
         self.api.gated("late", FAR_AHEAD)
         wait_for(lambda: not self.api.waits("late"), 15, "the release of a pod that came later")

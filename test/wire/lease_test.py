@@ -70,6 +70,10 @@ class Lease(unittest.TestCase):
     def becomes(self, role):
         wait_for(lambda: self.role() == role, 10, role)
 
+    def leads(self, *held, **more):
+        """The Lease is renewed until berth has seen it."""
+        wait_for(lambda: self.api.hold(*held, **more) or self.role() == "active", 10, "active")
+
     def test_a_standby_writes_nothing_and_reads_anew_before_its_first_write(self):
         self.api.hold("there_1")
         self.api.gated("a")
@@ -84,9 +88,8 @@ class Lease(unittest.TestCase):
         time.sleep(1)
         self.assertEqual(self.api.writes(), [])
         taken = time.monotonic()
-        self.api.hold("here_1", 1)
-        wait_for(lambda: self.api.writes("/a"), what="the gate's end")
-        self.assertEqual(self.role(), "active")
+        self.leads("here_1", 1)
+        wait_for(lambda: self.api.hold("here_1", 1) or self.api.writes("/a"), what="the gate's end")
         self.assertEqual(self.daemon.metric('berth_role{role="active"}'), 1)
         first = self.api.writes()[0][0]
         for path in "/api/v1/nodes", "/api/v1/pods":
@@ -117,9 +120,8 @@ class Lease(unittest.TestCase):
             renewing.join()
 
     def test_fenced_once_it_is_not_renewed_in_time(self):
-        self.api.hold("here_1")
         self.start()
-        self.becomes("active")
+        self.leads("here_1")
         self.api.hold("here_1")
         wait_for(lambda: self.role() == "fenced", RENEW_S + 2, "the fence")
         self.assertIn("warn role: fenced", self.daemon.ready()[1])
@@ -145,9 +147,8 @@ class Lease(unittest.TestCase):
         wait_for(lambda: self.api.writes("/a"), what="the gate's end")
 
     def test_stopped_and_continued_too_late(self):
-        self.api.hold("here_1", duration_s=15)
         self.start()
-        self.becomes("active")
+        self.leads("here_1", duration_s=15)
         process = self.daemon.process.process
         process.send_signal(signal.SIGSTOP)
         for i in range(20):  # what waits for it when it goes on
@@ -162,9 +163,8 @@ class Lease(unittest.TestCase):
         self.assertIsNone(process.poll())
 
     def test_a_lost_lease_and_its_return(self):
-        self.api.hold("here_1")
         self.start()
-        self.becomes("active")
+        self.leads("here_1")
         held = self.api.put("pods", pod("held"))
         wait_for(lambda: self.daemon.explain("held")[0] == 200, what="the pod")
         self.assertEqual(self.daemon.placed(held, ["n0"]), "n0")
@@ -175,8 +175,7 @@ class Lease(unittest.TestCase):
         self.api.gated("a")
         time.sleep(0.5)
         self.assertEqual(self.api.writes(), [])
-        self.api.hold("here_2", 2)
-        self.becomes("active")
+        self.leads("here_2", 2)
         wait_for(lambda: self.api.writes("/a"), what="the gate's end")
 
     def test_no_lease_and_one_that_may_not_be_read(self):

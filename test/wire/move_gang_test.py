@@ -162,7 +162,8 @@ class Bare(GangMoveTest):
     def elastic(self, size, least):
         says = {"gang.scheduling.koordinator.sh/name": "serve", "gang.scheduling.koordinator.sh/min-available": str(least),
                 "gang.scheduling.koordinator.sh/total-number": str(size)}
-        return [self.seen(self.cluster.pod(f"serve-{i}", gpus=8, owner=move_test.WEB, annotations=says)) for i in range(size)]
+        things = [self.cluster.pod(f"serve-{i}", gpus=8, owner=move_test.WEB, annotations=says) for i in range(size)]
+        return [self.seen(thing) for thing in things]
 
     def test_an_elastic_one_gets_room_for_all_of_it(self):
         self.full()

@@ -63,7 +63,7 @@ class Noticed(MeanwhileTest):
         self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
         (node,) = self.told_of(1)
         self.assertEqual(self.suspended(), [])
-        self.assertEqual([r["told"] for r in self.records().values()], [True])
+        wait_for(lambda: [r["told"] for r in self.records().values()] == [True], what="its record")
         self.assertEqual(self.some_suspended(), [f"job-{node}"])
 
 

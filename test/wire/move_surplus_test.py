@@ -122,6 +122,7 @@ class One(Surplus):
         (unit,) = self.only_move()["units"]
         self.assertEqual((unit["kind"], unit["name"], unit["way"], unit["state"], unit["surplusOf"], unit["milliGPUs"]),
                          ("Pod", "train-worker-5", "evict", "ended", "PyTorchJob train", 4000))
+        wait_for(lambda: [r["state"] for r in self.records().values()] == ["lent"], what="its record")
         (record,) = self.records().values()
         self.assertEqual((record["state"], record["units"][0]["rank"], record["units"][0]["group"]), ("lent", 5, "worker"))
         (taken,) = self.events("GPUsTaken")
@@ -332,7 +333,7 @@ class Grace(Surplus):
     def noticed(self):
         self.web(1, gpus=4)
         at = wait_for(lambda: self.cluster.get_pod("train-worker-5")["metadata"].get("annotations", {}).get("berth.dev/ending-at"), what="the notice")
-        (told,) = self.events("GPUsToBeTaken")
+        (told,) = wait_for(lambda: self.events("GPUsToBeTaken"), what="the Event")
         self.assertIn("it ends at " + at, told["note"])
         self.assertEqual(self.all_ending(), [])
 

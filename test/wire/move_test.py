@@ -311,7 +311,7 @@ class Acted(MoveTest):
         wait_for(lambda: self.nominated("web-0") == node and self.wake("web-0"), what="the wake-up")
         self.assertEqual(self.bind(thing), node)
         self.phase("lent")
-        self.assertEqual(self.records()[move["id"]]["state"], "lent")
+        wait_for(lambda: self.records()[move["id"]]["state"] == "lent", what="its record")
         (taken,) = self.events("GPUsTaken")
         self.assertEqual((taken["regarding"]["kind"], taken["regarding"]["name"]), ("Job", job))
         self.assertIn("8 GPUs go to ReplicaSet team/web (class inference) by mayPreempt", taken["note"])
@@ -771,7 +771,7 @@ class Killed(MoveTest):
         late = self.seen(self.cluster.pod("late", gpus=8, owner=self.cluster.job("late")))
         self.pods_end(jobs)
         self.kill()
-        self.cluster.faults({"rules": [{"method": "GET", "path": "configmaps/berth-moves", "delayMs": 1500}]})
+        self.cluster.faults({"rules": [{"method": "GET", "path": "configmaps/berth-moves", "hold": True, "times": 100}]})
         self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port, wait=False)
         answered = set()
 
@@ -781,6 +781,8 @@ class Killed(MoveTest):
             except OSError:
                 return False
             answered.add(status)
+            if status == 503:
+                self.cluster.faults({"clear": True, "release": True})
             self.assertFalse(answer.get("NodeNames"))
             return status == 200
         wait_for(late_waits, 20, "an answer")

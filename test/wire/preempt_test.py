@@ -89,7 +89,8 @@ class Preempt(PreemptTest):
         self.assertEqual(self.daemon.placed(parked, ["n0"]), "n0")
         self.assertEqual(self.preempt(self.urgent(), {"n0": [parked]}), {})
         self.assertEqual(self.daemon.bind(parked, "n0")[1]["Error"], "")
-        wait_for(lambda: self.preempt(self.urgent("v"), {"n0": [parked]}), what="the victim")
+        late = self.urgent("v")
+        wait_for(lambda: self.preempt(late, {"n0": [parked]}), what="the victim")
 
     def test_the_room_is_held_until_the_victims_are_gone(self):
         low = self.full()
@@ -186,12 +187,12 @@ class Expiry(PreemptTest):
     args = ("--reservation-ttl", "1s")
 
     def test_victims_that_do_not_end_hold_no_room_for_ever(self):
-        low = [self.bound(f"l{i}", "n0", terminationGracePeriodSeconds=1) for i in range(2)]
+        low = [self.bound(f"l{i}", "n0", terminationGracePeriodSeconds=4) for i in range(2)]
         u = self.urgent(gpus=2)
         self.assertEqual(list(self.preempt(u, {"n0": low})), ["n0"])
         time.sleep(1.2)
         self.assertEqual(self.node_of(u), "n0")
-        wait_for(lambda: self.daemon.entry(u) is None, 4, "the end of the reservation")
+        wait_for(lambda: self.daemon.entry(u) is None, 8, "the end of the reservation")
         self.assertEqual(list(self.preempt(u, {"n0": low})), ["n0"])
 
 

@@ -303,7 +303,7 @@ class Others(Repartition):
         time.sleep(3)  # its pod waits still
         self.assertEqual((self.record()["phase"], self.taints()), ("failed", []))
         self.assertEqual((self.label(), self.outcome("left")), ("all-balanced", 1))
-        self.assertEqual(self.label("m1"), "all-1g.10gb")
+        wait_for(lambda: self.label("m1") == "all-1g.10gb", what="the other node")
 
     def test_somebody_else_who_takes_the_taint_away_has_the_node(self):
         self.manager.behaviour = "silent"
@@ -412,7 +412,7 @@ class Fails(Repartition):
         self.phase("failed")
         self.assertEqual((self.label(), self.taints()), ("all-disabled", []))
         self.assertEqual(self.manager.labels[:2], [("m0", "all-1g.10gb"), ("m0", "all-disabled")])
-        self.assertEqual((self.outcome("restored"), len(self.events("RepartitionFailed"))), (1, 1))
+        wait_for(lambda: (self.outcome("restored"), len(self.events("RepartitionFailed"))) == (1, 1), what="what is told of it")
         lines = self.daemon.explain("s0")[1]["help"]
         self.assertTrue(any(l.startswith("node m0 could not be repartitioned to all-1g.10gb") for l in lines), lines)
         wait_for(lambda: ("m1", "all-1g.10gb") in self.manager.labels, 15, "another node's turn")
@@ -427,9 +427,9 @@ class Fails(Repartition):
         self.manager.behaviour = "hangs"
         self.slices()
         self.phase("quarantined", seconds=15)
-        self.assertEqual((self.label(), len(self.taints()), self.outcome("quarantined")), ("all-disabled", 1, 1))
-        status = self.daemon.ops.json("GET", "/v1/status")[1]
-        self.assertEqual([n["node"] for n in status["quarantine"]], ["m0"])
+        self.assertEqual((self.label(), len(self.taints())), ("all-disabled", 1))
+        wait_for(lambda: self.outcome("quarantined") == 1, what="the count")
+        wait_for(lambda: [n["node"] for n in self.daemon.ops.json("GET", "/v1/status")[1]["quarantine"]] == ["m0"], what="the status")
         made = subprocess.run([BERTH, "quarantine", "release", "m0", "--kubeconfig", self.cluster.kubeconfig], capture_output=True,
                               text=True, timeout=30)
         self.assertEqual(made.returncode, 0, made.stderr)
@@ -454,7 +454,8 @@ class GivesUp(Repartition):
         self.phase("draining")
         self.standing("gpu-foreign", "m0")
         self.phase("failed")
-        self.assertEqual((self.taints(), self.label(), self.outcome("given_up")), ([], "all-disabled", 1))
+        self.assertEqual((self.taints(), self.label()), ([], "all-disabled"))
+        wait_for(lambda: self.outcome("given_up") == 1, what="the count")
 
     def test_nobody_who_waits_any_more(self):
         self.slices()

@@ -188,7 +188,7 @@ class Bind(WireTest):
         result = []
         thread = threading.Thread(target=lambda: result.append(self.daemon.bind(thing, where)))
         thread.start()
-        time.sleep(0.5)
+        wait_for(lambda: self.daemon.entry(thing)["expires"] is None, what="the parked bind")
         self.assertEqual(self.daemon.stop(), 0, self.daemon.process.stderr())
         thread.join()
         self.assertEqual(result[0], (200, {"Error": "berth is stopping"}))

@@ -222,6 +222,7 @@ class Autoscalers(SignalTest):
     def test_idle_ones_and_ones_whose_metrics_cannot_be_read_say_nothing(self):
         self.replica("web-0", "n0")
         self.scaler(current=1, desired=1, limited="True", reason="TooFewReplicas")
+        wait_for(lambda: self.signal()["value"] == 0, 5, "the first look")
         time.sleep(1.2)
         self.assertEqual((self.signal()["value"], self.signal()["peak"], self.rule()["due"]), (0, False, 2))
         self.scaler(current=1, desired=4, active="False")
@@ -295,6 +296,7 @@ class Autoscalers(SignalTest):
         self.scaler(current=1, desired=6)
         self.due(12, 2)
         self.scaler(current=1, desired=2)
+        wait_for(lambda: self.signal()["value"] == 2, 3, "the fall")
         self.follow(SCALING.replace("scaling", "replicas"), hold="1h")
         self.due(4)
 

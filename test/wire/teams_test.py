@@ -319,7 +319,7 @@ teams:
         self.bind(self.pod("y", "b", gpus=8))
         wait_for(lambda: self.spent("a") > 16, 10, "two seconds of eight GPUs")
         self.assertEqual(self.spent("b"), 0)
-        self.assertLess(self.kept()["gpuSeconds"]["a"], 16)
+        self.assertLess(wait_for(self.kept, what="the first write")["gpuSeconds"]["a"], 16)
         self.restart()
         kept = self.kept()
         self.assertEqual(kept["version"], 1)
