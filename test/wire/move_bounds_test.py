@@ -7,6 +7,7 @@ import move_test
 from harness import NAMES, pod, wait_for
 
 SLOW = move_test.KEEP.replace("match: [{owners: [Job]}]", "match: [{owners: [Job, StatefulSet]}]\n  asVictim: {grace: 60s}")
+BUDGETS = "/apis/policy/v1/namespaces/team/poddisruptionbudgets"
 API = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "api", "uid": "api-uid"}}
 TEAMS = SLOW.replace("classes:", "pools: [{name: h100, gpu: H100}]\nclasses:") + """\
 teams:
@@ -18,13 +19,15 @@ class BoundsTest(move_test.MoveTest):
     policy = SLOW
 
     def budget(self, name, app, allowed):
-        status, made = self.cluster.api.json("POST", "/apis/policy/v1/namespaces/team/poddisruptionbudgets", {
+        status, made = self.cluster.api.json("POST", BUDGETS, {
             "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": name, "namespace": "team"},
             "spec": {"selector": {"matchLabels": {"app": app}}}, "status": {"disruptionsAllowed": allowed}})
         self.assertEqual(status, 201, made)
         if made.get("status", {}).get("disruptionsAllowed") != allowed:
-            self.cluster.patch(f"/apis/policy/v1/namespaces/team/poddisruptionbudgets/{name}/status",
-                               {"status": {"disruptionsAllowed": allowed}})
+            self.allow(name, allowed)
+
+    def allow(self, name, allowed):
+        self.cluster.patch(f"{BUDGETS}/{name}/status", {"status": {"disruptionsAllowed": allowed}})
 
     def labelled(self, name, node, owner, app, **spec):
         made = pod(name, gpus=8, owner=owner, nodeName=node, **spec)
@@ -80,6 +83,20 @@ class Budgets(BoundsTest):
         self.crunch()
         self.demand()
         wait_for(lambda: self.moves()["moves"], what="the move")
+
+
+class Noticed(BoundsTest):
+    policy = move_test.GRACE.replace("grace: 2s", "grace: 4s")
+
+    def test_a_budget_that_is_used_up_during_the_notice_ends_nothing(self):
+        self.budget("b", "crunch", 3)
+        time.sleep(0.3)
+        self.crunch()
+        self.demand()
+        self.phase("grace")
+        self.allow("b", 0)
+        wait_for(lambda: self.events("MoveGivenUp"), 15, "the Event")
+        self.assertEqual(self.suspended(), [])
 
 
 class Guaranteed(BoundsTest):

@@ -839,6 +839,14 @@ class Killed(MoveTest):
         self.start_anew()
         wait_for(lambda: not self.suspended(), 15, "the resumption")
 
+    def test_the_policy_after_has_no_moves_and_nobody_waits_for_one(self):
+        self.full(annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"})
+        self.web()
+        self.why()
+        self.daemon.write_policy(CLASSES)
+        wait_for(lambda: self.moves()["mode"] == "off", what="the policy")
+        self.assertEqual(self.moves()["waiting"], [])
+
     def test_a_mark_of_anybody_else_is_theirs(self):
         self.full()
         self.patch_job("job-n0", {"metadata": {"labels": {"berth.dev/suspended-by": "alice"}}, "spec": {"suspend": True}})

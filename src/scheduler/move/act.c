@@ -164,6 +164,43 @@ static void do_acts(struct move *move, bool evictions, bool suspensions, bool dr
 	}
 }
 
+/* How many of its pods that still stand are under the budget. */
+static int64_t draws_on(const struct move *move, const struct budget *budget)
+{
+	int64_t count = 0;
+	for (size_t i = 0; i < move->unit_count; i++)
+		for (size_t k = 0; move->units[i].state == UNIT_STANDS && k < move->units[i].pod_count; k++) {
+			const char *uid = move->units[i].pods[k].uid;
+			const struct work_pod *there = work_find(move->s, uid);
+			const struct ledger_entry *entry = ledger_find(move->s->fleet, slice_of(uid));
+			if (!there || there->deleting || !entry || strcmp(entry->namespace_, budget->namespace_) != 0)
+				continue;
+			struct pod *pod = ledger_pod(entry);
+			count += pod && budget_is_for(budget, pod->namespace_, &pod->labels);
+			if (pod)
+				pod_free(pod);
+		}
+	return count;
+}
+
+/* Others may have drawn on a budget since its units were chosen; a suspension asks nobody. */
+static bool is_over_budget(struct move *move)
+{
+	size_t count;
+	bool over = false;
+	const struct budget **budgets = budgets_all(move->s->moves->budgets, &count);
+	for (size_t i = 0; i < count && !over; i++) {
+		int64_t draws = draws_on(move, budgets[i]);
+		over = draws > 0 && draws > budgets[i]->allowed;
+	}
+	free(budgets);
+	if (over) {
+		log_info("a disruption budget allows less by now", "move=%s", move->id);
+		move->facts.refused = move->barred = true;
+	}
+	return over;
+}
+
 static void look_at_units(struct move *move)
 {
 	int64_t now = clock_now();
@@ -185,13 +222,15 @@ static void do_phase(struct move *move)
 		move_node_taint(move);
 		break;
 	case MOVE_DRY_RUN:
-		do_acts(move, true, true, true);
+		if (!is_over_budget(move))
+			do_acts(move, true, true, true);
 		break;
 	case MOVE_EVICT:
 		do_acts(move, true, false, false);
 		break;
 	case MOVE_SUSPEND:
-		do_acts(move, false, true, false);
+		if (!is_over_budget(move))
+			do_acts(move, false, true, false);
 		break;
 	case MOVE_LENT:
 	case MOVE_RETURN:
@@ -338,7 +377,9 @@ void return_units(struct scheduler *s)
 	for (struct move *move = s->moves->list; move; move = move->next)
 		for (size_t i = 0; i < move->unit_count; i++) {
 			struct move_unit *unit = &move->units[i];
-			if (unit->state != UNIT_ENDED && unit->held > 0 && now >= unit->held_until_ns)
+			/* What could not be resumed before the next peak began is lent once more. */
+			if (unit->held > 0 &&
+			    (unit->state == UNIT_ENDED ? move->steps.phase == MOVE_LENT : now >= unit->held_until_ns))
 				room_drop_unit(unit);
 			if (move->observed || move->asking || move->steps.phase != MOVE_RETURN || move->busy > 0 ||
 			    !may_return(unit, now))

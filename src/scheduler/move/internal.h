@@ -126,6 +126,7 @@ struct move_unit {
 	unsigned reverts, depth, conflicts;
 	bool found, suspended, ours, alone; /* alone: not to be touched */
 	bool resumed;                       /* by somebody else, after it was suspended */
+	bool may_be_back;                   /* its resumption was sent, and not answered */
 	char *asked_uid;                    /* of the owner that was asked last */
 	const struct suspend_kind *asked;
 

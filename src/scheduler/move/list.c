@@ -137,6 +137,8 @@ static void find_from_now_on(struct move *move)
 		unit_take(&move->units[i]);
 	for (size_t i = 0; i < move->place_count; i++) {
 		move->places[i].move = move;
+		if (!move_holds(&move->steps))
+			continue; /* taken up after its room was given up: who waits yet is anybody's demand */
 		map_put(&moves->by_place, slice_of(move->places[i].uid), &move->places[i]);
 	}
 }

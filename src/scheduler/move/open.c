@@ -77,6 +77,8 @@ void moves_policy(struct scheduler *s)
 {
 	if (s->policy.inforce->moves.mode != MOVES_OFF)
 		moves_open(s);
+	else if (s->moves)
+		demand_close(s->moves); /* nobody looks for room any more */
 	moves_start(s);
 	moves_soon(s);
 }

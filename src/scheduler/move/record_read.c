@@ -305,7 +305,9 @@ static void take_up(struct scheduler *s, const char *id, struct slice text)
 	struct read read;
 	arena_init(&arena, 4096);
 	if (read_record(text, &arena, move, &read) && is_whole(move)) {
-		int64_t left = move->ending_ns - clock_wall();
+		/* By a clock that is behind it would be longer than it was to be. */
+		int64_t left = move->ending_ns - clock_wall(), grace = bounded_s(read.grace_s);
+		left = left < grace ? left : grace;
 		if (read.lent || read.told)
 			move_resume(&move->steps, read.lent, move->node != NULL, bounded_s(read.grace_s),
 			    bounded_s(read.ends_s), clock_now() + (left > 0 ? left : 0));

@@ -85,11 +85,17 @@ const char *unit_bar(const struct suspend_object *object, bool may_be_queued)
 
 void unit_note(struct move_unit *unit, const struct suspend_object *object)
 {
+	int64_t since;
 	free(unit->version);
 	unit->version = object->version ? xstrdup(object->version) : NULL;
 	unit->reverts = object->reverts;
 	unit->suspended = object->suspended;
 	unit->ours = object->mark && strcmp(object->mark, unit->move->id) == 0;
+	/* The process that suspended it had no time to put it on record. */
+	if (unit->ours && unit->since_ns == 0 && object->since && clock_parse(slice_of(object->since), &since)) {
+		unit->since_ns = since;
+		past_moved(unit->move->s->moves, unit->id, since);
+	}
 }
 
 /* Marked and not suspended: a move suspended it, and somebody has resumed it. */
@@ -152,6 +158,9 @@ static void suspended(void *ctx, const struct kube_answer *answer)
 	unit->busy = false;
 	if (!is_good(answer) || !read_back(unit, answer)) {
 		again_later(unit, answer);
+		/* It may have been done all the same: should the move stop now, its owner is asked. */
+		if (!unit->dry && !is_final(answer))
+			unit->state = UNIT_ENDED;
 	} else if (!unit->suspended || !unit->ours) {
 		/* Whoever changes what is written has the last word. */
 		move->facts.refused = true;
@@ -208,6 +217,17 @@ static void note_vanished(struct move_unit *unit)
 	unit->look_ns = clock_now() + ENDING_LOOK_NS;
 }
 
+/* The process before may have suspended it; then whoever took the mark away has resumed it. */
+static bool has_lost_pods(const struct move_unit *unit)
+{
+	for (size_t k = 0; k < unit->pod_count; k++) {
+		const struct work_pod *pod = work_find(unit->move->s, unit->pods[k].uid);
+		if (!pod || pod->deleting)
+			return true;
+	}
+	return false;
+}
+
 static void read_before(void *ctx, const struct kube_answer *answer)
 {
 	struct move_unit *unit = ctx;
@@ -232,6 +252,11 @@ static void read_before(void *ctx, const struct kube_answer *answer)
 		} else if (why) {
 			move->facts.refused = true;
 			unit_leave_alone(unit, unit_cooled(unit), why);
+		} else if (move->adopted && unit->state == UNIT_ENDED && has_lost_pods(unit)) {
+			move->facts.refused = true;
+			unit->state = UNIT_LEFT;
+			unit_leave_alone(
+			    unit, unit_cooled(unit), "somebody may have resumed what a move had suspended");
 		} else {
 			write_suspend(unit);
 		}
@@ -302,18 +327,24 @@ static void gone_over(struct move_unit *unit, const char *why)
 	    unit->namespace_, unit->name, log_quote(why));
 }
 
+static void came_back(struct move_unit *unit)
+{
+	unit->state = UNIT_BACK;
+	unit->back_ns = clock_wall();
+	past_leave_alone(unit->move->s->moves, unit->id, unit_cooled(unit), "it was moved a short while ago");
+	tell_unit(unit, "GPUsGivenBack", NULL);
+}
+
 static void resumed(void *ctx, const struct kube_answer *answer)
 {
 	struct move_unit *unit = ctx;
 	unit->busy = false;
 	if (is_good(answer) && read_back(unit, answer) && !unit->suspended) {
-		unit->state = UNIT_BACK;
-		unit->back_ns = clock_wall();
-		past_leave_alone(unit->move->s->moves, unit->id, unit_cooled(unit), "it was moved a short while ago");
-		tell_unit(unit, "GPUsGivenBack", NULL);
+		came_back(unit);
 	} else if (answer->code == 0 && answer->status == 404) {
 		gone_over(unit, "it is gone");
 	} else {
+		unit->may_be_back |= !is_final(answer);
 		log_warn("an owner could not be resumed", "move=%s kind=%s name=%s/%s error=%s", unit->move->id,
 		    unit->kind, unit->namespace_, unit->name, log_quote(answer->error ? answer->error : ""));
 	}
@@ -339,11 +370,16 @@ static bool still_ours(struct move_unit *unit, const struct kube_answer *answer)
 		gone_over(unit, "it was made anew");
 	} else {
 		unit_note(unit, &object);
-		ours = unit->ours && unit->suspended;
-		if (unit->ours && !unit->suspended) {
+		bool queued = object.queued && !unit->suspends->runs; /* by Kueue's own object it may be written */
+		ours = unit->ours && unit->suspended && !queued;
+		if (unit->ours && queued) {
+			gone_over(unit, "Kueue suspends and resumes it by now");
+		} else if (unit->ours && !unit->suspended) {
 			gone_over(unit, "somebody resumed it");
 			unit->resumed = true;
 			unit_resumed_by_others(unit, &object);
+		} else if (!unit->ours && unit->may_be_back && !object.mark && !unit->suspended) {
+			came_back(unit); /* the answer was lost */
 		} else if (!unit->ours) {
 			gone_over(unit, "its mark was taken away");
 		}
