@@ -86,6 +86,18 @@ static struct gang_group_terms *same_group(struct making *making, const char *na
 	return add_group(making, name);
 }
 
+/* Volcano's scheduler asks for tasks' minima only where the gang's own minimum has room for all of them
+ * (job_info.go: CheckTaskReady); its controller writes each task's replicas there where nothing is said. */
+static void forgive_tasks(struct gang_terms *terms)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < terms->group_count; i++)
+		sum += terms->groups[i].quorum;
+	for (size_t i = 0; terms->quorum > 0 && sum > terms->quorum && i < terms->group_count; i++)
+		terms->groups[i].quorum = 0;
+}
+
 static void make_pod_group(struct making *making)
 {
 	const struct gang_walk *walk = making->walk;
@@ -105,6 +117,8 @@ static void make_pod_group(struct making *making)
 		if (place.require || place.prefer || place.segment)
 			group->place = place;
 	}
+	if (walk->object == GANG_OBJECT_VOLCANO_POD_GROUP)
+		forgive_tasks(terms);
 }
 
 static const struct gang_raw *parent_of(const struct gang_walk *walk, const struct gang_raw *group)
@@ -150,6 +164,8 @@ static void make_tree(struct making *making)
 		}
 	}
 	terms->quorum = count_of(making, &walk->all, GANG_VALUE_QUORUM, quorum);
+	if (terms->quorum > 0 && terms->quorum < quorum)
+		terms->quorum = quorum; /* each sub-group has to have its own in any case */
 }
 
 static void make_workload(struct making *making)
@@ -288,9 +304,14 @@ static void make_ray(struct making *making)
 		const struct gang_raw *raw = walk->groups[i];
 		int64_t hosts = number_of(raw, GANG_VALUE_HOSTS, 1), least = number_of(raw, GANG_VALUE_MIN_REPLICAS, 0);
 		int64_t replicas = number_of(raw, GANG_VALUE_REPLICAS, least);
+		int64_t most = number_of(raw, GANG_VALUE_MAX_REPLICAS, INT32_MAX);
 
 		if (replicas < least)
 			replicas = least;
+		if (replicas > most)
+			replicas = most; /* as KubeRay does, whatever the others say */
+		if (least > most)
+			least = most;
 		if (least == 0 && !walk->all.flag[GANG_VALUE_ELASTIC])
 			least = replicas;
 		if (raw->flag[GANG_VALUE_SUSPEND])

@@ -138,6 +138,8 @@ static enum gang_answer answer(
 	if (said->single)
 		return GANG_ANSWER_SINGLE;
 	*terms = said->terms;
+	if (gang->dialect == GANG_LWS && gang->terms.size > 0)
+		terms->size = 0; /* the group may be of another revision than the object: its pods know */
 	if (said->apart) {
 		if (!group)
 			return GANG_ANSWER_MISSING;

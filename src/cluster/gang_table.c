@@ -141,6 +141,7 @@ const struct gang_path gang_path_rows[] = {
     {GANG_OBJECT_RAY_CLUSTER, ".spec.workerGroupSpecs[].groupName", GANG_VALUE_NAME},
     {GANG_OBJECT_RAY_CLUSTER, ".spec.workerGroupSpecs[].replicas", GANG_VALUE_REPLICAS},
     {GANG_OBJECT_RAY_CLUSTER, ".spec.workerGroupSpecs[].minReplicas", GANG_VALUE_MIN_REPLICAS},
+    {GANG_OBJECT_RAY_CLUSTER, ".spec.workerGroupSpecs[].maxReplicas", GANG_VALUE_MAX_REPLICAS},
     {GANG_OBJECT_RAY_CLUSTER, ".spec.workerGroupSpecs[].numOfHosts", GANG_VALUE_HOSTS},
     {GANG_OBJECT_RAY_CLUSTER, ".spec.workerGroupSpecs[].suspend", GANG_VALUE_SUSPEND},
     {GANG_OBJECT_JOB, ".spec.completionMode", GANG_VALUE_MODE},

@@ -41,7 +41,7 @@ static size_t needed(const struct gang *gang, size_t group)
 {
 	const struct gang_group_terms *terms = &gang->terms.groups[group];
 	int32_t least = terms->least > terms->quorum ? terms->least : terms->quorum;
-	return least > 0 ? (size_t)least : 0;
+	return least > 0 && !terms->late ? (size_t)least : 0;
 }
 
 bool gang_bears(const struct gang *gang, const bool *gone)

@@ -74,6 +74,8 @@ size_t gang_present(const struct gang *gang)
 static bool group_is_complete(const struct gang *gang, const struct gang_group_terms *group)
 {
 	int32_t present = 0;
+	if (group->late)
+		return true; /* a gang of its own; that gang's quorum is the group's */
 	for (size_t i = 0; i < gang->count && present < group->quorum; i++) {
 		const struct gang_member *member = gang->members[i];
 		const char *name = member->pod->gang->group;

@@ -92,11 +92,29 @@ struct gang *gangs_take_changed(struct gangs *gangs)
 	return NULL;
 }
 
+/* Those that were before it began again give it neither their priority nor their age. */
+static void rank_anew(struct gang *gang)
+{
+	bool any = false;
+	for (size_t i = 0; i < gang->count; i++) {
+		const struct pod *pod = gang->members[i]->pod;
+		if (gang->members[i]->state == GANG_AWAY)
+			continue;
+		if (!any || pod->priority > gang->priority)
+			gang->priority = pod->priority;
+		if (!any || pod->created_ns < gang->created_ns)
+			gang->created_ns = pod->created_ns;
+		any = true;
+	}
+}
+
 void gangs_enter(struct gangs *gangs, struct gang *gang, enum gang_state state, int64_t now_ns)
 {
 	gangs->in_state[gang->state]--;
 	gangs->in_state[state]++;
 	gang->state = state;
+	if (state == GANG_QUEUED)
+		rank_anew(gang);
 	gang->since_ns = now_ns;
 	gang->moved_ns = now_ns;
 	gang->reached = 0;

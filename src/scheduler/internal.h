@@ -80,7 +80,8 @@ struct scheduler {
 	bool gang_line_due;                       /* gangs in line are to be looked at */
 	int64_t ungate_after_ns, ungate_pause_ns; /* a gate that nobody means could not be taken away: when again */
 	bool gang_tell_due;                       /* refused writes on members are to be sent again, later */
-	uint64_t gang_plans;                      /* counts them, for their ids */
+	int64_t mark_after_ns; /* the mark of a whole gang was refused: when it is written again; 0 = it was not */
+	uint64_t gang_plans;   /* counts them, for their ids */
 	struct gang_objects *gang_objects;
 	struct gang_sources gang_sources; /* our pods that have an object of a gang: pending ones, and bound members */
 	struct gang_feed *gang_feed;

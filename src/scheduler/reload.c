@@ -52,6 +52,7 @@ static void put_in_force(struct scheduler *s, struct policy *policy)
 	if (old)
 		signals_keep_follows(s, old, follows);
 	moves_policy(s);
+	gang_policy(s);
 	gang_node_lost(s); /* a health rule may avoid others now */
 	team_follow(s);
 	signals_policy(s, old);

@@ -3,7 +3,7 @@
 import unittest
 
 from gang_size_test import INCOMPLETE, UNKNOWN, Objects, indexed, job_pod, labelled, owned
-from harness import NAMES
+from harness import NAMES, wait_for
 
 IN_TREE = "scheduling.k8s.io/"
 KUBEFLOW = "training.kubeflow.org/"
@@ -242,7 +242,51 @@ class Groups(Forms):
         self.come(things)
 
 
+    def test_volcano_tasks_beyond_the_gang_s_minimum_bind_nobody(self):
+        """Its controller writes each task's replicas, which its scheduler then does not ask for."""
+        self.has.add("podgroups@volcano")
+        self.put("podgroups@volcano", "pg", {"minMember": 2, "minTaskMember": {"worker": 4}})
+        self.start()
+        things = [owned(says(f"w{i}", {"scheduling.k8s.io/group-name": "pg", "volcano.sh/task-spec": "worker"}), "Job", "vc")
+                  for i in range(2)]
+        self.come(things)
+
+    def test_kai_sub_groups_beyond_the_gang_s_minimum_bind_all_the_same(self):
+        self.has.add("podgroups@kai")
+        self.put("podgroups@kai", "pg", {"minMember": 1, "subGroups": [{"name": "a", "minMember": 2}, {"name": "b", "minMember": 2}]})
+        self.start()
+        self.come([says(f"{group}{i}", {"pod-group-name": "pg"}, {"kai.scheduler/subgroup-name": group}) for i, group in enumerate("aabb")])
+        self.quorum("pg", 4)
+
+    def test_one_made_anew_under_its_name_has_its_own_priority_and_age(self):
+        def member(name, gang, priority, at, **more):
+            thing = says(name, {"berth.dev/gang": gang, "berth.dev/gang-size": "2"}, gpus=8)
+            thing["spec"] |= {"priority": priority, **more}
+            thing["metadata"]["creationTimestamp"] = f"2026-11-22T{at}Z"
+            return thing
+
+        old = [member(f"old-{i}", "g", 100, "10:00:00", nodeName=NAMES[i]) for i in range(2)]
+        for thing in old:
+            self.api.put("pods", thing)
+        self.start()
+        wait_for(lambda: self.gang("g")["state"] == "whole", what="the first")
+        for thing in old:
+            thing["metadata"] |= {"deletionTimestamp": "2026-11-22T11:00:00Z", "deletionGracePeriodSeconds": 600}
+            self.api.put("pods", thing)
+        self.pods(*[member(f"h-{i}", "h", 50, "10:30:00") for i in range(2)])
+        self.pods(*[member(f"new-{i}", "g", 0, "11:00:01") for i in range(2)])
+        wait_for(lambda: (self.gang("g")["state"], self.gang("h")["state"]) == ("queued", "queued"), what="both in line")
+        self.assertEqual([gang["name"] for gang in self.daemon.ops.json("GET", "/v1/queue")[1]["gangs"]], ["h", "g"])
+
+
 class Operators(Forms):
+    def test_ray_has_no_more_than_its_most(self):
+        self.has.add("rayclusters")
+        self.put("rayclusters", "ray", {"workerGroupSpecs": [{"groupName": "w", "replicas": 5, "maxReplicas": 2}]})
+        self.start()
+        self.come([owned(says(name, None, {"ray.io/cluster": "ray", "ray.io/group": group}), "RayCluster", "ray")
+                   for name, group in (("h", "headgroup"), ("a", "w"), ("b", "w"))])
+
     def test_mpi_as_its_operator_labels_the_workers(self):
         """It names the role, and no type of replica."""
         self.has.add("mpijobs")
@@ -339,6 +383,20 @@ class Operators(Forms):
         self.start()
         self.come([self.jobset_pod("dataset-initializer", 0, 0, **{step: "dataset-initializer"})])
         self.come([self.jobset_pod("node", 0, i, **{step: "trainer"}) for i in range(3)])
+
+    def test_an_exclusive_topology_of_jobs_that_start_in_order(self):
+        job = lambda name: {"name": name, "replicas": 1, "template": {"spec": {"parallelism": 2, "completions": 2}}}
+        self.exclusive({"startupPolicy": {"startupPolicyOrder": "InOrder"}, "replicatedJobs": [job("first"), job("second")]},
+                       {"alpha.jobset.sigs.k8s.io/exclusive-topology": "example.com/rack"})
+        self.go(self.pods(self.jobset_pod("first", 0, 0)))
+
+    def test_groups_of_another_revision_than_their_object(self):
+        """While a new size is rolled out the pods know their own."""
+        self.has.add("leaderworkersets")
+        self.put("leaderworkersets", "serve", {"leaderWorkerTemplate": {"size": 3}})
+        self.start()
+        self.come([self.lws_pod(0, i, 2) for i in range(2)])
+        self.come([self.lws_pod(1, i, 4) for i in range(4)])
 
     def lws_pod(self, group, index, size):
         labels = {LWS + "name": "serve", LWS + "group-index": str(group), LWS + "worker-index": str(index)}

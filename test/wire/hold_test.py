@@ -9,11 +9,13 @@ from gang_test import GangTest, bound_to
 HOLD = POLICY.replace("- name: batch\n", "- name: batch\n  gang: {holdDomainAfter: 1s}\n")
 
 
-class Hold(GangTest):
+class HoldTest(GangTest):
+    policy = HOLD
+
     def setUp(self):
         super().setUp()
         before = self.daemon.state()["policy"]["hash"]
-        self.daemon.write_policy(HOLD)
+        self.daemon.write_policy(self.policy)
         wait_for(lambda: self.daemon.state()["policy"]["hash"] != before, 5, "the policy")
         # n0 has 7 GPUs taken, n1 6, n2 5: a gang of two whole nodes is nearest to the last two.
         self.running = {node: [] for node in NAMES}
@@ -36,6 +38,8 @@ class Hold(GangTest):
         time.sleep(1.1)
         return self.cluster.pod(name, gpus=1, **more)
 
+
+class Hold(HoldTest):
     def test_later_pods_stay_away_and_the_gang_comes(self):
         small = self.later("small")
         self.assertEqual(self.daemon.placed(small, NAMES), "n0")
@@ -71,6 +75,17 @@ class Hold(GangTest):
     def test_a_held_node_that_goes_is_replaced(self):
         self.cluster.api.call("DELETE", "/api/v1/nodes/n2")
         wait_for(lambda: self.held() == ["n0", "n1"], what="other nodes")
+
+
+class FewerClasses(HoldTest):
+    policy = HOLD.replace("classes:", "classes:\n- {name: other, match: [{podLabels: {role: x}}]}")
+
+    def test_a_policy_with_fewer_classes_holds_them_still(self):
+        before = self.daemon.state()["policy"]["hash"]
+        self.daemon.write_policy(HOLD)
+        wait_for(lambda: self.daemon.state()["policy"]["hash"] != before, 5, "the policy")
+        self.assertEqual(self.daemon.bind(self.later("filler"), "n0"), (200, {"Error": ""}))
+        self.assertIsNone(self.daemon.placed(self.later("small"), NAMES))
 
 
 if __name__ == "__main__":

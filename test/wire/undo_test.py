@@ -107,6 +107,22 @@ class Unwritable(UndoTest):
         wait_for(lambda: not self.suspended(), 15, "the resumption")
 
 
+class InTime(UndoTest):
+    policy = SHORT.replace("2s", "16s")
+
+    def test_a_suspension_in_conflict_does_not_begin_the_members_time_anew(self):
+        things = self.members("abc", owner=self.cluster.job("trainer"))
+        plans = self.planned(things)
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": TRAINER, "status": 409, "times": 1},
+                                       {"method": "POST", "path": BINDING.format("c"), "status": 403, "times": 100}]})
+        for thread, _ in [self.daemon.spawn_bind(t, p["node"]) for t, p in zip(things, plans)]:
+            thread.join()
+        wait_for(lambda: self.cluster.stats()["faults"] > 1, 20, "the conflict")
+        refused = time.monotonic()
+        wait_for(self.suspended, 20, "the suspension")
+        self.assertLess(time.monotonic() - refused, 12)
+
+
 class BySuspension(UndoTest):
     def test_its_job_is_suspended_and_goes_on_once_its_pods_are_gone(self):
         job = self.cluster.job("trainer")
@@ -311,6 +327,28 @@ class Losses(UndoTest):
         self.delete_all()
         self.resumed()
 
+    def lose_a_node(self, *rules):
+        self.whole(owner=self.cluster.job("trainer"))
+        self.cluster.faults({"rules": [{"path": TRAINER, **rule} for rule in rules]})
+        self.cluster.api.call("DELETE", "/api/v1/nodes/" + bound_to(self.cluster.get_pod("a")))
+
+    def test_a_restart_that_is_refused_for_good_is_given_up(self):
+        self.lose_a_node({"method": "PATCH", "status": 403, "times": 100000})
+        wait_for(lambda: self.events("GangKept"), 15, "what is said of it")
+        time.sleep(2)
+        self.assertEqual((self.cluster.stats()["faults"], len(self.events("GangKept"))), (1, 1))
+
+    def test_a_restart_in_conflict_is_tried_again(self):
+        self.lose_a_node({"method": "PATCH", "status": 409, "times": 1})
+        wait_for(self.suspended, 20, "the suspension")
+
+    def test_a_restart_whose_owner_cannot_be_asked_is_tried_again(self):
+        self.lose_a_node({"method": "GET", "status": 429, "times": 20})
+        wait_for(lambda: self.cluster.stats()["faults"] > 0, what="the refusal")
+        time.sleep(3)
+        self.cluster.faults({"rules": []})
+        wait_for(self.suspended, 20, "the suspension")
+
     def fall_ill(self, name):
         node = bound_to(self.cluster.get_pod(name))
         self.cluster.patch(f"/api/v1/nodes/{node}/status", {"status": {"conditions": [
@@ -442,6 +480,36 @@ class Near(UndoTest):
         self.cluster.delete_pod("a")
         plan = self.planned([self.member("d")])[0]
         self.assertEqual(self.block(plan["node"]), home)
+
+
+class Remembered(UndoTest):
+    """That a gang was whole outlives the process by a mark on its members."""
+
+    def test_a_mark_that_was_refused_is_written_again(self):
+        things = self.members("abc", owner=self.cluster.job("trainer"))
+        plans = self.planned(things)
+        self.cluster.faults({"rules": [
+            {"method": "PATCH", "path": f"/api/v1/namespaces/team/pods/{name}", "status": 409, "times": 1} for name in "abc"]})
+        for thread, _ in [self.daemon.spawn_bind(t, p["node"]) for t, p in zip(things, plans)]:
+            thread.join()
+        self.state_is("whole")
+        wait_for(lambda: self.cluster.stats()["faults"] > 0, what="the refusal")
+        marked = lambda name: "berth.dev/gang-whole" in self.cluster.get_pod(name)["metadata"].get("annotations", {})
+        wait_for(lambda: any(marked(name) for name in "abc"), 15, "the mark")
+
+    def test_a_place_whose_nomination_was_not_answered_is_told_all_the_same(self):
+        things = [self.member(name, gpus=8) for name in "abc"]
+        for thread, _ in [self.daemon.spawn_bind(t, p["node"]) for t, p in zip(things, self.planned(things))]:
+            thread.join()
+        self.state_is("whole")
+        free = bound_to(self.cluster.get_pod("c"))
+        self.cluster.delete_pod("c")
+        self.cluster.faults({"rules": [{"method": "PATCH", "path": "/pods/d/status", "delayMs": 2000, "times": 1}]})
+        late = self.member("d", gpus=8)
+        wait_for(lambda: self.daemon.entry(late), what="a place")
+        self.daemon.filter(late, [name for name in NAMES if name != free])
+        wait_for(lambda: self.daemon.entry(late), 15, "a place again")
+        wait_for(lambda: plan_of(self.cluster.get_pod("d")), 15, "its plan")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "berth/hold.h"
 #include "scheduler/gang/internal.h"
 #include "scheduler/move/move.h"
 #include "scheduler/team/team.h"
@@ -162,11 +163,27 @@ void gang_enter(struct scheduler *s, struct gang *gang, enum gang_state state)
 	}
 }
 
-static void stand_in_line(struct scheduler *s, struct gang *gang)
+static size_t class_order(const struct scheduler *s, const struct gang *gang)
 {
 	const struct policy_class *class_ = gang_class(s, gang);
-	gang->class_order = class_ ? (size_t)(class_ - s->policy.inforce->classes) : SIZE_MAX;
+	return class_ ? (size_t)(class_ - s->policy.inforce->classes) : SIZE_MAX;
+}
+
+static void stand_in_line(struct scheduler *s, struct gang *gang)
+{
+	gang->class_order = class_order(s, gang);
 	gang_enter(s, gang, GANG_QUEUED);
+}
+
+void gang_policy(struct scheduler *s)
+{
+	size_t cursor = 0;
+	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));) {
+		size_t place = hold_find(s->fleet, gang->key);
+		gang->class_order = class_order(s, gang);
+		if (place < HOLDS_MAX)
+			s->fleet->holds[place].class_order = s->fleet->holds[place].gang_class = gang->class_order;
+	}
 }
 
 void gang_let_go(struct scheduler *s, struct gang *gang)
@@ -405,10 +422,14 @@ void gang_on_timer(uv_timer_t *timer)
 		return; /* called again when the role changes */
 	gang_check_nodes(s);
 	gang_undo_tick(s);
-	s->gang_tell_due = false;
+	gang_mark_again(s, now);
+	s->gang_tell_due = s->mark_after_ns != 0;
 	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));) {
 		gang_tell_again(s, gang, now);
-		if (now >= gang->deadline_ns || (gang->state != GANG_QUEUED && gang->placed < gang_present(gang)))
+		bool to_undo = gang->broken && !gang->kept && !gang->undoing;
+		s->gang_tell_due |= to_undo; /* the timer goes on, though all gangs are whole */
+		if ((to_undo && now >= gang->undo_after_ns) || now >= gang->deadline_ns ||
+		    (gang->state != GANG_QUEUED && gang->placed < gang_present(gang)))
 			gangs_mark(s->gangs, gang);
 		gang_refused_forgive(gang, now);
 		show_to_autoscalers(s, gang, now);

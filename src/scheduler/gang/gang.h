@@ -67,6 +67,8 @@ void gang_sweep(struct scheduler *s);
 
 /* --- of one gang --- */
 
+/* Another policy is in force: classes stand in another order. */
+void gang_policy(struct scheduler *s);
 const struct policy_class *gang_class(const struct scheduler *s, const struct gang *gang);
 /* Of pointers to members: by rank, then by name. */
 int gang_by_rank(const void *a, const void *b);

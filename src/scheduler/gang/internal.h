@@ -76,6 +76,8 @@ void gang_leaves(struct scheduler *s, const struct gang_member *member);
 void gang_check_nodes(struct scheduler *s);
 /* What stays of a gang that was whole, for the next process: a mark on some members. */
 void gang_mark_whole(struct scheduler *s, struct gang *gang);
+/* Once more where the API server refused it, if it is time. */
+void gang_mark_again(struct scheduler *s, int64_t now);
 bool gang_was_whole(const struct gang *gang);
 
 /* undo.c: commits that cannot be finished */

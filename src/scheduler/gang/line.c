@@ -89,7 +89,7 @@ static void write_short_groups(const struct gang *gang, struct buf *out)
 	for (size_t i = 0; i < gang->terms.group_count; i++) {
 		const struct gang_group_terms *group = &gang->terms.groups[i];
 		size_t present = gang_group_present(gang, group);
-		if (group->quorum > 0 && present < (size_t)group->quorum)
+		if (group->quorum > 0 && !group->late && present < (size_t)group->quorum)
 			buf_printf(out, ", %zu of %" PRId32 " of %s", present, group->quorum, group->name);
 	}
 }

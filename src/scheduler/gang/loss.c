@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "scheduler/gang/internal.h"
 
+#define MARK_AGAIN_NS (10 * NS_PER_S)
 #define MARKS 2 /* members that bear the mark; one that goes is followed by another */
 
 /* --- members --- */
@@ -142,10 +143,28 @@ bool gang_was_whole(const struct gang *gang)
 
 static void marked(void *ctx, const struct kube_answer *answer)
 {
-	(void)ctx;
-	if (answer->code != 0 || answer->status >= 300)
-		log_warn("a member of a whole gang could not be marked", "status=%u error=%s", answer->status,
-		    log_quote(answer->error ? answer->error : ""));
+	struct scheduler *s = ctx;
+	if (answer->code == 0 && answer->status < 300)
+		return;
+	log_warn("a member of a whole gang could not be marked", "status=%u error=%s", answer->status,
+	    log_quote(answer->error ? answer->error : ""));
+	if (s->mark_after_ns == 0)
+		s->mark_after_ns = clock_now() + MARK_AGAIN_NS;
+	gang_soon(s);
+}
+
+void gang_mark_again(struct scheduler *s, int64_t now)
+{
+	size_t cursor = 0;
+	if (s->mark_after_ns == 0 || now < s->mark_after_ns)
+		return;
+	s->mark_after_ns = 0;
+	for (struct gang *gang; (gang = gangs_next(s->gangs, &cursor));) {
+		for (size_t i = 0; i < gang->count; i++)
+			gang->members[i]->marked = false; /* the watch shows those that are */
+		if (gang->state == GANG_WHOLE)
+			gang_mark_whole(s, gang);
+	}
 }
 
 static bool may_bear(const struct gang_member *member)
@@ -163,8 +182,7 @@ void gang_mark_whole(struct scheduler *s, struct gang *gang)
 		if (!may_bear(member) || member->marked || member->pod->gang_whole)
 			continue;
 		member->marked = true;
-		kube_annotate(
-		    s->kube, pod_ref(member->pod), slice_of("{\"" POD_GANG_WHOLE "\":\"true\"}"), marked, NULL);
+		kube_annotate(s->kube, pod_ref(member->pod), slice_of("{\"" POD_GANG_WHOLE "\":\"true\"}"), marked, s);
 		count++;
 	}
 }

@@ -35,6 +35,7 @@ void gang_unplace(struct scheduler *s, struct gang_member *member)
 	if (tracked)
 		hint_withdraw(s, tracked);
 	gangs_place(s->gangs, member, false);
+	member->writing = map_get(&s->gang_writes, uid) != NULL; /* its nomination is withdrawn, and ends nothing */
 	moves_hold_member(s, member);
 }
 

@@ -104,10 +104,16 @@ void undo_over(struct undo *undo)
 	struct undo **at = &s->undos;
 	if (gang) {
 		gang->undoing = false;
-		gang->kept = undo->failed;
 		gang->undo_after_ns = clock_now() + (undo->again ? UNDO_AGAIN_NS : 0);
-		if (gang->state == GANG_UNDOING && (undo->failed || undo->again))
+		if (gang->state == GANG_UNDOING && (undo->failed || undo->again)) {
 			gang_enter(s, gang, undo->from);
+			if (undo->moved_ns != 0) { /* its limit does not begin anew */
+				gang->moved_ns = undo->moved_ns;
+				gang->reached = undo->reached;
+				gang->no_room_ns = undo->no_room_ns;
+			}
+		}
+		gang->kept = undo->failed; /* to become whole ends it */
 		gangs_mark(s->gangs, gang);
 	}
 	while (*at != undo)

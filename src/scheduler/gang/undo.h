@@ -33,8 +33,10 @@ struct undo {
 	enum undo_phase phase;
 	enum gang_state from;
 	int64_t until_ns, again_ns;
-	bool failed; /* a write was refused for good: the gang is kept */
-	bool again;  /* the server could not be asked, or somebody wrote between: from the beginning, later */
+	int64_t moved_ns, no_room_ns; /* of the gang in the state before, 0 = not known … */
+	size_t reached;               /* … and how far it was */
+	bool failed;                  /* a write was refused for good: the gang is kept */
+	bool again; /* the server could not be asked, or somebody wrote between: from the beginning, later */
 	size_t count;
 	struct undo_owner owners[UNDO_OWNERS_MAX];
 };

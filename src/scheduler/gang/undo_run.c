@@ -213,8 +213,12 @@ void undo_suspend(struct undo *undo)
 {
 	struct gang *gang = undo_gang(undo);
 	undo->phase = UNDO_SUSPENDING;
-	if (gang)
+	if (gang) {
+		undo->moved_ns = gang->moved_ns;
+		undo->no_room_ns = gang->no_room_ns;
+		undo->reached = gang->reached;
 		gang_enter(undo->s, gang, GANG_UNDOING);
+	}
 	for (size_t i = 0; i < undo->count; i++) {
 		struct undo_owner *owner = &undo->owners[i];
 		if (owner->patch && !is_seen_to(undo, i))
