@@ -16,7 +16,7 @@ void advise_answer(const struct scheduler *s, const struct wire_args *args, stru
 /* The score without the terms that are silent for pods with soft spread (prioritize.c says which, and why). */
 void advise_mute(const struct policy_class *class_, struct score *score, bool has_gpus);
 /* Of a decision over these nodes the best node and its score as prioritize sees them. */
-void advise_best(struct scheduler *s, const struct pod *pod, struct node *const *nodes, size_t count,
-    struct decision *decision);
+void advise_best(
+    struct scheduler *s, const struct pod *pod, struct node *const *nodes, size_t count, struct decision *decision);
 
 #endif

@@ -89,13 +89,13 @@ func TestProxyDelaysWatchesAndNothingElse(t *testing.T) {
 		made := time.Now()
 		_, err = client.CoreV1().Pods(namespace).Get(ctx, fmt.Sprintf("p%d", i), metav1.GetOptions{})
 		must(t, err)
-		if took := time.Since(made); took > time.Second {
+		if took := time.Since(made); took > 2*time.Second {
 			t.Errorf("a get took %s through the proxy", took)
 		}
 		if _, open := <-watch.ResultChan(); !open {
 			t.Fatal("the watch ended")
 		}
-		if took := time.Since(made); took < 1900*time.Millisecond || took > 3500*time.Millisecond {
+		if took := time.Since(made); took < 1900*time.Millisecond || took > 6*time.Second {
 			t.Errorf("the event came %s after the pod was made, 2 s are due", took)
 		}
 	}

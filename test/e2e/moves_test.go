@@ -152,11 +152,13 @@ func isSuspended(job *batchv1.Job) bool { return ptr.Deref(job.Spec.Suspend, fal
 // was counted. What is suspended is resumed once its last pod is gone.
 func (p *peaks) wholeUnits() {
 	p.t.Helper()
+	before := p.jobs()
 	pods := fresh(p.t).Pods
 	jobs := p.jobs()
 	for _, pod := range pods {
-		job := jobs[pod.Namespace+"/"+pod.Labels[batchv1.JobNameLabel]]
-		if job != nil && pod.DeletionTimestamp != nil && !isSuspended(job) {
+		key := pod.Namespace + "/" + pod.Labels[batchv1.JobNameLabel]
+		job, past := jobs[key], before[key]
+		if job != nil && past != nil && pod.DeletionTimestamp != nil && !isSuspended(job) && !isSuspended(past) {
 			p.t.Fatalf("%s ends, %s goes on", pod.Name, job.Name)
 		}
 	}

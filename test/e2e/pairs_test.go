@@ -314,13 +314,7 @@ func (k *takeover) whole(struck time.Time) {
 	}
 	active, _ := k.active()
 	must(k.t, active.Berth.MatchesFreshList(k.t.Context(), plane, 20*time.Second))
-	state, err := active.Berth.State()
-	must(k.t, err)
-	for _, entry := range state.Ledger {
-		if entry.State != "bound" {
-			k.t.Errorf("%s holds room on %s: %s", entry.Pod, entry.Node, entry.State)
-		}
-	}
+	eventually(k.t, 10*time.Second, func() []string { return nothingHeld(k.t, active.Berth) })
 	if wrong := slices.Concat(k.history.Wrong(), k.trespasses(), k.late(), split(fresh(k.t), k.namespace)); len(wrong) > 0 {
 		k.t.Fatal(brief(wrong))
 	}

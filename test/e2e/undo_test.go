@@ -146,10 +146,12 @@ func TestGangOfAJobBrokenByADeletedNodeIsUndoneUncountedAndThenBound(t *testing.
 		}
 		return nil
 	})
-	job := jobNamed(t, namespace, "trainer")
-	if job.Status.Failed > 0 || job.Status.Active != size {
-		t.Errorf("%d pods are counted as failed, %d as active", job.Status.Failed, job.Status.Active)
-	}
+	eventually(t, 20*time.Second, func() []string {
+		if job := jobNamed(t, namespace, "trainer"); job.Status.Failed > 0 || job.Status.Active != size {
+			return []string{fmt.Sprintf("%d pods are counted as failed, %d as active", job.Status.Failed, job.Status.Active)}
+		}
+		return nil
+	})
 	must(t, s.berth.MatchesFreshList(t.Context(), plane, 40*time.Second))
 }
 
@@ -202,7 +204,16 @@ func refuseBindings(t *testing.T, prefix string) (end func()) {
 		},
 	}, metav1.CreateOptions{})
 	must(t, err)
-	time.Sleep(2 * time.Second) // until the API server goes by it
+	eventually(t, 30*time.Second, func() []string {
+		err := plane.Client.CoreV1().Pods("default").Bind(t.Context(), &v1.Binding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: prefix + "probe"},
+			Target:     v1.ObjectReference{Kind: "Node", Name: "none"},
+		}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err == nil || !strings.Contains(err.Error(), meta.Name) {
+			return []string{fmt.Sprintf("the API server does not go by it yet: %v", err)}
+		}
+		return nil
+	})
 	ended := false
 	end = func() {
 		if !ended {

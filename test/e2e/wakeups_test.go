@@ -17,7 +17,7 @@ import (
 // second within which berth is to wake a pod.
 const (
 	wakeLimit = time.Second
-	slack     = 300 * time.Millisecond
+	slack     = time.Second
 )
 
 var bf16 = harness.Annotated(map[string]string{"berth.dev/dtype": "bf16"})
