@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -35,10 +36,12 @@ static int split_address(const char *listen_text, char *host, size_t host_room, 
 
 static int bind_socket(const struct addrinfo *address)
 {
-	int one = 1;
+	int one = 1, off = 0;
 	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
+	if (address->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
 	    bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0) {
 		int saved = errno;
@@ -47,6 +50,17 @@ static int bind_socket(const struct addrinfo *address)
 		return -1;
 	}
 	return fd;
+}
+
+/* On every address: by both families, where the kernel has both. */
+static int bind_all(const struct addrinfo *addresses)
+{
+	for (const struct addrinfo *address = addresses; address; address = address->ai_next) {
+		int fd = address->ai_family == AF_INET6 ? bind_socket(address) : -1;
+		if (fd >= 0)
+			return fd;
+	}
+	return bind_socket(addresses);
 }
 
 /* The listening descriptor, or a negative code. */
@@ -62,7 +76,7 @@ static int listen_on(const char *listen_text, struct err *err)
 	int failed = getaddrinfo(host[0] ? host : NULL, port, &hints, &addresses);
 	if (failed)
 		return err_set(err, ERR_INPUT, "listen address \"%s\": %s", listen_text, gai_strerror(failed));
-	int fd = bind_socket(addresses);
+	int fd = host[0] ? bind_socket(addresses) : bind_all(addresses);
 	int saved = errno;
 	freeaddrinfo(addresses);
 	if (fd < 0)

@@ -27,7 +27,7 @@ struct http_request;
 typedef void http_handler(void *ctx, struct http_request *request);
 
 struct http_server_options {
-	const char *listen; /* "ADDR:PORT", "[::1]:PORT"; port 0 picks one */
+	const char *listen; /* "ADDR:PORT", "[::1]:PORT", ":PORT" for all of both families; port 0 picks one */
 	size_t body_max;    /* bytes; one more is 413 */
 	unsigned connections_max;
 	unsigned

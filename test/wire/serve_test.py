@@ -1,12 +1,14 @@
 """`berth serve` against the embedded cluster, called as kube-scheduler calls it: the verbs, the ops listener, the start."""
 
+import http.client
 import signal
+import socket
 import subprocess
 import threading
 import time
 import unittest
 
-from harness import BERTH, NAMES, Cluster, Daemon, WireTest, node, pod, wait_for
+from harness import BERTH, NAMES, Cluster, Daemon, WireTest, free_port, node, pod, wait_for
 
 
 class Filter(WireTest):
@@ -221,6 +223,33 @@ class Ops(WireTest):
         self.assertEqual(verbs.call("POST", "/v1/bind", b'{"PodName":"x"}')[0], 400)
         status, answer = verbs.json("POST", "/v1/preempt", {"Pod": pod("a", uid="u"), "NodeNameToMetaVictims": {"n0": {"Pods": [{"UID": "v"}]}}})
         self.assertEqual((status, answer), (200, {"NodeNameToMetaVictims": {}}))
+
+
+class Everywhere(unittest.TestCase):
+    def setUp(self):
+        cluster = Cluster()
+        self.addCleanup(cluster.stop)
+        self.port = free_port()
+        daemon = Daemon(cluster.kubeconfig, args=("--listen-ops", f":{self.port}"), wait=False)  # after the harness's own
+        self.addCleanup(daemon.stop)
+
+    def is_ready(self, host):
+        try:
+            connection = http.client.HTTPConnection(host, self.port, timeout=10)
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def test_no_address_is_all_of_both_families(self):
+        wait_for(lambda: self.is_ready("127.0.0.1"), what="an answer")
+        try:
+            socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        except OSError:
+            return  # the machine has only one
+        self.assertTrue(self.is_ready("::1"))
 
 
 class Start(unittest.TestCase):
