@@ -175,7 +175,7 @@ class BySuspension(UndoTest):
         wait_for(self.suspended, what="the suspension")
         self.daemon.process.stop(signal.SIGKILL)
         self.delete_all()
-        self.cluster.faults({"rules": [{"method": "GET", "path": "jobs?labelSelector=berth.dev", "status": 403}]})
+        self.cluster.faults({"rules": [{"method": "GET", "path": "/batch/v1/jobs?labelSelector=berth.dev", "status": 403}]})
         self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
         wait_for(lambda: self.cluster.stats()["faults"] > 0, what="the refusal")
         self.assertTrue(self.suspended())
