@@ -175,9 +175,11 @@ class BySuspension(UndoTest):
         wait_for(self.suspended, what="the suspension")
         self.daemon.process.stop(signal.SIGKILL)
         self.delete_all()
-        self.cluster.faults({"rules": [{"method": "GET", "path": "/batch/v1/jobs?labelSelector=berth.dev", "status": 403}]})
+        before = self.cluster.stats()["faults"]
+        # A watch reads Jobs, too, and asks again after a minute only.
+        self.cluster.faults({"rules": [{"method": "GET", "path": "/apis/batch/v1/jobs", "status": 403, "times": 2}]})
         self.daemon = Daemon(self.cluster.kubeconfig, policy=self.policy, port=self.daemon.port)
-        wait_for(lambda: self.cluster.stats()["faults"] > 0, what="the refusal")
+        wait_for(lambda: self.cluster.stats()["faults"] == before + 2, what="the refusals")
         self.assertTrue(self.suspended())
         wait_for(lambda: not self.suspended(), 30, "the resumption")
 
