@@ -34,6 +34,7 @@ struct quarantine_node {
 	int64_t released_ns;                               /* of the latest word of a person */
 	int64_t since_ns, until_ns;                        /* 0 = it is not in quarantine */
 	uint32_t failed, owners;                           /* for so many failed starts of so many owners */
+	bool restored;                                     /* not by these starts: by quarantine_restore */
 };
 
 struct quarantine {

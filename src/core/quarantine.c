@@ -120,6 +120,7 @@ static void end(struct quarantine *quarantine, struct quarantine_node *node)
 	quarantine->in_force--;
 	node->since_ns = node->until_ns = 0;
 	node->failed = node->owners = 0;
+	node->restored = false;
 }
 
 enum quarantine_change quarantine_failed(struct quarantine *quarantine, const struct policy_quarantine *rules,
@@ -150,12 +151,21 @@ void quarantine_started(struct quarantine *quarantine, struct slice name, int64_
 
 /* --- its end --- */
 
+/* Whether it began by starts that the word of a person, read after them, has forgiven. */
+static bool is_forgiven(const struct quarantine_node *node)
+{
+	bool all = node->count > 0 && !node->restored;
+	for (size_t i = 0; all && i < node->count; i++)
+		all = node->starts[i].at_ns <= node->released_ns;
+	return all;
+}
+
 bool quarantine_release(struct quarantine *quarantine, struct slice name, int64_t at_ns)
 {
 	struct quarantine_node *node = node_of(quarantine, name);
 	if (at_ns > node->released_ns)
 		node->released_ns = at_ns;
-	if (node->until_ns == 0 || node->since_ns > node->released_ns)
+	if (node->until_ns == 0 || (node->since_ns > node->released_ns && !is_forgiven(node)))
 		return false;
 	end(quarantine, node);
 	return true;
@@ -174,6 +184,7 @@ bool quarantine_restore(struct quarantine *quarantine, const struct quarantine_n
 	begin(quarantine, node, kept->since_ns, kept->until_ns);
 	node->failed = kept->failed;
 	node->owners = kept->owners;
+	node->restored = true;
 	return !held;
 }
 

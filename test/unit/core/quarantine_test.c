@@ -122,9 +122,33 @@ static void a_person_ends_it_and_what_failed_before_is_forgiven(void **state)
 	assert_int_equal(fails(1, NOW + MINUTE + 2), QUARANTINE_BEGINS);
 }
 
+/* As a new process reads them where it lists pods before nodes. */
+static void a_word_that_is_read_after_what_it_forgives(void **state)
+{
+	(void)state;
+	const int64_t later = NOW + 2 * MINUTE;
+	for (uint64_t i = 1; i <= 2; i++)
+		quarantine_failed(&q, &rules, node(), &(struct failed_start){i, i, NOW}, later);
+	assert_int_equal(q.in_force, 1);
+	assert_true(quarantine_release(&q, node(), NOW + MINUTE));
+	assert_int_equal(q.in_force, 0);
+	/* One of these came after the word. */
+	quarantine_failed(&q, &rules, node(), &(struct failed_start){3, 3, NOW + MINUTE + 1}, later);
+	assert_int_equal(quarantine_failed(&q, &rules, node(), &(struct failed_start){4, 4, NOW + MINUTE + 2}, later),
+	    QUARANTINE_BEGINS);
+	assert_false(quarantine_release(&q, node(), NOW + MINUTE));
+	assert_int_equal(q.in_force, 1);
+}
+
 static void what_was_kept_holds_unless_released(void **state)
 {
 	(void)state;
+	const struct quarantine_node before = {
+	    .name = (char *)"n", .since_ns = NOW + MINUTE, .until_ns = NOW + 2 * MINUTE, .failed = 4, .owners = 2};
+	fails(1, NOW);
+	assert_true(quarantine_restore(&q, &before, NOW + MINUTE));
+	assert_false(quarantine_release(&q, node(), NOW + 1)); /* the process before knew that word */
+	quarantine_forget(&q, node());
 	struct quarantine_node kept = {
 	    .name = (char *)"n", .since_ns = NOW, .until_ns = NOW + MINUTE, .failed = 4, .owners = 2};
 	assert_false(quarantine_restore(&q, &kept, NOW + MINUTE));
@@ -199,6 +223,7 @@ int main(void)
 	    TEST(what_failed_long_ago_does_not_count),
 	    TEST(its_time_ends_it),
 	    TEST(a_person_ends_it_and_what_failed_before_is_forgiven),
+	    TEST(a_word_that_is_read_after_what_it_forgives),
 	    TEST(what_was_kept_holds_unless_released),
 	    TEST(rules_that_are_off_count_nothing),
 	    TEST(what_counts_no_more_is_forgotten),
