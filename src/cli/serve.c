@@ -26,7 +26,7 @@ static const char usage[] =
     "  --policy FILE               the placement policy; read again when it changes\n"
     "  --kubeconfig FILE           default: KUBECONFIG, the pod's service account, ~/.kube/config\n"
     "  --listen ADDR:PORT          kube-scheduler's calls (127.0.0.1:8765)\n"
-    "  --listen-ops ADDR:PORT      probes, metrics, state, explain (127.0.0.1:8766)\n"
+    "  --listen-ops ADDR:PORT      probes, metrics, state, explain (127.0.0.1:8766); :PORT is every address\n"
     "  --reservation-ttl TIME      from filter to bind (30s)\n"
     "  --reservation-ttl-volumes TIME  the same where volumes or claims are bound in between (660s)\n"
     "  --lease NAMESPACE/NAME      kube-scheduler's Lease where it elects a leader: active is the berth beside its\n"

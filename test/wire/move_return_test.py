@@ -5,9 +5,11 @@ import unittest
 import move_test
 from harness import NAMES, wait_for
 
+HOLD = move_test.ACT.replace("match: [{owners: [Job]}]", "match: [{owners: [Job]}]\n  gang: {holdDomainAfter: 2s}")
 
-class Starved(move_test.MoveTest):
-    policy = move_test.ACT.replace("match: [{owners: [Job]}]", "match: [{owners: [Job]}]\n  gang: {holdDomainAfter: 2s}")
+
+class Returning(move_test.MoveTest):
+    policy = HOLD
 
     def held(self):
         return sorted(n["name"] for n in self.daemon.state()["nodes"] if "HeldForGang" in n.get("codes", []))
@@ -36,6 +38,8 @@ class Starved(move_test.MoveTest):
         if goes:
             self.assertEqual(self.daemon.bind(thing, node), (200, {"Error": ""}))
 
+
+class Starved(Returning):
     def test_where_it_stood_is_kept_free_of_later_pods(self):
         self.suspended_for_one_replica()
         wait_for(lambda: self.held() == NAMES[:2], what="the nodes held for it")
@@ -54,6 +58,17 @@ class Starved(move_test.MoveTest):
         wait_for(lambda: not self.held(), what="nothing held")
         self.small("small-2", True)
 
+
+class FewerClasses(Returning):
+    policy = HOLD.replace("classes:", "classes:\n- {name: other, match: [{podLabels: {role: x}}]}")
+
+    def test_another_policy_keeps_them_free_still(self):
+        self.suspended_for_one_replica()
+        wait_for(lambda: self.held() == NAMES[:2], what="the nodes held for it")
+        before = self.daemon.state()["policy"]["hash"]
+        self.daemon.write_policy(HOLD)
+        wait_for(lambda: self.daemon.state()["policy"]["hash"] != before, 5, "the policy")
+        self.small("small-2", False)
 
 if __name__ == "__main__":
     unittest.main()

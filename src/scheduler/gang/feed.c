@@ -13,7 +13,6 @@
 
 #define ASK_MS 10000             /* between two looks at what the API server has */
 #define FIRST_NS (20 * NS_PER_S) /* planning waits so long for lists that do not come */
-#define SILENCE_MS 150000        /* many of these watches bring nothing but bookmarks, about one a minute */
 #define PATH_MAX_BYTES 128
 
 struct gang_kind {
@@ -127,8 +126,7 @@ static struct kube_watch *watch(struct gang_kind *kind, const char *api)
 		    gang_object_rows[kind->object].kind, api);
 	snprintf(path, sizeof path, "/apis/%s/%s", api, gang_object_rows[kind->object].plural);
 	kind->api = api;
-	kind->watch = kube_watch_start(kind->s->kube,
-	    &(struct kube_watch_options){.path = path, .optional = true, .silence_ms = SILENCE_MS},
+	kind->watch = kube_watch_start(kind->s->kube, &(struct kube_watch_options){.path = path, .optional = true},
 	    &(struct kube_watch_handlers){
 	        .begin = begin, .object = object, .synced = synced, .unavailable = unavailable, .ctx = kind});
 	return kind->watch;

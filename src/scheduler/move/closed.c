@@ -26,26 +26,33 @@ static bool all_there(const struct move_unit *unit)
 	return unit->room_count > 0;
 }
 
-static const struct move_unit *closed(const struct scheduler *s)
+static struct move_unit *closed(const struct scheduler *s)
 {
-	for (const struct move *move = s->moves ? s->moves->list : NULL; move; move = move->next)
+	for (struct move *move = s->moves ? s->moves->list : NULL; move; move = move->next)
 		for (size_t i = 0; i < move->unit_count; i++)
 			if (move->units[i].closed)
 				return &move->units[i];
 	return NULL;
 }
 
-static void begin(struct move_unit *unit, size_t class_order)
+static size_t class_order(const struct move_unit *unit)
+{
+	const struct policy_class *class_ = unit_class(unit);
+	return class_ ? (size_t)(class_ - unit->move->s->policy.inforce->classes) : SIZE_MAX;
+}
+
+static void begin(struct move_unit *unit)
 {
 	struct scheduler *s = unit->move->s;
+	size_t order = class_order(unit);
 	char key[KEY_MAX];
 	write_key(unit, key);
 	size_t place = hold_begin(s->fleet, &(struct node_hold){.key = key,
 	                                        .namespace_ = unit->namespace_,
 	                                        .name = unit->name,
 	                                        .priority = unit->priority,
-	                                        .class_order = class_order,
-	                                        .gang_class = class_order,
+	                                        .class_order = order,
+	                                        .gang_class = order,
 	                                        .created_ns = unit->since_ns});
 	if (place == HOLDS_MAX)
 		return;
@@ -63,7 +70,7 @@ void closed_wait(struct move_unit *unit, int64_t now_ns)
 		unit->waits_ns = now_ns;
 	if (class_ && now_ns - unit->waits_ns >= class_->gang.hold_domain_after_ns && !closed(unit->move->s) &&
 	    all_there(unit))
-		begin(unit, (size_t)(class_ - unit->move->s->policy.inforce->classes));
+		begin(unit);
 }
 
 void closed_end(struct move_unit *unit)
@@ -84,9 +91,21 @@ void closed_end(struct move_unit *unit)
 
 void closed_review(struct scheduler *s)
 {
-	struct move_unit *unit = (struct move_unit *)closed(s);
+	struct move_unit *unit = closed(s);
 	if (unit && (unit->state != UNIT_ENDED || unit->move->steps.phase != MOVE_RETURN || !all_there(unit)))
 		closed_end(unit);
+}
+
+void closed_policy(struct scheduler *s)
+{
+	const struct move_unit *unit = closed(s);
+	char key[KEY_MAX];
+	if (!unit)
+		return;
+	write_key(unit, key);
+	size_t place = hold_find(s->fleet, key);
+	if (place < HOLDS_MAX)
+		s->fleet->holds[place].class_order = s->fleet->holds[place].gang_class = class_order(unit);
 }
 
 bool moves_close_nodes(const struct scheduler *s, const char *key)

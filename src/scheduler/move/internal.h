@@ -341,6 +341,8 @@ void closed_wait(struct move_unit *unit, int64_t now_ns);
 void closed_end(struct move_unit *unit);
 /* It may not wait any more, or in vain. */
 void closed_review(struct scheduler *s);
+/* Another policy is in force: classes stand in another order. */
+void closed_policy(struct scheduler *s);
 
 /* surplus.c: members of elastic gangs beyond the quorum */
 /* Whether the gang bears it still, with all that moves have ended of it. */

@@ -79,6 +79,7 @@ void moves_policy(struct scheduler *s)
 		moves_open(s);
 	else if (s->moves)
 		demand_close(s->moves); /* nobody looks for room any more */
+	closed_policy(s);
 	moves_start(s);
 	moves_soon(s);
 }

@@ -6,7 +6,6 @@
 #include "scheduler/signal/internal.h"
 
 #define PATH_AUTOSCALERS "/apis/autoscaling/v2/horizontalpodautoscalers"
-#define SILENCE_MS 150000 /* it may bring nothing but bookmarks, about one a minute */
 
 static void begin(void *ctx)
 {
@@ -58,10 +57,10 @@ void signal_autoscalers_follow(struct signals *signals)
 	if (signals->watch || !signals->s->kube)
 		return;
 	signals->autoscalers = autoscalers_new();
-	signals->watch = kube_watch_start(signals->s->kube,
-	    &(struct kube_watch_options){.path = PATH_AUTOSCALERS, .optional = true, .silence_ms = SILENCE_MS},
-	    &(struct kube_watch_handlers){
-	        .begin = begin, .object = object, .synced = synced, .unavailable = unavailable, .ctx = signals});
+	signals->watch =
+	    kube_watch_start(signals->s->kube, &(struct kube_watch_options){.path = PATH_AUTOSCALERS, .optional = true},
+	        &(struct kube_watch_handlers){
+	            .begin = begin, .object = object, .synced = synced, .unavailable = unavailable, .ctx = signals});
 }
 
 static double missing_of(const struct signals *signals, const struct autoscaler *autoscaler, uint16_t class_)
